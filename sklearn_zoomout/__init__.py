@@ -1,0 +1,51 @@
+"""Semantic segmentation with zoom-out features, as scikit-learn estimators."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0.dev0"
+
+# Public names and where they live; imported on first use, so that the package
+# itself loads at once and without torch.
+_MODULES = {
+    "SuperpixelSegmenter": "superpixels",
+    "Superpixels": "superpixels",
+    "SegmentedImage": "regions",
+    "FeatureTable": "table",
+    "RegionFeatures": "features._base",
+    "LocalFeatures": "features.local",
+    "ProximalFeatures": "features.proximal",
+    "ConvnetRegionFeatures": "features.convnet",
+    "GlobalFeatures": "features.convnet",
+    "ZoomoutClassifier": "classifier",
+    "zoomout_pipeline": "pipeline",
+}
+_SUBMODULES = ["backbones", "datasets", "exceptions", "metrics", "plotting"]
+
+__all__ = ["__version__", *_MODULES, *_SUBMODULES]  # noqa: PLE0604
+
+if TYPE_CHECKING:
+    from .classifier import ZoomoutClassifier as ZoomoutClassifier
+    from .features._base import RegionFeatures as RegionFeatures
+    from .features.convnet import ConvnetRegionFeatures as ConvnetRegionFeatures
+    from .features.convnet import GlobalFeatures as GlobalFeatures
+    from .features.local import LocalFeatures as LocalFeatures
+    from .features.proximal import ProximalFeatures as ProximalFeatures
+    from .pipeline import zoomout_pipeline as zoomout_pipeline
+    from .regions import SegmentedImage as SegmentedImage
+    from .superpixels import Superpixels as Superpixels
+    from .superpixels import SuperpixelSegmenter as SuperpixelSegmenter
+    from .table import FeatureTable as FeatureTable
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        module = import_module(f"{__name__}.{_MODULES[name]}")
+        return getattr(module, name)
+    if name in _SUBMODULES:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,28 @@
+"""Validation of constructor parameters."""
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import InvalidParameterError
+
+
+def validate_params(estimator: BaseEstimator) -> None:
+    """Check an estimator's parameters against its ``_parameter_constraints``.
+
+    scikit-learn's own check takes ``True`` for the integer 1; here a boolean is
+    accepted only where the constraints list "boolean".
+
+    Raises
+    ------
+    InvalidParameterError
+        A ``ValueError`` and ``TypeError`` that names the parameter, what it may
+        be, and what it was.
+    """
+    estimator._validate_params()
+    for name, constraints in estimator._parameter_constraints.items():
+        value = getattr(estimator, name)
+        if isinstance(value, (bool, np.bool_)) and "boolean" not in constraints:
+            allowed = " or ".join(str(constraint) for constraint in constraints)
+            raise InvalidParameterError(
+                f"The {name!r} parameter of {type(estimator).__name__} must be "
+                f"{allowed}. Got {value!r} instead."
+            )

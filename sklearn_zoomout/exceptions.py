@@ -1,0 +1,13 @@
+"""The named warnings of the package; each can be filtered by its class."""
+
+
+class SuperpixelWarning(UserWarning):
+    """An image got far fewer superpixels than were asked for."""
+
+
+class EmptyMaskWarning(UserWarning):
+    """A mask has no labeled pixel, so its image takes no part in training."""
+
+
+class AbsentClassWarning(UserWarning):
+    """A declared class does not occur in the training data."""

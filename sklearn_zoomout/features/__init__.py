@@ -1,0 +1,1 @@
+"""The zoom-out levels as transformers from superpixels to feature tables."""

@@ -1,0 +1,153 @@
+"""What all feature transformers share."""
+
+from abc import ABCMeta, abstractmethod
+from collections.abc import Iterator
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+from tqdm.auto import tqdm
+
+from .._params import validate_params
+from ..regions import SegmentedImage
+from ..superpixels import Superpixels, check_superpixels
+from ..table import Block, FeatureTable
+
+
+class RegionFeatures(
+    TransformerMixin, BaseEstimator, auto_wrap_output_keys=None, metaclass=ABCMeta
+):
+    """Base of transformers that describe every superpixel of an image.
+
+    To add features of your own to a `sklearn.pipeline.FeatureUnion`, write a
+    subclass with `block_name`, `describe` and `column_names`, and with `learn` if
+    something is fitted. Parameters ``n_jobs`` and ``verbose`` are honored if the
+    subclass has them.
+
+    Attributes
+    ----------
+    per_image : bool
+        Class attribute. True if all superpixels of an image share one row, which
+        is then stored once.
+    n_features_out_ : int
+        Number of columns, set by `fit`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_zoomout import RegionFeatures, SuperpixelSegmenter
+    >>> from sklearn_zoomout.datasets import make_scenes
+    >>> class MeanColor(RegionFeatures):
+    ...     block_name = "mean"
+    ...     def describe(self, segmented):
+    ...         labels, areas = segmented.segments.ravel(), segmented.areas
+    ...         channels = segmented.rgb.reshape(-1, 3).T
+    ...         sums = [np.bincount(labels, weights=channel) for channel in channels]
+    ...         return (sums / areas).T
+    ...     def column_names(self):
+    ...         return ["red", "green", "blue"]
+    >>> images, masks = make_scenes(n_images=2, random_state=0)
+    >>> superpixels = SuperpixelSegmenter(n_segments=50).fit_transform(images)
+    >>> MeanColor().fit_transform(superpixels).columns
+    ['mean__red', 'mean__green', 'mean__blue']
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
+    per_image: ClassVar[bool] = False
+
+    @property
+    @abstractmethod
+    def block_name(self) -> str:
+        """Name of the block of columns."""
+
+    @abstractmethod
+    def describe(self, segmented: SegmentedImage) -> NDArray[Any]:
+        """Describe one image.
+
+        Returns
+        -------
+        ndarray of shape (n_segments, n_columns), or (n_columns,) if `per_image`
+        """
+
+    @abstractmethod
+    def column_names(self) -> list[str]:
+        """Names of the columns, without the name of the block."""
+
+    def learn(self, superpixels: Superpixels, masks: Any = None) -> None:  # noqa: B027
+        """Fit what has to be fitted; nothing by default."""
+
+    def fit(self, superpixels: Superpixels, masks: Any = None) -> Self:
+        """Learn what the description needs from the training images.
+
+        Parameters
+        ----------
+        superpixels : Superpixels
+            The training images.
+        masks : sequence of ndarray, optional
+            Their labels; ignored by most features.
+
+        Returns
+        -------
+        self
+        """
+        validate_params(self)
+        self.learn(check_superpixels(superpixels), masks)
+        self.n_features_out_ = len(self.column_names())
+        return self
+
+    def transform(self, superpixels: Superpixels) -> FeatureTable:
+        """Describe the superpixels of every image.
+
+        Parameters
+        ----------
+        superpixels : Superpixels
+
+        Returns
+        -------
+        FeatureTable
+            One block of ``n_features_out_`` columns.
+        """
+        check_is_fitted(self)
+        superpixels = check_superpixels(superpixels)
+        columns = tuple(self.column_names())
+        n_rows = len(superpixels) if self.per_image else superpixels.n_rows
+        values = np.empty((n_rows, len(columns)), dtype=np.float32)
+        offsets = superpixels.row_offsets
+        for i, rows in enumerate(self._describe_all(superpixels)):
+            where = i if self.per_image else slice(offsets[i], offsets[i + 1])
+            values[where] = rows
+        block = Block(self.block_name, columns, values, self.per_image)
+        return FeatureTable(superpixels, [block])
+
+    def _describe_all(self, superpixels: Superpixels) -> Iterator[NDArray[Any]]:
+        n_jobs = getattr(self, "n_jobs", None)
+        parallel = Parallel(n_jobs, prefer="threads", return_as="generator")
+        described = parallel(delayed(self.describe)(item) for item in superpixels)
+        yield from self._progress(described, len(superpixels))
+
+    def _progress(self, items: Any, total: int) -> Any:
+        quiet = not getattr(self, "verbose", 0)
+        return tqdm(items, self.block_name, total, disable=quiet, unit="image")
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
+        """Names of the columns.
+
+        Parameters
+        ----------
+        input_features : ignored
+            For scikit-learn's sake.
+
+        Returns
+        -------
+        ndarray of str objects of shape (n_features_out_,)
+        """
+        check_is_fitted(self)
+        return np.asarray(self.column_names(), dtype=object)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        return tags

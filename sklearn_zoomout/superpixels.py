@@ -1,0 +1,245 @@
+"""From images to superpixels (section 4.1)."""
+
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from numbers import Integral, Real
+from typing import Any, Self, overload
+
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils._param_validation import Interval, StrOptions
+from tqdm.auto import tqdm
+
+from ._params import validate_params
+from .exceptions import SuperpixelWarning
+from .images import as_float, check_images, check_masks
+from .regions import SegmentedImage
+
+
+class Superpixels(Sequence[SegmentedImage]):
+    """A sequence of segmented images.
+
+    Parameters
+    ----------
+    items : iterable of SegmentedImage
+
+    Attributes
+    ----------
+    row_offsets : ndarray of int64 of shape (n_images + 1,)
+        The superpixels of image i are the rows ``row_offsets[i]`` up to
+        ``row_offsets[i + 1]`` of a `FeatureTable`.
+    n_rows : int
+        Number of superpixels of all images.
+    memo : dict
+        Room for what is fitted on these images and shared by several
+        transformers, such as a dictionary of textons. Not pickled.
+    """
+
+    def __init__(self, items: Iterable[SegmentedImage]) -> None:
+        self._items = list(items)
+        counts = [item.n_segments for item in self._items]
+        self.row_offsets = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+        self.n_rows = int(self.row_offsets[-1])
+        self.memo: dict[Any, Any] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"memo": {}}
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self)} images, {self.n_rows} superpixels)"
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @overload
+    def __getitem__(self, key: int) -> SegmentedImage: ...
+    @overload
+    def __getitem__(self, key: "slice | NDArray[Any] | list[int]") -> "Superpixels": ...
+    def __getitem__(self, key: Any) -> Any:
+        """Return one segmented image for an integer, else `Superpixels`."""
+        if isinstance(key, Integral):
+            return self._items[int(key)]
+        positions = np.arange(len(self))[key]
+        return Superpixels(self._items[i] for i in positions)
+
+
+def check_superpixels(superpixels: Any) -> Superpixels:
+    """Take `Superpixels`, or a list of `SegmentedImage`, and return `Superpixels`.
+
+    Raises
+    ------
+    TypeError
+        If it is anything else, with a word on what makes superpixels of images.
+    """
+    if isinstance(superpixels, Superpixels):
+        return superpixels
+    if isinstance(superpixels, list) and all(
+        isinstance(item, SegmentedImage) for item in superpixels
+    ):
+        return Superpixels(superpixels)
+    raise TypeError(
+        f"expected Superpixels, got {type(superpixels).__name__}; put a "
+        "SuperpixelSegmenter before this step of the pipeline."
+    )
+
+
+class SuperpixelSegmenter(
+    TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
+):
+    """Cut images into superpixels.
+
+    Parameters
+    ----------
+    n_segments : int, default=500
+        About how many superpixels to cut an image into.
+    compactness : float, default=15.0
+        SLIC's balance between closeness in space and in color; the larger, the
+        more the superpixels resemble squares.
+    method : "slic" or callable, default="slic"
+        "slic" is `skimage.segmentation.slic`. A callable is given the image as
+        float32 of shape (height, width, 3) in 0..1 and returns an integer label
+        map of shape (height, width); it does without the parameters above.
+    n_jobs : int or None, default=None
+        How many images to work on at once, in threads; see `joblib.Parallel`.
+    verbose : int, default=0
+        Show a progress bar if positive.
+
+    Warns
+    -----
+    SuperpixelWarning
+        If an image has fewer pixels than ``n_segments``, or gets less than half
+        of the superpixels asked for, as SLIC does on noise.
+
+    References
+    ----------
+    Achanta et al., "SLIC superpixels compared to state-of-the-art superpixel
+    methods", PAMI 2012.
+
+    Examples
+    --------
+    >>> from sklearn_zoomout import SuperpixelSegmenter
+    >>> from sklearn_zoomout.datasets import make_scenes
+    >>> images, masks = make_scenes(n_images=2, random_state=0)
+    >>> superpixels = SuperpixelSegmenter(n_segments=100).fit_transform(images)
+    >>> len(superpixels)
+    2
+    >>> superpixels[0].segments.shape == images[0].shape[:2]
+    True
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "n_segments": [Interval(Integral, 1, None, closed="left")],
+        "compactness": [Interval(Real, 0, None, closed="neither")],
+        "method": [StrOptions({"slic"}), callable],
+        "n_jobs": [Integral, None],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        n_segments: int = 500,
+        compactness: float = 15.0,
+        *,
+        method: "str | Callable[[NDArray[np.float32]], NDArray[Any]]" = "slic",
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_segments = n_segments
+        self.compactness = compactness
+        self.method = method
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def fit(self, images: Sequence[Any], masks: Sequence[Any] | None = None) -> Self:
+        """Check the parameters, the images and the masks; learn nothing.
+
+        As the first step of a pipeline it sees the masks before any work is
+        done, so this is where wrong ones are refused.
+
+        Parameters
+        ----------
+        images : sequence of array-like of shape (height, width, 3)
+            uint8, or floating point in 0..1.
+        masks : sequence of array-like of integers of shape (height, width), optional
+            Class labels.
+
+        Returns
+        -------
+        self : SuperpixelSegmenter
+        """
+        validate_params(self)
+        images = check_images(images)
+        if masks is not None:
+            check_masks(masks, images)
+        return self
+
+    def transform(self, images: Sequence[Any]) -> Superpixels:
+        """Cut images into superpixels.
+
+        Parameters
+        ----------
+        images : sequence of array-like of shape (height, width, 3)
+            uint8, or floating point in 0..1.
+
+        Returns
+        -------
+        superpixels : Superpixels
+            A `SegmentedImage` for each image.
+        """
+        validate_params(self)
+        images = check_images(images)
+        segment = delayed(self._segment)
+        parallel = Parallel(self.n_jobs, prefer="threads", return_as="generator")
+        results = parallel(segment(image, i) for i, image in enumerate(images))
+        bar = tqdm(
+            results, "superpixels", len(images), disable=not self.verbose, unit="image"
+        )
+        return Superpixels(bar)
+
+    def _segment(self, image: NDArray[Any], index: int) -> SegmentedImage:
+        if callable(self.method):
+            return SegmentedImage(image, self._call_method(image, index))
+        segmented = SegmentedImage(image, self._slic(image))
+        n_pixels = image.shape[0] * image.shape[1]
+        if n_pixels < self.n_segments or 2 * segmented.n_segments < self.n_segments:
+            warnings.warn(
+                f"images[{index}]: {segmented.n_segments} superpixels instead of "
+                f"about {self.n_segments} on {n_pixels} pixels; use fewer n_segments, "
+                "a higher compactness, or smooth a noisy image.",
+                SuperpixelWarning,
+                stacklevel=2,
+            )
+        return segmented
+
+    def _slic(self, image: NDArray[Any]) -> NDArray[Any]:
+        from skimage.segmentation import slic
+
+        height, width = image.shape[:2]
+        return slic(
+            as_float(image),
+            n_segments=min(self.n_segments, height * width),
+            compactness=self.compactness,
+            start_label=0,
+        )
+
+    def _call_method(self, image: NDArray[Any], index: int) -> NDArray[Any]:
+        segments = np.asarray(self.method(as_float(image)))  # type: ignore[operator]
+        if segments.shape != image.shape[:2] or segments.dtype.kind not in "iu":
+            raise ValueError(
+                f"images[{index}]: expected `method` to return an integer label map "
+                f"of shape {image.shape[:2]}, got dtype {segments.dtype} and shape "
+                f"{segments.shape}."
+            )
+        return segments
+
+    def __sklearn_is_fitted__(self) -> bool:
+        # Nothing is learned from data.
+        return True
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.input_tags.two_d_array = False
+        return tags
