@@ -302,7 +302,8 @@ class FeatureTable:
                 "table.to_numpy() for its rows as an array."
             )
         cells = np.empty((len(self), 1), dtype=object)
-        cells[:, 0] = list(self)
+        for i, table in enumerate(self):
+            cells[i, 0] = table
         return np.broadcast_to(cells, self.shape)
 
     def __array_function__(
@@ -381,7 +382,12 @@ def _join_images(cells: list[FeatureTable]) -> FeatureTable:
         return first._view(images=np.concatenate([cell._images for cell in cells]))
     parts = [cell.compact() for cell in cells]
     blocks = (
-        Block(b.name, b.columns, np.concatenate([p.blocks[i].values for p in parts]), b.per_image)
-        for i, b in enumerate(first.blocks)
+        Block(
+            block.name,
+            block.columns,
+            np.concatenate([part.blocks[i].values for part in parts]),
+            block.per_image,
+        )
+        for i, block in enumerate(first.blocks)
     )
     return FeatureTable(Superpixels(s for p in parts for s in p.superpixels), blocks)

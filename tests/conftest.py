@@ -16,7 +16,7 @@ def make_example(height, width, seed):
     mask[int(height * rng.uniform(0.4, 0.6)) :] = 1
     left = rng.integers(5, width // 2)
     mask[height // 4 : height // 2 + 5, left : left + width // 3] = 2
-    image = COLORS[mask] + rng.normal(0, 8, (height, width, 3))
+    image = COLORS[mask] + rng.normal(0, 4, (height, width, 3))
     return np.clip(image, 0, 255).astype(np.uint8), mask
 
 

@@ -193,7 +193,7 @@ def _read_mask(text: bytes, path: Path, stem: str) -> np.ndarray:
     if not text.strip():
         raise ValueError(f"{name} is empty.")
     try:
-        mask = np.loadtxt(io.BytesIO(text), dtype=np.int16, ndmin=2)
+        mask = np.loadtxt(io.BytesIO(text), np.int16, comments=None, ndmin=2)
     except ValueError as error:
         raise ValueError(f"{name} is no matrix of integers: {error}.") from error
     if mask.max() >= len(CLASS_NAMES):
@@ -214,7 +214,7 @@ def _read_image(
                     f"{path}: images/{stem}.jpg is {picture.size[::-1]} pixels, its "
                     f"labels are {shape}."
                 )
-            return np.asarray(picture.convert("RGB"))
+            return np.array(picture.convert("RGB"))
     except OSError as error:
         raise ValueError(f"{path}: images/{stem}.jpg: {error}.") from error
 

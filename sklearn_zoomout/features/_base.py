@@ -17,9 +17,7 @@ from ..superpixels import Superpixels, check_superpixels
 from ..table import Block, FeatureTable
 
 
-class RegionFeatures(
-    TransformerMixin, BaseEstimator, auto_wrap_output_keys=None, metaclass=ABCMeta
-):
+class RegionFeatures(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
     """Base of transformers that describe every superpixel of an image.
 
     To add features of your own to a `sklearn.pipeline.FeatureUnion`, write a
@@ -57,6 +55,10 @@ class RegionFeatures(
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
     per_image: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        # A FeatureTable stays one when scikit-learn is set to return pandas.
+        super().__init_subclass__(auto_wrap_output_keys=None, **kwargs)
 
     @property
     @abstractmethod

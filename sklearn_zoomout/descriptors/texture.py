@@ -1,0 +1,133 @@
+"""Textons: clusters of the responses of TextonBoost's filter bank."""
+
+import cv2
+import numpy as np
+from scipy import sparse
+
+from .histograms import entropy, normalize
+from .vocabulary import fit_centers, nearest_center
+
+N_FILTERS = 17
+_GAUSSIAN_SCALES = (1, 2, 4)  # on L, a and b
+_LAPLACIAN_SCALES = (1, 2, 4, 8)  # on L
+_DERIVATIVE_SCALES = (2, 4)  # on L, along rows and along columns
+
+
+def filter_responses(lab: np.ndarray) -> np.ndarray:
+    """Filter an image with the 17 filters of TextonBoost.
+
+    Parameters
+    ----------
+    lab : array of shape (height, width, 3), float32
+        An image in CIELAB.
+
+    Returns
+    -------
+    responses : array of shape (height, width, 17), float32
+        Gaussians on L, a and b at the scales 1, 2 and 4 pixels; Laplacians of
+        Gaussians on L at 1, 2, 4 and 8; derivatives of Gaussians on L at 2 and 4,
+        along x and along y.
+
+    References
+    ----------
+    Shotton, Winn, Rother, Criminisi, "TextonBoost for image understanding",
+    International Journal of Computer Vision 81 (2009).
+    """
+    blurred = {s: _blur(lab, s) for s in _GAUSSIAN_SCALES}
+    lightness = {s: np.ascontiguousarray(blurred[s][..., 0]) for s in blurred}
+    lightness[8] = _blur(np.ascontiguousarray(lab[..., 0]), 8)
+    # Differentiating the blurred image costs nothing beside the blur; the responses
+    # are standardised later, so no scale normalization is needed.
+    border = {"borderType": cv2.BORDER_REPLICATE, "ksize": 1}
+    laplacians = [
+        cv2.Laplacian(lightness[s], cv2.CV_32F, **border) for s in _LAPLACIAN_SCALES
+    ]
+    derivatives = [
+        cv2.Sobel(lightness[s], cv2.CV_32F, dx, 1 - dx, **border)
+        for s in _DERIVATIVE_SCALES
+        for dx in (1, 0)
+    ]
+    return np.dstack([*blurred.values(), *laplacians, *derivatives])
+
+
+def fit_textons(
+    samples: np.ndarray,
+    n_textons: int = 64,
+    random_state: int | np.random.RandomState | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cluster filter responses, standardized, into textons.
+
+    Parameters
+    ----------
+    samples : array of shape (n_samples, 17)
+        Responses at a sample of the training images' pixels.
+    n_textons : int, default=64
+        Number of textons.
+    random_state : int, RandomState instance or None, default=None
+        Seeds k-means.
+
+    Returns
+    -------
+    textons : array of shape (n_textons, 17), float32
+        Centers, of standardized responses.
+    mean, scale : arrays of shape (17,), float32
+        Mean and standard deviation of the samples; the scale of a filter whose
+        response never varies is 1.
+    """
+    mean = samples.mean(axis=0, dtype=np.float64).astype(np.float32)
+    scale = samples.std(axis=0, dtype=np.float64).astype(np.float32)
+    scale[scale < 1e-3] = 1  # a constant response, but for rounding
+    textons = fit_centers((samples - mean) / scale, n_textons, random_state)
+    return textons, mean, scale
+
+
+def assign_textons(
+    responses: np.ndarray, textons: np.ndarray, mean: np.ndarray, scale: np.ndarray
+) -> np.ndarray:
+    """Assign every pixel to its nearest texton.
+
+    Parameters
+    ----------
+    responses : array of shape (height, width, 17), float32
+        From `filter_responses`.
+    textons, mean, scale : arrays
+        From `fit_textons`.
+
+    Returns
+    -------
+    codes : array of shape (height, width), int32
+        Numbers of textons.
+    """
+    # x.c with standardized x is a product of the raw responses and scaled centers.
+    standardized = (responses - mean) / scale
+    codes = nearest_center(standardized.reshape(-1, N_FILTERS), textons)
+    return codes.reshape(responses.shape[:2])
+
+
+def texture_features(counts: sparse.csr_array) -> np.ndarray:
+    """Histogram over the textons and its entropy.
+
+    Parameters
+    ----------
+    counts : csr array of shape (n_regions, n_textons)
+        How often each region holds each texton.
+
+    Returns
+    -------
+    features : array of shape (n_regions, n_textons + 1), float32
+        As named by `texture_names`.
+    """
+    histograms = normalize(counts)
+    return np.column_stack([histograms.toarray(), entropy(histograms)])
+
+
+def texture_names(n_textons: int = 64) -> list[str]:
+    """Names of the texture features."""
+    return [*(f"texton_{i:02d}" for i in range(n_textons)), "texton_entropy"]
+
+
+def _blur(image: np.ndarray, sigma: float) -> np.ndarray:
+    size = 2 * int(np.ceil(3 * sigma)) + 1
+    return cv2.GaussianBlur(
+        image, (size, size), sigma, borderType=cv2.BORDER_REPLICATE
+    )

@@ -1,0 +1,355 @@
+"""Measures of label maps, pooled over all pixels of all images (section 5)."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.metrics._scorer import _Scorer
+
+from .images import check_masks
+from .labels import check_known_labels, distinct_labels, encode_labels
+
+__all__ = [
+    "class_accuracy",
+    "class_accuracy_scorer",
+    "confusion_matrix",
+    "iou_per_class",
+    "mean_iou",
+    "mean_iou_scorer",
+    "pixel_accuracy",
+    "pixel_accuracy_scorer",
+    "recall_per_class",
+    "segmentation_report",
+    "segmentation_scorer",
+]
+
+
+def confusion_matrix(
+    y_true: Sequence[ArrayLike],
+    y_pred: Sequence[ArrayLike],
+    *,
+    labels: ArrayLike | None = None,
+    void_label: int | None = -1,
+) -> NDArray[np.int64]:
+    """Count the pixels of every pair of true and predicted class.
+
+    Parameters
+    ----------
+    y_true : sequence of array-like of integers of shape (height, width)
+        True label maps; sizes may differ.
+    y_pred : sequence of array-like of integers of shape (height, width)
+        Predicted label maps.
+    labels : array-like of shape (n_classes,), default=None
+        The classes, in the order of the rows; by default all labels of ``y_true``
+        and of the predictions for its labeled pixels, sorted.
+    void_label : int or None, default=-1
+        Pixels with this true label are left out.
+
+    Returns
+    -------
+    ndarray of int64 of shape (n_classes, n_classes)
+        Rows are true classes, columns predicted ones.
+
+    Raises
+    ------
+    ValueError
+        If numbers or shapes differ, or a label is none of ``labels``.
+
+    Examples
+    --------
+    >>> from sklearn_zoomout.metrics import confusion_matrix
+    >>> confusion_matrix([[[0, 0, 1, -1]]], [[[0, 1, 1, 1]]])
+    array([[1, 1],
+           [0, 1]])
+    """
+    return _count(y_true, y_pred, labels, void_label)[1]
+
+
+def iou_per_class(
+    y_true: Sequence[ArrayLike],
+    y_pred: Sequence[ArrayLike],
+    *,
+    labels: ArrayLike | None = None,
+    void_label: int | None = -1,
+) -> NDArray[np.float64]:
+    """Give the intersection over union of every class.
+
+    Parameters
+    ----------
+    y_true, y_pred, labels, void_label
+        See `confusion_matrix`.
+
+    Returns
+    -------
+    ndarray of float64 of shape (n_classes,)
+        Between 0 and 1; NaN for a class that is neither true nor predicted anywhere.
+    """
+    counts = _count(y_true, y_pred, labels, void_label)[1]
+    return _measures(counts)[:, 0]
+
+
+def recall_per_class(
+    y_true: Sequence[ArrayLike],
+    y_pred: Sequence[ArrayLike],
+    *,
+    labels: ArrayLike | None = None,
+    void_label: int | None = -1,
+) -> NDArray[np.float64]:
+    """Give the share of every class's pixels that are predicted correctly.
+
+    Parameters
+    ----------
+    y_true, y_pred, labels, void_label
+        See `confusion_matrix`.
+
+    Returns
+    -------
+    ndarray of float64 of shape (n_classes,)
+        Between 0 and 1; NaN for a class without a true pixel.
+    """
+    counts = _count(y_true, y_pred, labels, void_label)[1]
+    return _measures(counts)[:, 1]
+
+
+def mean_iou(
+    y_true: Sequence[ArrayLike],
+    y_pred: Sequence[ArrayLike],
+    *,
+    labels: ArrayLike | None = None,
+    void_label: int | None = -1,
+) -> float:
+    """Give the mean over classes of the intersection over union.
+
+    Parameters
+    ----------
+    y_true, y_pred, labels, void_label
+        See `confusion_matrix`.
+
+    Returns
+    -------
+    float
+        Between 0 and 1. A class that is neither true nor predicted is left out.
+
+    Examples
+    --------
+    >>> from sklearn_zoomout.metrics import mean_iou
+    >>> mean_iou([[[0, 0, 1, -1]]], [[[0, 1, 1, 1]]], labels=[0, 1, 2])
+    0.5
+    """
+    iou = iou_per_class(y_true, y_pred, labels=labels, void_label=void_label)
+    return float(np.nanmean(iou))
+
+
+def pixel_accuracy(
+    y_true: Sequence[ArrayLike],
+    y_pred: Sequence[ArrayLike],
+    *,
+    labels: ArrayLike | None = None,
+    void_label: int | None = -1,
+) -> float:
+    """Give the share of labeled pixels that are predicted correctly.
+
+    Parameters
+    ----------
+    y_true, y_pred, labels, void_label
+        See `confusion_matrix`.
+
+    Returns
+    -------
+    float
+        Between 0 and 1.
+    """
+    counts = _count(y_true, y_pred, labels, void_label)[1]
+    return float(counts.trace() / counts.sum())
+
+
+def class_accuracy(
+    y_true: Sequence[ArrayLike],
+    y_pred: Sequence[ArrayLike],
+    *,
+    labels: ArrayLike | None = None,
+    void_label: int | None = -1,
+) -> float:
+    """Give the mean over classes of the recall.
+
+    Parameters
+    ----------
+    y_true, y_pred, labels, void_label
+        See `confusion_matrix`.
+
+    Returns
+    -------
+    float
+        Between 0 and 1. A class without a true pixel is left out.
+    """
+    recall = recall_per_class(y_true, y_pred, labels=labels, void_label=void_label)
+    return float(np.nanmean(recall))
+
+
+def segmentation_report(
+    y_true: Sequence[ArrayLike],
+    y_pred: Sequence[ArrayLike],
+    *,
+    labels: ArrayLike | None = None,
+    void_label: int | None = -1,
+    class_names: Sequence[str] | None = None,
+    digits: int = 1,
+) -> str:
+    """Make a table of the measures, per class and over all, in percent.
+
+    Parameters
+    ----------
+    y_true, y_pred, labels, void_label
+        See `confusion_matrix`.
+    class_names : sequence of str of length n_classes, default=None
+        Names in the order of the classes; by default the labels themselves.
+    digits : int, default=1
+        Digits behind the point.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from sklearn_zoomout.metrics import segmentation_report
+    >>> truth, prediction = [[[0, 0, 1, -1]]], [[[0, 1, 1, 1]]]
+    >>> print(segmentation_report(truth, prediction, class_names=["sky", "tree"]))
+                 IoU  recall  precision  pixels
+    sky         50.0    50.0      100.0       2
+    tree        50.0   100.0       50.0       1
+    <BLANKLINE>
+    mean        50.0    75.0       75.0       3
+    pixel accuracy 66.7
+    """
+    classes, counts = _count(y_true, y_pred, labels, void_label)
+    names = [str(c) for c in (classes if class_names is None else class_names)]
+    if len(names) != len(classes):
+        raise ValueError(
+            f"class_names: expected {len(classes)} names, one for each of the classes "
+            f"{classes.tolist()}, got {len(names)}."
+        )
+    true, measures = counts.sum(axis=1), _measures(counts)
+    width = max(len(name) for name in [*names, "mean"])
+    header = ("IoU", "recall", "precision", "pixels")
+    widths = [max(len(title), digits + 4) for title in header]
+    widths[-1] = max(widths[-1], len(str(true.sum())))
+
+    def line(name: str, cells: Sequence[str]) -> str:
+        aligned = (c.rjust(w) for c, w in zip(cells, widths, strict=True))
+        return f"{name:<{width}}  {'  '.join(aligned)}"
+
+    def percent(values: NDArray[Any]) -> list[str]:
+        return ["-" if np.isnan(v) else f"{100 * v:.{digits}f}" for v in values]
+
+    rows = [
+        line(name, [*percent(row), str(pixels)])
+        for name, row, pixels in zip(names, measures, true, strict=True)
+    ]
+    mean = line("mean", [*percent(np.nanmean(measures, axis=0)), str(true.sum())])
+    accuracy = f"pixel accuracy {100 * counts.trace() / counts.sum():.{digits}f}"
+    return "\n".join([line("", header), *rows, "", mean, accuracy])
+
+
+class _SegmentationScorer(_Scorer):
+    # scikit-learn's own scorer, so that several of them share one prediction of an
+    # expensive pipeline; it only looks at the estimator's classes before.
+    def _score(
+        self,
+        method_caller: Callable[..., Any],
+        estimator: Any,
+        X: Any,
+        y_true: Any,
+        **kwargs: Any,
+    ) -> float:
+        void_label = self._kwargs["void_label"]
+        check_known_labels(y_true, getattr(estimator, "classes_", None), void_label)
+        return super()._score(method_caller, estimator, X, y_true, **kwargs)
+
+
+def segmentation_scorer(
+    metric: Callable[..., float], *, void_label: int | None = -1
+) -> Callable[..., float]:
+    """Make a scorer for `GridSearchCV` or `cross_val_score` of one of the measures.
+
+    Parameters
+    ----------
+    metric : callable
+        `mean_iou`, `pixel_accuracy`, `class_accuracy`, or a function of
+        ``(y_true, y_pred, *, void_label)`` of your own. Greater is better.
+    void_label : int or None, default=-1
+        The label of pixels that have none. The ready-made ``mean_iou_scorer``,
+        ``pixel_accuracy_scorer`` and ``class_accuracy_scorer`` take -1.
+
+    Returns
+    -------
+    callable
+        ``scorer(estimator, images, masks)``. It raises a ValueError if a mask holds
+        a label that the estimator did not see in fit.
+
+    Examples
+    --------
+    >>> from sklearn_zoomout.metrics import pixel_accuracy, segmentation_scorer
+    >>> scorer = segmentation_scorer(pixel_accuracy, void_label=255)
+    """
+    return _SegmentationScorer(metric, 1, {"void_label": void_label}, "predict")
+
+
+mean_iou_scorer = segmentation_scorer(mean_iou)
+pixel_accuracy_scorer = segmentation_scorer(pixel_accuracy)
+class_accuracy_scorer = segmentation_scorer(class_accuracy)
+
+
+def _count(
+    y_true: Any, y_pred: Any, labels: Any, void_label: int | None
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Give the classes in the order asked for, and their confusion matrix."""
+    pairs = list(_labeled_pixels(y_true, y_pred, void_label))
+    if labels is None:
+        found = (distinct_labels(pixels, None) for pair in pairs for pixels in pair)
+        labels = np.unique(np.concatenate([np.empty(0, np.int64), *found]))
+    labels = np.asarray(labels)
+    classes, order = np.unique(labels, return_inverse=True)
+    n = len(classes)
+    counts = np.zeros(n * n, dtype=np.int64)
+    for i, (true, predicted) in enumerate(pairs):
+        rows = encode_labels(true, classes, None, f"y_true[{i}]")
+        columns = encode_labels(predicted, classes, None, f"y_pred[{i}]")
+        counts += np.bincount(rows * n + columns, minlength=n * n)
+    if not counts.any():
+        raise ValueError(
+            f"y_true: all pixels have the void label {void_label}; nothing to measure."
+        )
+    return labels, counts.reshape(n, n)[np.ix_(order, order)]
+
+
+def _labeled_pixels(
+    y_true: Any, y_pred: Any, void_label: int | None
+) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    """Yield the true and the predicted labels of every image's labeled pixels."""
+    if len(y_true) != len(y_pred):
+        raise ValueError(
+            f"y_pred: expected as many label maps as in y_true, {len(y_true)}, got "
+            f"{len(y_pred)}."
+        )
+    y_true = check_masks(y_true, [np.asarray(mask) for mask in y_true])
+    y_pred = check_masks(y_pred, y_true)
+    for i, (true, predicted) in enumerate(zip(y_true, y_pred, strict=True)):
+        if void_label is not None:
+            labeled = true != void_label
+            true, predicted = true[labeled], predicted[labeled]
+            if (predicted == void_label).any():
+                raise ValueError(
+                    f"y_pred[{i}]: the void label {void_label} is predicted for "
+                    "pixels that have a label; replace it by a class."
+                )
+        yield true.ravel(), predicted.ravel()
+
+
+def _measures(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Compute IoU, recall and precision, as the columns of (n_classes, 3)."""
+    hit, true, predicted = counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
+    total = np.stack([true + predicted - hit, true, predicted], axis=1)
+    with np.errstate(invalid="ignore"):
+        return hit[:, None] / total

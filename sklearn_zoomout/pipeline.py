@@ -1,0 +1,114 @@
+"""The standard pipeline in one call."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sklearn.pipeline import FeatureUnion, Pipeline
+
+from .classifier import ZoomoutClassifier
+from .features.convnet import ConvnetRegionFeatures, GlobalFeatures
+from .features.local import LocalFeatures
+from .features.proximal import ProximalFeatures
+from .superpixels import SuperpixelSegmenter
+
+LEVELS = ("local", "proximal", "distant", "global")
+
+
+def zoomout_pipeline(
+    *,
+    levels: Sequence[str] = LEVELS,
+    n_segments: int = 500,
+    compactness: float = 15.0,
+    backbone: Any = "squeezenet1_0",
+    weights: Any = "default",
+    n_jobs: int | None = None,
+    device: str = "cpu",
+    random_state: int | None = None,
+    verbose: int = 0,
+    **classifier: Any,
+) -> Pipeline:
+    """Make the standard zoom-out pipeline.
+
+    Its steps are "superpixels" (`SuperpixelSegmenter`), "zoomout" (a
+    `sklearn.pipeline.FeatureUnion` of the levels) and "classifier"
+    (`ZoomoutClassifier`); every parameter can be changed later by ``set_params``
+    or searched over, such as ``classifier__hidden_units``.
+
+    Parameters
+    ----------
+    levels : sequence of str, default=("local", "proximal", "distant", "global")
+        The zoom-out levels to use.
+    n_segments, compactness : int, float
+        See `SuperpixelSegmenter`.
+    backbone, weights : str, default="squeezenet1_0" and "default"
+        The convnet of the distant and global levels; see `ConvnetRegionFeatures`.
+    n_jobs : int or None, default=None
+        How many images to work on at once in the steps that profit.
+    device : str, default="cpu"
+        Where the convnets and the classifier run.
+    random_state : int or None, default=None
+        Seed of the dictionaries and of the classifier.
+    verbose : int, default=0
+        Show progress bars if positive.
+    **classifier
+        Further parameters of `ZoomoutClassifier`, such as ``hidden_units``.
+
+    Returns
+    -------
+    sklearn.pipeline.Pipeline
+
+    Raises
+    ------
+    ValueError
+        If a level is unknown, or none is given.
+
+    Examples
+    --------
+    >>> from sklearn_zoomout import zoomout_pipeline
+    >>> from sklearn_zoomout.datasets import make_scenes
+    >>> images, masks = make_scenes(n_images=8, random_state=0)
+    >>> model = zoomout_pipeline(
+    ...     levels=["local", "proximal"], n_segments=100, random_state=0
+    ... )
+    >>> model.fit(images[:6], masks[:6]).predict(images[6:])[0].shape == masks[6].shape
+    True
+    """
+    unknown = set(levels) - set(LEVELS)
+    if isinstance(levels, str) or unknown or not levels:
+        raise ValueError(
+            f"levels: expected a list of names among {list(LEVELS)}, got {levels!r}."
+        )
+    crafted = {"n_jobs": n_jobs, "random_state": random_state, "verbose": verbose}
+    # The convnets are not trained: their seed matters for weights=None alone.
+    convnet = {
+        "backbone": backbone,
+        "weights": weights,
+        "device": device,
+        "verbose": verbose,
+    }
+    transformers = {
+        "local": LocalFeatures(**crafted),
+        "proximal": ProximalFeatures(**crafted),
+        "distant": ConvnetRegionFeatures(**convnet),
+        "global": GlobalFeatures(**convnet),
+    }
+    return Pipeline(
+        [
+            (
+                "superpixels",
+                SuperpixelSegmenter(
+                    n_segments, compactness, n_jobs=n_jobs, verbose=verbose
+                ),
+            ),
+            ("zoomout", FeatureUnion([(n, transformers[n]) for n in LEVELS if n in levels])),
+            (
+                "classifier",
+                ZoomoutClassifier(
+                    device=device,
+                    random_state=random_state,
+                    verbose=verbose,
+                    **classifier,
+                ),
+            ),
+        ]
+    )

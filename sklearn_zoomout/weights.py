@@ -1,0 +1,328 @@
+"""Files of pretrained weights: where they are, and whether they can be trusted.
+
+Nothing in a file is run: safetensors holds only numbers, and state dicts are read
+by ``torch.load(weights_only=True)``.
+"""
+
+import hashlib
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+    from .backbones import BackboneSpec
+
+ENVIRONMENT_VARIABLE = "SKLEARN_ZOOMOUT_WEIGHTS"
+_SUFFIXES = (".safetensors", ".pth", ".pt")
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """A file of weights that was found for a backbone.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        The file.
+    spec : BackboneSpec
+        The backbone whose preprocessing and padding go with these weights.
+    sha256 : str
+        What the hexadecimal digest must begin with, "" when not known.
+    """
+
+    path: Path
+    spec: "BackboneSpec"
+    sha256: str = ""
+
+
+def find_weights(spec: "BackboneSpec", weights: str | os.PathLike) -> WeightsFile:
+    """Find the file of weights for a backbone.
+
+    Parameters
+    ----------
+    spec : BackboneSpec
+        The backbone.
+    weights : str or path
+        A file (.safetensors, .pth, .pt), or "default": a file in the folder that the
+        environment variable SKLEARN_ZOOMOUT_WEIGHTS names, whose own name begins
+        with the backbone's; otherwise torchvision's ImageNet weights, downloaded
+        with a progress bar if they are not in torch's folder for them.
+
+    Returns
+    -------
+    found : WeightsFile
+        The file. A file that is named after a variant of the backbone (as
+        ``mobilenet_v2_tf2`` is of ``mobilenet_v2``) brings the variant's
+        preprocessing.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If several files of the folder fit equally well.
+    OSError
+        If a download fails.
+    """
+    if not (isinstance(weights, str) and weights == "default"):
+        path = Path(weights).expanduser()
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"weights: there is no file {str(path)!r}; pass the path of a "
+                f"{', '.join(_SUFFIXES)} file, 'default' or None (random)."
+            )
+        owner = _owner(path, spec)
+        return WeightsFile(path, spec if owner is None else owner)
+    return _find_in_folder(spec) or _find_torchvision(spec)
+
+
+def read_weights(found: WeightsFile) -> tuple[dict[str, "torch.Tensor"], str]:
+    """Read a file of weights without running anything in it.
+
+    Parameters
+    ----------
+    found : WeightsFile
+        The file.
+
+    Returns
+    -------
+    state : dict of str to tensor
+        The tensors on the CPU; floating point values as float32.
+    sha256 : str
+        Hexadecimal digest of the file.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, holds more than tensors, or has another digest than
+        expected.
+    """
+    path = found.path
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    if not sha256.startswith(found.sha256):
+        raise ValueError(
+            f"weights: {str(path)!r} is damaged or not the original: expected a sha256 "
+            f"that begins with {found.sha256}, found {sha256}; delete it and download "
+            "it again."
+        )
+    try:
+        state = _read_file(path)
+    except ImportError:
+        raise
+    except Exception as error:  # parsers of damaged files raise whatever they like
+        raise ValueError(
+            f"weights: {str(path)!r} (sha256 {sha256}) is not a file of weights: "
+            f"expected safetensors, or a state dict saved by torch.save that holds "
+            f"tensors only (nothing else is run). {type(error).__name__}: "
+            f"{str(error).splitlines()[0] if str(error) else ''}"
+        ) from error
+    return state, sha256
+
+
+def load_state(
+    module: "torch.nn.Module",
+    state: Mapping[str, "torch.Tensor"],
+    found: WeightsFile,
+    fc7: bool = False,
+) -> None:
+    """Put weights into a network after checking that they fit and are finite.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The network; it may have been built on the device "meta".
+    state : mapping of str to tensor
+        The weights, as `read_weights` gives them.
+    found : WeightsFile
+        Where they came from, for messages.
+    fc7 : bool, default=False
+        Whether the classifier's hidden layers will be used.
+
+    Raises
+    ------
+    ValueError
+        If keys are missing or unexpected, shapes differ, or values are not finite.
+    """
+    import torch
+
+    spec, name = found.spec, f"weights: {str(found.path)!r}"
+    state = {_modern_key(key, spec.architecture): t for key, t in state.items()}
+    expected = module.state_dict()
+    for key in expected:
+        if key.endswith("num_batches_tracked"):  # not in older files, and not used
+            state.setdefault(key, torch.tensor(0))
+    problems = [
+        _listing("missing", [k for k in expected if k not in state]),
+        _listing("unexpected", [k for k in state if k not in expected]),
+        _listing(
+            "of another shape",
+            [
+                f"{k}: expected {tuple(t.shape)}, found {tuple(state[k].shape)}"
+                for k, t in expected.items()
+                if k in state and t.shape != state[k].shape
+            ],
+        ),
+    ]
+    if any(problems):
+        raise ValueError(
+            f"{name} does not fit backbone {spec.name!r}: "
+            + "; ".join(filter(None, problems))
+            + "."
+        )
+    _check_finite(state, spec, name, fc7)
+    module.load_state_dict(state, strict=True, assign=True)
+
+
+def digest_tensors(state: Mapping[str, "torch.Tensor"]) -> str:
+    """Compute the sha256 of tensors: their names, types, shapes and bytes."""
+    digest = hashlib.sha256()
+    for key, tensor in state.items():
+        array = tensor.detach().cpu().contiguous().numpy()
+        digest.update(f"{key} {array.dtype} {array.shape}".encode())
+        digest.update(array.data if array.ndim else array.tobytes())
+    return digest.hexdigest()
+
+
+def _find_in_folder(spec: "BackboneSpec") -> WeightsFile | None:
+    folder_name = os.environ.get(ENVIRONMENT_VARIABLE)
+    if not folder_name:
+        return None
+    folder = Path(folder_name).expanduser()
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"{ENVIRONMENT_VARIABLE} names {folder_name!r}, which is not a folder; "
+            "correct it or unset it."
+        )
+    ranked: dict[int, list[WeightsFile]] = {}
+    for path in sorted(folder.iterdir()):
+        owner = _owner(path, spec)
+        if owner is not None and path.is_file():
+            # An exact name wins, then a file of this backbone, then of a variant.
+            rank = 0 if path.stem == spec.name else 1 + (owner.name != spec.name)
+            ranked.setdefault(rank, []).append(WeightsFile(path, owner))
+    if not ranked:
+        return None
+    best = ranked[min(ranked)]
+    if len(best) > 1:
+        raise ValueError(
+            f"weights: {[f.path.name for f in best]} in {str(folder)!r} all fit "
+            f"backbone {spec.name!r}; pass the path of one of them as weights."
+        )
+    return best[0]
+
+
+def _owner(path: Path, spec: "BackboneSpec") -> "BackboneSpec | None":
+    """Tell which backbone a file is named after, if it can serve this one."""
+    from .backbones import find_backbone, known_backbones
+
+    if path.suffix not in _SUFFIXES or not spec.architecture:
+        return None
+    names = [name for name in known_backbones() if path.stem.startswith(name)]
+    if not names:
+        return None
+    owner = find_backbone(max(names, key=len))
+    fits = owner.architecture == spec.architecture and owner.name.startswith(spec.name)
+    return owner if fits else None
+
+
+def _find_torchvision(spec: "BackboneSpec") -> WeightsFile:
+    import torch
+
+    if spec.name != spec.architecture:
+        raise FileNotFoundError(
+            f"weights: none for backbone {spec.name!r}, and they cannot be downloaded. "
+            f"Pass the path of a file, or put a file {spec.name}.safetensors into the "
+            f"folder that {ENVIRONMENT_VARIABLE} names."
+        )
+    from torchvision.models import get_model_weights
+
+    choices = get_model_weights(spec.architecture)
+    if not len(choices):
+        raise FileNotFoundError(
+            f"weights: torchvision has none for backbone {spec.name!r}; pass the path "
+            "of a file, or None for random weights."
+        )
+    choice = getattr(choices, "IMAGENET1K_V1", None) or choices.DEFAULT
+    name = choice.url.rsplit("/", 1)[-1]
+    match = re.search(r"-([0-9a-f]{8,})\.", name)
+    prefix = match.group(1) if match else ""
+    path = Path(torch.hub.get_dir()) / "checkpoints" / name
+    if not path.is_file():
+        _download(choice.url, path, prefix)
+    return WeightsFile(path, spec, prefix)
+
+
+def _download(url: str, path: Path, prefix: str) -> None:
+    """Download to a temporary file, compare its digest, move it to `path`."""
+    import torch
+
+    sys.stderr.write(f"Downloading {url} to {path}\n")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(url, str(path), prefix or None, progress=True)
+    except (OSError, RuntimeError) as error:
+        raise OSError(
+            f"weights: could not download {url} ({error}). Download it elsewhere "
+            f"(its sha256 begins with {prefix}) and put it at {str(path)!r}, or into "
+            f"the folder that {ENVIRONMENT_VARIABLE} names; or pass weights=None for a "
+            "random network."
+        ) from error
+
+
+def _read_file(path: Path) -> dict[str, "torch.Tensor"]:
+    import torch
+
+    if path.suffix == ".safetensors":
+        try:
+            from safetensors.torch import load_file
+        except ImportError as error:
+            raise ImportError(
+                f"Reading {str(path)!r} needs safetensors: pip install safetensors."
+            ) from error
+        state: Any = load_file(path)
+    else:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(state, Mapping) or not state:
+        raise TypeError(f"it holds a {type(state).__name__}, not a dict of tensors")
+    for key, tensor in state.items():
+        if not isinstance(key, str) or not isinstance(tensor, torch.Tensor):
+            raise TypeError(f"entry {key!r} is a {type(tensor).__name__}, not a tensor")
+    return {k: t.float() if t.is_floating_point() else t for k, t in state.items()}
+
+
+def _modern_key(key: str, architecture: str) -> str:
+    """Rename keys of torchvision's DenseNet files, which are older than its code."""
+    if not architecture.startswith("densenet"):
+        return key
+    return re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)", r"\1\2", key)
+
+
+def _listing(what: str, entries: Iterable[str]) -> str:
+    entries = list(entries)
+    shown = ", ".join(entries[:5]) + (", ..." if len(entries) > 5 else "")
+    return f"{len(entries)} {what} ({shown})" if entries else ""
+
+
+def _check_finite(
+    state: Mapping[str, "torch.Tensor"], spec: "BackboneSpec", name: str, fc7: bool
+) -> None:
+    bad = [k for k, t in state.items() if not bool(t.isfinite().all())]
+    in_classifier = [k for k in bad if spec.has_fc7 and k.startswith("classifier.")]
+    if bad and bad == in_classifier:
+        if not fc7:
+            return  # maps are wanted, and these are all right
+        raise ValueError(
+            f"{name} has no usable classifier (NaN or inf in {bad[0]} and {len(bad)} "
+            f"tensors in all), as torchvision's IMAGENET1K_FEATURES weights, but fc7 of "
+            f"backbone {spec.name!r} needs it. Use the IMAGENET1K_V1 weights, or take "
+            "maps instead, such as layers=('features',)."
+        )
+    if bad:
+        raise ValueError(f"{name} is not usable: NaN or inf in {_listing('tensors', bad)}.")
