@@ -254,10 +254,9 @@ class FrozenNetwork:
             if last:
                 raise _SeenEnough
 
-        modules = dict(self.module.named_modules())
         with self._lock, torch.inference_mode():
             hooks = [
-                modules[name].register_forward_hook(
+                self.module.get_submodule(name).register_forward_hook(
                     lambda _module, _inputs, output, name=name: keep(name, output)
                 )
                 for name in self.layers
@@ -282,6 +281,27 @@ class FrozenNetwork:
             # torchvision applies the last ReLU outside of `features`.
             seen[self.spec.last_map] = seen[self.spec.last_map].relu()
         return [seen.get(name) for name in self.layers]  # type: ignore[misc]
+
+    def vectors(self, batch: "torch.Tensor") -> "torch.Tensor":
+        """Compute one feature vector for each image of a batch.
+
+        Parameters
+        ----------
+        batch : tensor of shape (N, 3, H, W), float32
+            Standardized images.
+
+        Returns
+        -------
+        vectors : tensor of shape (N, sum of `widths`), float32
+            fc7, or the averages of the tapped maps.
+        """
+        import torch
+
+        maps = self.maps(batch)
+        if self.head is None:
+            return torch.cat([m.mean(dim=(2, 3)) for m in maps], dim=1)
+        cells = torch.nn.functional.adaptive_avg_pool2d(maps[0], self.grid)
+        return self.head(cells)
 
     def _freeze(self, module: "torch.nn.Module") -> "torch.nn.Module":
         return module.eval().requires_grad_(False).to(self.device)
@@ -344,6 +364,7 @@ def load_network(
         usable.
     """
     check_device(device)
+    _refuse_module(backbone)
     spec = find_backbone(backbone)
     own = callable(backbone)
     if weights is None or (own and isinstance(weights, str) and weights == "default"):
@@ -364,16 +385,17 @@ def load_network(
 
 
 def check_device(device: str) -> None:
-    """Raise ValueError if torch cannot run on this device; never fall back."""
+    """Raise ValueError if torch cannot compute on this device; never fall back."""
     import torch
 
     try:
-        kind = torch.device(device)
-        torch.empty(0, device=kind)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        if torch.device(device).type == "meta":
+            raise RuntimeError("it holds no numbers")
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
         raise ValueError(
-            f"device={device!r} cannot be used here ({str(error).splitlines()[0]}); "
-            "use device='cpu', or install a torch that supports it."
+            f"device={device!r} cannot be used here: {str(error).splitlines()[0]} "
+            "Use device='cpu', or a torch and a driver that support it."
         ) from error
 
 
@@ -386,15 +408,13 @@ def _build(
     def build() -> torch.nn.Module:
         if callable(backbone):
             # The network is changed by us (frozen, moved): not the caller's own.
-            return copy.deepcopy(_check_module(backbone()))
+            return copy.deepcopy(_check_module(backbone())).float()
         options: dict[str, Any] = {"weights": None}
         if spec.architecture in ("googlenet", "inception_v3"):
             options["init_weights"] = not meta  # warns when left to its default
         models = _import_torchvision().models
         return models.get_model(spec.architecture, **options)
 
-    if isinstance(backbone, torch.nn.Module):
-        _check_module(backbone, is_parameter=True)
     with _BUILDING, torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(seed)
         if meta and not spec.architecture.startswith("regnet"):
@@ -405,18 +425,23 @@ def _build(
         return build()
 
 
-def _check_module(module: Any, is_parameter: bool = False) -> Any:
+def _refuse_module(backbone: Any) -> None:
     import torch
 
-    if is_parameter:
+    if isinstance(backbone, torch.nn.Module):
         raise TypeError(
-            f"backbone: expected a name or a callable that builds the network, got the "
-            f"network itself ({type(module).__name__}); clone would copy its weights. "
-            "Pass a function that returns it."
+            "backbone: expected a name or a callable that builds the network, got the "
+            f"network itself ({type(backbone).__name__}); clone would copy its "
+            "weights. Pass a function that returns it."
         )
+
+
+def _check_module(module: Any) -> "torch.nn.Module":
+    import torch
+
     if not isinstance(module, torch.nn.Module):
         raise TypeError(
-            f"backbone: the callable must return a torch.nn.Module, got "
+            "backbone: the callable must return a torch.nn.Module, got "
             f"{type(module).__name__}."
         )
     return module

@@ -204,4 +204,4 @@ def check_known_labels(masks: Any, classes: Any, void_label: int | None) -> None
 
 
 def _is_small(mask: NDArray[Any]) -> bool:
-    return -_LOOKUP_LIMIT < int(mask.min()) and int(mask.max()) < _LOOKUP_LIMIT
+    return int(mask.min()) > -_LOOKUP_LIMIT and int(mask.max()) < _LOOKUP_LIMIT

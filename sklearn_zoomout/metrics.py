@@ -25,9 +25,13 @@ __all__ = [
 ]
 
 
+# Lists of arrays, or the object arrays that classifiers predict.
+LabelMaps = Sequence[ArrayLike] | NDArray[np.object_]
+
+
 def confusion_matrix(
-    y_true: Sequence[ArrayLike],
-    y_pred: Sequence[ArrayLike],
+    y_true: LabelMaps,
+    y_pred: LabelMaps,
     *,
     labels: ArrayLike | None = None,
     void_label: int | None = -1,
@@ -67,8 +71,8 @@ def confusion_matrix(
 
 
 def iou_per_class(
-    y_true: Sequence[ArrayLike],
-    y_pred: Sequence[ArrayLike],
+    y_true: LabelMaps,
+    y_pred: LabelMaps,
     *,
     labels: ArrayLike | None = None,
     void_label: int | None = -1,
@@ -90,8 +94,8 @@ def iou_per_class(
 
 
 def recall_per_class(
-    y_true: Sequence[ArrayLike],
-    y_pred: Sequence[ArrayLike],
+    y_true: LabelMaps,
+    y_pred: LabelMaps,
     *,
     labels: ArrayLike | None = None,
     void_label: int | None = -1,
@@ -113,8 +117,8 @@ def recall_per_class(
 
 
 def mean_iou(
-    y_true: Sequence[ArrayLike],
-    y_pred: Sequence[ArrayLike],
+    y_true: LabelMaps,
+    y_pred: LabelMaps,
     *,
     labels: ArrayLike | None = None,
     void_label: int | None = -1,
@@ -142,8 +146,8 @@ def mean_iou(
 
 
 def pixel_accuracy(
-    y_true: Sequence[ArrayLike],
-    y_pred: Sequence[ArrayLike],
+    y_true: LabelMaps,
+    y_pred: LabelMaps,
     *,
     labels: ArrayLike | None = None,
     void_label: int | None = -1,
@@ -165,8 +169,8 @@ def pixel_accuracy(
 
 
 def class_accuracy(
-    y_true: Sequence[ArrayLike],
-    y_pred: Sequence[ArrayLike],
+    y_true: LabelMaps,
+    y_pred: LabelMaps,
     *,
     labels: ArrayLike | None = None,
     void_label: int | None = -1,
@@ -188,8 +192,8 @@ def class_accuracy(
 
 
 def segmentation_report(
-    y_true: Sequence[ArrayLike],
-    y_pred: Sequence[ArrayLike],
+    y_true: LabelMaps,
+    y_pred: LabelMaps,
     *,
     labels: ArrayLike | None = None,
     void_label: int | None = -1,

@@ -182,11 +182,13 @@ def load_state(
 
 def digest_tensors(state: Mapping[str, "torch.Tensor"]) -> str:
     """Compute the sha256 of tensors: their names, types, shapes and bytes."""
+    import torch
+
     digest = hashlib.sha256()
     for key, tensor in state.items():
-        array = tensor.detach().cpu().contiguous().numpy()
-        digest.update(f"{key} {array.dtype} {array.shape}".encode())
-        digest.update(array.data if array.ndim else array.tobytes())
+        digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        flat = tensor.detach().cpu().contiguous().flatten()
+        digest.update(flat.view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

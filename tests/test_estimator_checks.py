@@ -273,7 +273,9 @@ BROKEN = {
     "global_random_state": {DrawsGlobally: "random state", SeedsTorch: "random state"},
 }
 CAUGHT = [
-    (name, broken, says) for name, many in BROKEN.items() for broken, says in many.items()
+    (name, broken, says)
+    for name, many in BROKEN.items()
+    for broken, says in many.items()
 ]
 
 

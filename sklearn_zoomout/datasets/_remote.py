@@ -3,9 +3,11 @@
 import os
 import tempfile
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 
 from sklearn.datasets import get_data_home
+from tqdm.auto import tqdm
 
 DATA_VARIABLE = "SKLEARN_ZOOMOUT_DATA"
 _CHUNK = 1 << 18  # bytes
@@ -55,8 +57,6 @@ def download(url: str, path: Path, *, verbose: int = 0) -> None:
         cannot be written. The message names the address and the place where a
         file that was downloaded by other means is looked for.
     """
-    from tqdm import tqdm
-
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -78,8 +78,9 @@ def download(url: str, path: Path, *, verbose: int = 0) -> None:
             received = file.tell()
         if total and received != total:
             raise OSError(f"{received} of {total} bytes came")
+        temporary.chmod(0o644)  # temporary files are private
         temporary.replace(path)
-    except OSError as error:
+    except (OSError, HTTPException) as error:
         raise OSError(
             f"{url} could not be downloaded to {path} ({error}). Without a network, "
             f"bring the file there by other means, or set {DATA_VARIABLE} to the "

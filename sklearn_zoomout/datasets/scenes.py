@@ -100,9 +100,11 @@ def _make_scene(
     size: tuple[int, int] | None, coast: bool, void_width: int, rng: RandomState
 ) -> tuple[np.ndarray, np.ndarray]:
     """Paint one scene from back to front, image and labels together."""
-    drawn_size = tuple(rng.randint((102, 136), (139, 185)))
-    shape = drawn_size if size is None else tuple(size)
-    height, _ = shape
+    # Drawn in any case, so that the same seed gives the same scene at any size.
+    height, width = rng.randint((102, 136), (139, 185)).tolist()
+    if size is not None:
+        height, width = size
+    shape = (height, width)
     horizon = rng.uniform(0.22, 0.62) * height
     shore = horizon + rng.uniform(0.14, 0.24) * height
 
@@ -130,13 +132,19 @@ def _make_scene(
     return _photograph(image, rng), mask
 
 
-def _paint(image, mask, where, label, color) -> None:
+def _paint(
+    image: np.ndarray,
+    mask: np.ndarray,
+    where: np.ndarray,
+    label: int,
+    color: np.ndarray,
+) -> None:
     """Cover the pixels `where` with a texture and its label, in place."""
     image[where] = color[where]
     mask[where] = label
 
 
-def _below(shape: tuple[int, int], line) -> np.ndarray:
+def _below(shape: tuple[int, int], line: float | np.ndarray) -> np.ndarray:
     """Tell which pixels lie below a line, its row given per column or once."""
     return np.arange(shape[0])[:, None] >= np.broadcast_to(line, shape[1])[None, :]
 
@@ -147,7 +155,9 @@ def _rolling(shape: tuple[int, int], rng: RandomState) -> np.ndarray:
     return zoom(coarse, shape[1] / 5, order=3, grid_mode=True, mode="nearest")
 
 
-def _blotches(shape: tuple[int, int], sigma, rng: RandomState) -> np.ndarray:
+def _blotches(
+    shape: tuple[int, int], sigma: float | tuple[float, float], rng: RandomState
+) -> np.ndarray:
     """Return smooth noise in 0..1 with a grain of about `sigma` pixels."""
     noise = gaussian_filter(rng.normal(size=shape), sigma, mode="reflect")
     return np.clip(0.5 + 0.25 * noise / noise.std(), 0, 1)[..., None]

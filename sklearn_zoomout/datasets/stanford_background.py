@@ -11,8 +11,9 @@ import numpy as np
 from PIL import Image
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import validate_params
+from tqdm.auto import tqdm
 
-from sklearn_zoomout.datasets._remote import download, find_data_home
+from ._remote import download, find_data_home
 
 URL = "http://dags.stanford.edu/data/iccv09Data.tar.gz"
 ARCHIVE = "iccv09Data.tar.gz"
@@ -136,13 +137,13 @@ def fetch_stanford_background(
 
 def _read_archive(path: Path, *, verbose: int) -> dict[str, bytes]:
     """Return the files that matter, by their name inside ``iccv09Data``."""
-    from tqdm import tqdm
-
     files = {}
     try:
         with (
             tarfile.open(path, mode="r:gz") as tar,
-            tqdm(tar, desc=f"Reading {path}", unit=" files", disable=not verbose) as bar,
+            tqdm(
+                tar, desc=f"Reading {path}", unit=" files", disable=not verbose
+            ) as bar,
         ):
             for member in bar:
                 name = PurePosixPath(member.name)

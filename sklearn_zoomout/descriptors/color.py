@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from scipy import sparse
 
-from .histograms import entropy, normalize
+from .histograms import entropy
 
 N_BINS = 32
 _N_COARSE_BINS = 8
@@ -97,7 +97,13 @@ def color_features(counts: sparse.csr_array) -> np.ndarray:
     fine = counts / np.maximum(totals, 1)
     # Four neighboring bins of 32 make one of 8, for quantiles as for equal bins.
     coarse = fine.reshape(-1, 6, _N_COARSE_BINS, N_BINS // _N_COARSE_BINS).sum(axis=3)
-    parts = [fine[:, :3], coarse[:, :3], entropy(fine[:, :3]), fine[:, 3:], coarse[:, 3:]]
+    parts = [
+        fine[:, :3],
+        coarse[:, :3],
+        entropy(fine[:, :3]),
+        fine[:, 3:],
+        coarse[:, 3:],
+    ]
     return np.concatenate([part.reshape(len(counts), -1) for part in parts], axis=1)
 
 

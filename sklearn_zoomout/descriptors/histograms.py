@@ -54,7 +54,7 @@ def entropy(histograms: np.ndarray | sparse.csr_array) -> np.ndarray:
     >>> entropy(np.array([[0.5, 0.5], [1.0, 0.0], [0.0, 0.0]])).round(3)
     array([0.693, 0.   , 0.   ], dtype=float32)
     """
-    if sparse.issparse(histograms):
+    if isinstance(histograms, sparse.csr_array):
         terms = sparse.csr_array(
             (entr(histograms.data), histograms.indices, histograms.indptr),
             shape=histograms.shape,

@@ -1,15 +1,13 @@
-"""Visual words: SIFT descriptors on a dense grid, quantized."""
+"""SIFT descriptors on a dense grid."""
 
 import cv2
 import numpy as np
 from scipy import sparse
 
-from .histograms import entropy, normalize
-from .vocabulary import fit_centers, nearest_center
+from .filters import derivative, gaussian
 
 STEP = 8
 PATCH_SIZES = (8, 18)
-_CHANNELS = ("L", "a", "b")
 _N_CELLS = 4
 _N_ORIENTATIONS = 8
 # Weaker gradients, in units of L*a*b* per pixel, are rounding errors: a uniform patch
@@ -78,7 +76,9 @@ def dense_sift(
     height, width = channel.shape
     rows, columns = grid(channel.shape, step)
     cell = patch_size / _N_CELLS
-    maps = _orientation_maps(_smooth(channel, cell / 3))
+    # Cameras blur by half a pixel already (Lowe, section 3.3).
+    blur = max((cell / 3) ** 2 - 0.5**2, 1e-4) ** 0.5
+    maps = _orientation_maps(gaussian(channel, blur))
     pooled = _cell_weights(rows, height, cell) @ maps.reshape(height, -1)
     pooled = pooled.reshape(-1, _N_ORIENTATIONS, width).transpose(2, 0, 1)
     pooled = _cell_weights(columns, width, cell) @ pooled.reshape(width, -1)
@@ -106,138 +106,14 @@ def image_sift(lab: np.ndarray) -> np.ndarray:
     return np.stack([dense_sift(c, size)[1] for c in channels for size in PATCH_SIZES])
 
 
-def fit_words(
-    samples: np.ndarray,
-    n_words: int = 500,
-    random_state: int | np.random.RandomState | None = None,
-) -> np.ndarray:
-    """Cluster descriptors into one dictionary for all channels and patch sizes.
-
-    Parameters
-    ----------
-    samples : array of shape (n_samples, 128)
-        A sample of the training images' descriptors.
-    n_words : int, default=500
-        Number of words.
-    random_state : int, RandomState instance or None, default=None
-        Seeds k-means.
-
-    Returns
-    -------
-    words : array of shape (n_words, 128), float32
-        Centers.
-    """
-    return fit_centers(samples, n_words, random_state)
-
-
-def assign_words(descriptors: np.ndarray, words: np.ndarray) -> np.ndarray:
-    """Assign descriptors to their nearest words.
-
-    Parameters
-    ----------
-    descriptors : array of shape (..., 128), float32
-        From `dense_sift` or `image_sift`.
-    words : array of shape (n_words, 128), float32
-        From `fit_words`.
-
-    Returns
-    -------
-    codes : array of shape (...), int32
-        Numbers of words.
-    """
-    codes = nearest_center(descriptors.reshape(-1, descriptors.shape[-1]), words)
-    return codes.reshape(descriptors.shape[:-1])
-
-
-def points_of_regions(
-    segments: np.ndarray, neighborhood: sparse.csr_array, centroids: np.ndarray
-) -> sparse.csr_array:
-    """Which points of the grid each region holds.
-
-    Parameters
-    ----------
-    segments : array of shape (height, width), int
-        Label map of the superpixels.
-    neighborhood : csr array of shape (n_regions, n_superpixels)
-        1 where a superpixel belongs to a region.
-    centroids : array of shape (n_regions, 2)
-        Row and column of each region's centroid.
-
-    Returns
-    -------
-    membership : csr array of shape (n_regions, n_points), float32
-        1 where a region holds a point. A region that holds none takes the point
-        nearest to its centroid.
-    """
-    rows, columns = grid(segments.shape)
-    owners = segments[np.ix_(rows, columns)].ravel()
-    n_regions, n_superpixels = neighborhood.shape
-    held = sparse.csr_array(
-        (np.ones(owners.size, np.float32), (owners, np.arange(owners.size))),
-        shape=(n_superpixels, owners.size),
-    )
-    membership = sparse.csr_array(neighborhood @ held)
-    empty = np.flatnonzero(np.diff(membership.indptr) == 0)
-    nearest = [
-        np.clip(np.rint((centroids[empty, axis] - line[0]) / STEP), 0, len(line) - 1)
-        for axis, line in enumerate((rows, columns))
-    ]
-    points = (nearest[0] * len(columns) + nearest[1]).astype(np.int64)
-    borrowed = sparse.csr_array(
-        (np.ones(empty.size, np.float32), (empty, points)), shape=membership.shape
-    )
-    return membership + borrowed
-
-
-def word_features(
-    membership: sparse.csr_array, codes: np.ndarray, n_words: int
-) -> np.ndarray:
-    """Histograms over the words per channel, and six entropies.
-
-    Parameters
-    ----------
-    membership : csr array of shape (n_regions, n_points)
-        From `points_of_regions`.
-    codes : array of shape (6, n_points), int
-        Words of the points, ordered as by `image_sift`.
-    n_words : int
-        Size of the dictionary.
-
-    Returns
-    -------
-    features : array of shape (n_regions, 3 * n_words + 6), float32
-        The two patch sizes' histograms averaged per channel, then the entropy of each
-        of the six histograms before averaging, as named by `word_names`.
-    """
-    histograms = [_word_histogram(membership, pair, n_words) for pair in codes]
-    averages = [
-        (small + large).toarray() / 2
-        for small, large in zip(histograms[::2], histograms[1::2], strict=True)
-    ]
-    entropies = [entropy(histogram)[:, None] for histogram in histograms]
-    return np.concatenate(averages + entropies, axis=1)
-
-
-def word_names(n_words: int = 500) -> list[str]:
-    """Names of the visual word features."""
-    return [
-        *(f"sift_{c}_word_{i:03d}" for c in _CHANNELS for i in range(n_words)),
-        *(f"sift_{c}_{size}px_entropy" for c in _CHANNELS for size in PATCH_SIZES),
-    ]
-
-
-def _smooth(channel: np.ndarray, sigma: float) -> np.ndarray:
-    """Blur to the scale sigma, given that cameras blur by 0.5 pixels (Lowe)."""
-    extra = max(sigma**2 - 0.25, 1e-4) ** 0.5
-    return cv2.GaussianBlur(channel, (0, 0), extra, borderType=cv2.BORDER_REPLICATE)
-
-
 def _orientation_maps(channel: np.ndarray) -> np.ndarray:
-    """Gradient magnitudes shared between orientations, as (height, 8, width)."""
-    border = {"borderType": cv2.BORDER_REPLICATE, "ksize": 1}
-    dx = cv2.Sobel(channel, cv2.CV_32F, 1, 0, **border)
-    dy = cv2.Sobel(channel, cv2.CV_32F, 0, 1, **border)
-    magnitude, angle = cv2.cartToPolar(dx, -dy)  # rows count downwards
+    """Share gradients between the two nearest of eight orientations.
+
+    Returns an array of shape (height, 8, width), so that cells are pooled over rows
+    without moving anything.
+    """
+    up, right = -derivative(channel, 0), derivative(channel, 1)
+    magnitude, angle = cv2.cartToPolar(right, up)
     magnitude = cv2.threshold(magnitude, _FLAT, 0, cv2.THRESH_TOZERO)[1]
     height, width = channel.shape
     position = angle * np.float32(_N_ORIENTATIONS / (2 * np.pi))
@@ -252,7 +128,7 @@ def _orientation_maps(channel: np.ndarray) -> np.ndarray:
 
 
 def _cell_weights(points: np.ndarray, length: int, cell: float) -> sparse.csr_array:
-    """Weights of positions along one axis in the four cells of each point.
+    """Weigh the positions along one axis in the four cells of each point.
 
     Returns a csr array of shape (4 * n_points, length): a Gaussian around the point of
     half the patch's width, times a triangle around the cell's center.
@@ -262,11 +138,10 @@ def _cell_weights(points: np.ndarray, length: int, cell: float) -> sparse.csr_ar
     offsets = np.arange(-reach, reach + 1)
     triangles = np.maximum(0, 1 - np.abs(offsets - centers[:, None]) / cell)
     kernels = triangles * np.exp(-((offsets / (_N_CELLS / 2 * cell)) ** 2) / 2)
-    point, cells, offset = np.ix_(points, range(_N_CELLS), offsets)
-    position = np.broadcast_to(point + offset, (len(points), *kernels.shape))
-    weight = np.broadcast_to(kernels, position.shape)
-    row = np.broadcast_to(
-        np.arange(len(points) * _N_CELLS).reshape(-1, _N_CELLS, 1), position.shape
+    row, position, weight = np.broadcast_arrays(
+        np.arange(len(points) * _N_CELLS).reshape(-1, _N_CELLS, 1),
+        points[:, None, None] + offsets,
+        kernels,
     )
     inside = (weight > 0) & (position >= 0) & (position < length)
     return sparse.csr_array(
@@ -276,21 +151,9 @@ def _cell_weights(points: np.ndarray, length: int, cell: float) -> sparse.csr_ar
 
 
 def _normalize_descriptors(descriptors: np.ndarray) -> np.ndarray:
-    """Lowe's normalization: norm 1, at most 0.2, norm 1 again; zeros stay zeros."""
+    """Scale to norm 1, cut at 0.2 and scale again, as Lowe; zeros stay zeros."""
     for limit in (0.2, 1):
         norm = np.sqrt(np.einsum("ij,ij->i", descriptors, descriptors))
         descriptors = descriptors / np.where(norm > 0, norm, 1)[:, None]
         descriptors = np.minimum(descriptors, limit)
     return descriptors
-
-
-def _word_histogram(
-    membership: sparse.csr_array, codes: np.ndarray, n_words: int
-) -> sparse.csr_array:
-    """Normalized histogram of the words of each region's points."""
-    counts = sparse.csr_array(
-        (membership.data.copy(), codes[membership.indices], membership.indptr.copy()),
-        shape=(membership.shape[0], n_words),
-    )
-    counts.sum_duplicates()
-    return normalize(counts)

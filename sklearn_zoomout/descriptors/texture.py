@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 from scipy import sparse
 
+from .filters import derivative, gaussian, laplacian
 from .histograms import entropy, normalize
 from .vocabulary import fit_centers, nearest_center
 
@@ -33,21 +34,18 @@ def filter_responses(lab: np.ndarray) -> np.ndarray:
     Shotton, Winn, Rother, Criminisi, "TextonBoost for image understanding",
     International Journal of Computer Vision 81 (2009).
     """
-    blurred = {s: _blur(lab, s) for s in _GAUSSIAN_SCALES}
+    blurred = {s: gaussian(lab, s) for s in _GAUSSIAN_SCALES}
     lightness = {s: np.ascontiguousarray(blurred[s][..., 0]) for s in blurred}
-    lightness[8] = _blur(np.ascontiguousarray(lab[..., 0]), 8)
+    lightness[8] = gaussian(np.ascontiguousarray(lab[..., 0]), 8)
     # Differentiating the blurred image costs nothing beside the blur; the responses
-    # are standardised later, so no scale normalization is needed.
-    border = {"borderType": cv2.BORDER_REPLICATE, "ksize": 1}
-    laplacians = [
-        cv2.Laplacian(lightness[s], cv2.CV_32F, **border) for s in _LAPLACIAN_SCALES
-    ]
-    derivatives = [
-        cv2.Sobel(lightness[s], cv2.CV_32F, dx, 1 - dx, **border)
-        for s in _DERIVATIVE_SCALES
-        for dx in (1, 0)
-    ]
-    return np.dstack([*blurred.values(), *laplacians, *derivatives])
+    # are standardized later, so no scale normalization is needed.
+    return cv2.merge(
+        [
+            *blurred.values(),
+            *(laplacian(lightness[s]) for s in _LAPLACIAN_SCALES),
+            *(derivative(lightness[s], x) for s in _DERIVATIVE_SCALES for x in (1, 0)),
+        ]
+    )
 
 
 def fit_textons(
@@ -71,12 +69,14 @@ def fit_textons(
     textons : array of shape (n_textons, 17), float32
         Centers, of standardized responses.
     mean, scale : arrays of shape (17,), float32
-        Mean and standard deviation of the samples; the scale of a filter whose
-        response never varies is 1.
+        Mean and standard deviation of the samples. The scale of a filter whose
+        response never varies is infinite, so that the filter is ignored.
     """
     mean = samples.mean(axis=0, dtype=np.float64).astype(np.float32)
     scale = samples.std(axis=0, dtype=np.float64).astype(np.float32)
-    scale[scale < 1e-3] = 1  # a constant response, but for rounding
+    # Without colors or texture a response is constant, but for rounding. It shall not
+    # count where other images have more.
+    scale[scale < 1e-3] = np.inf
     textons = fit_centers((samples - mean) / scale, n_textons, random_state)
     return textons, mean, scale
 
@@ -98,7 +98,6 @@ def assign_textons(
     codes : array of shape (height, width), int32
         Numbers of textons.
     """
-    # x.c with standardized x is a product of the raw responses and scaled centers.
     standardized = (responses - mean) / scale
     codes = nearest_center(standardized.reshape(-1, N_FILTERS), textons)
     return codes.reshape(responses.shape[:2])
@@ -124,10 +123,3 @@ def texture_features(counts: sparse.csr_array) -> np.ndarray:
 def texture_names(n_textons: int = 64) -> list[str]:
     """Names of the texture features."""
     return [*(f"texton_{i:02d}" for i in range(n_textons)), "texton_entropy"]
-
-
-def _blur(image: np.ndarray, sigma: float) -> np.ndarray:
-    size = 2 * int(np.ceil(3 * sigma)) + 1
-    return cv2.GaussianBlur(
-        image, (size, size), sigma, borderType=cv2.BORDER_REPLICATE
-    )

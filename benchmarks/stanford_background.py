@@ -1,0 +1,259 @@
+"""Stanford Background: Table 5 of the paper, and the ablation of Table 1 on it.
+
+Protocol of Table 5: cross-validation over images, 5 folds drawn at random. The
+dictionaries of textons and visual words are fitted on the training images of each
+fold; superpixels and convnet features, which learn nothing from this data, are
+computed once. Measures are taken over all labeled pixels of a fold's test images.
+
+    python benchmarks/stanford_background.py
+    python benchmarks/stanford_background.py --ablation
+
+The data comes from the folder in SKLEARN_ZOOMOUT_DATA, or is downloaded; the weights
+of the backbone from the folder in SKLEARN_ZOOMOUT_WEIGHTS, or are downloaded.
+"""
+
+import argparse
+import os
+import platform
+import resource
+import time
+from contextlib import contextmanager
+from itertools import combinations
+
+import numpy as np
+from sklearn.model_selection import KFold
+from sklearn.pipeline import FeatureUnion
+
+from sklearn_zoomout import (
+    ConvnetRegionFeatures,
+    GlobalFeatures,
+    LocalFeatures,
+    ProximalFeatures,
+    SuperpixelSegmenter,
+    ZoomoutClassifier,
+)
+from sklearn_zoomout.datasets import fetch_stanford_background
+from sklearn_zoomout.labels import superpixel_labels
+from sklearn_zoomout.metrics import (
+    class_accuracy,
+    mean_iou,
+    pixel_accuracy,
+    segmentation_report,
+)
+
+LEVELS = ("local", "proximal", "distant", "global")
+PAPER = (82.1, 77.3)
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--seed", type=int, default=0, help="of folds and training")
+    parser.add_argument("--images", type=int, help="use the first N images only")
+    parser.add_argument("--backbone", default="squeezenet1_0")
+    parser.add_argument("--weights", default="default", help='a path, or "none"')
+    parser.add_argument("--layers", nargs="*", help="maps of the distant level")
+    parser.add_argument("--input-size", type=int, default=640)
+    parser.add_argument("--hidden", type=int, nargs="*", default=[128])
+    parser.add_argument("--epochs", type=int)
+    parser.add_argument("--dropout", type=float)
+    parser.add_argument("--learning-rate", type=float)
+    parser.add_argument("--weight-decay", type=float)
+    parser.add_argument("--n-jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--ablation", action="store_true", help="Table 1 instead")
+    parser.add_argument("--ablation-folds", type=int, default=1)
+    parser.add_argument("--verbose", type=int, default=0)
+    return parser.parse_args()
+
+
+class Stopwatch:
+    """Seconds by name of stage."""
+
+    def __init__(self):
+        self.seconds = {}
+
+    @contextmanager
+    def __call__(self, stage):
+        start = time.perf_counter()
+        yield
+        elapsed = time.perf_counter() - start
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + elapsed
+
+
+def make_classifier(args, hidden_units, class_weight="balanced"):
+    options = {
+        "max_epochs": args.epochs,
+        "dropout": args.dropout,
+        "learning_rate": args.learning_rate,
+        "weight_decay": args.weight_decay,
+    }
+    given = {name: value for name, value in options.items() if value is not None}
+    return ZoomoutClassifier(
+        hidden_units, class_weight=class_weight, random_state=args.seed, **given
+    )
+
+
+def extract_once(args, images, stopwatch):
+    """Superpixels and the levels that learn nothing from the training images."""
+    weights = None if args.weights == "none" else args.weights
+    common = {"backbone": args.backbone, "weights": weights, "verbose": args.verbose}
+    distant = ConvnetRegionFeatures(
+        layers=args.layers, input_size=args.input_size, **common
+    )
+    with stopwatch("superpixels"):
+        segmenter = SuperpixelSegmenter(n_jobs=args.n_jobs, verbose=args.verbose)
+        superpixels = segmenter.transform(images)
+    tables = []
+    for name, level in (("distant", distant), ("global", GlobalFeatures(**common))):
+        with stopwatch(name):
+            tables.append(level.fit_transform(superpixels))
+    print(f"weights: {level.weights_}, sha256 {level.weights_sha256_}")
+    return superpixels, np.concatenate(tables, axis=1)
+
+
+def add_crafted(args, superpixels, train, convnet, stopwatch):
+    """Local and proximal features, their dictionaries fitted on ``train``."""
+    options = {
+        "n_jobs": args.n_jobs,
+        "random_state": args.seed,
+        "verbose": args.verbose,
+    }
+    union = FeatureUnion(
+        [
+            ("local", LocalFeatures(**options)),
+            ("proximal", ProximalFeatures(**options)),
+        ]
+    )
+    with stopwatch("dictionaries"):
+        union.fit(superpixels[train])
+    with stopwatch("local and proximal"):
+        crafted = union.transform(superpixels)
+    return np.concatenate([crafted, convnet], axis=1)
+
+
+def measure(masks, predictions, test):
+    truth = [masks[i] for i in test]
+    return 100 * np.array(
+        [f(truth, predictions) for f in (pixel_accuracy, class_accuracy, mean_iou)]
+    )
+
+
+def print_row(name, values, width=34):
+    print(f"{name:{width}s}" + "".join(f"{v:8.1f}" for v in values), flush=True)
+
+
+def ceiling(masks, superpixels):
+    return [
+        superpixel_labels(s, m, classes=range(8))[s.segments]
+        for s, m in zip(superpixels, masks, strict=True)
+    ]
+
+
+def cross_validate(args, data, superpixels, convnet, splits, stopwatch):
+    """Table 5, printing a row for each fold."""
+    masks, scores = data.masks, []
+    predicted = [None] * len(masks)
+    print_row("", [], 34)
+    print(f"{'':34s}{'pixel':>8s}{'class':>8s}{'IoU':>8s}")
+    for fold, (train, test) in enumerate(splits):
+        table = add_crafted(args, superpixels, train, convnet, stopwatch)
+        model = make_classifier(args, args.hidden)
+        with stopwatch("training"):
+            model.fit(table[train], [masks[i] for i in train])
+        with stopwatch("prediction"):
+            predictions = model.predict(table[test])
+        del table
+        for i, prediction in zip(test, predictions, strict=True):
+            predicted[i] = prediction
+        scores.append(measure(masks, predictions, test))
+        print_row(f"fold {fold + 1}", scores[-1])
+    print_row("mean of folds", np.mean(scores, axis=0))
+    print_row("standard deviation of folds", np.std(scores, axis=0, ddof=1))
+    everything = np.arange(len(masks))
+    print_row("all folds' pixels together", measure(masks, predicted, everything))
+    print_row("paper, Table 5", PAPER)
+    best = ceiling(masks, superpixels)
+    print_row("ceiling of the superpixels", measure(masks, best, everything))
+    print(f"\ncolumns: {model.n_features_in_}\n")
+    print(segmentation_report(masks, predicted, class_names=data.class_names))
+
+
+def ablate(args, data, superpixels, convnet, splits, stopwatch):
+    """Table 1 on this data: all subsets of levels, features extracted once a fold."""
+    masks, scores = data.masks, {}
+    for train, test in splits[: args.ablation_folds]:
+        table = add_crafted(args, superpixels, train, convnet, stopwatch)
+        for size in range(1, len(LEVELS) + 1):
+            for levels in combinations(LEVELS, size):
+                for hidden in ((), tuple(args.hidden)):
+                    for weight in ("balanced", None):
+                        model = make_classifier(args, hidden, weight)
+                        with stopwatch("training"):
+                            model.fit(
+                                table.select(levels)[train], [masks[i] for i in train]
+                            )
+                        with stopwatch("prediction"):
+                            predictions = model.predict(table.select(levels)[test])
+                        key = (hidden, weight, "+".join(levels))
+                        score = measure(masks, predictions, test)
+                        scores.setdefault(key, []).append(score)
+                        print_row(" ".join(map(str, key)), score, 60)
+        del table
+    folds = f"mean of {args.ablation_folds} of {args.folds} folds"
+    columns = [(h, w) for h in ((), tuple(args.hidden)) for w in ("balanced", None)]
+    print(f"\npixel accuracy, class accuracy and mean IoU; {folds}")
+    titles = [
+        f"{h or 'linear'}, {'asymmetric' if w else 'symmetric'}" for h, w in columns
+    ]
+    print(f"{'':34s}" + "".join(f"{title:>24s}" for title in titles))
+    for levels in dict.fromkeys(key[2] for key in scores):
+        cells = [np.mean(scores[(h, w, levels)], axis=0) for h, w in columns]
+        print(
+            f"{levels:34s}"
+            + "".join("{:12.1f}{:6.1f}{:6.1f}".format(*cell) for cell in cells)
+        )
+
+
+def print_cost(stopwatch, n_images):
+    print("\nseconds           total   per image and pass")
+    passes = {"dictionaries", "local and proximal"}
+    for stage, seconds in stopwatch.seconds.items():
+        share = seconds / n_images / (stopwatch.passes if stage in passes else 1)
+        print(f"{stage:20s}{seconds:8.0f}{share:10.3f}")
+    one_pass = sum(
+        seconds / (stopwatch.passes if stage in passes else 1)
+        for stage, seconds in stopwatch.seconds.items()
+        if stage not in ("training", "prediction")
+    )
+    print(f"one extraction of all levels: {one_pass / 60:.1f} minutes")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(f"peak memory: {peak:.1f} GB")
+
+
+def main():
+    args = parse_arguments()
+    import sklearn
+    import torch
+
+    print(
+        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores; "
+        f"Python {platform.python_version()}, scikit-learn {sklearn.__version__}, "
+        f"torch {torch.__version__}"
+    )
+    print(" ".join(f"{name}={value}" for name, value in vars(args).items()))
+    data = fetch_stanford_background()
+    data.images, data.masks = data.images[: args.images], data.masks[: args.images]
+    stopwatch = Stopwatch()
+    superpixels, convnet = extract_once(args, data.images, stopwatch)
+    folds = KFold(args.folds, shuffle=True, random_state=args.seed)
+    splits = list(folds.split(data.images))
+    stopwatch.passes = args.ablation_folds if args.ablation else args.folds
+    run = ablate if args.ablation else cross_validate
+    run(args, data, superpixels, convnet, splits, stopwatch)
+    print_cost(stopwatch, len(data.images))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,428 @@
+"""The classifier of superpixels: masks to row labels, and row labels to masks."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+
+from ._columns import check_columns, check_finite, column_moments, standardize
+from ._params import validate_params
+from ._rows import LabeledRows, check_classes, class_weights, hold_out, label_rows
+from .images import check_masks
+from .labels import check_known_labels
+from .metrics import mean_iou
+from .table import FeatureTable, check_table
+
+
+def _has_probabilities(classifier: "ZoomoutClassifier") -> bool:
+    if classifier.estimator is None:
+        return True
+    inner = getattr(classifier, "estimator_", classifier.estimator)
+    return hasattr(inner, "predict_proba")
+
+
+# Not a ClassifierMixin: scikit-learn would take the list of masks for labels and
+# stratify its folds by them.
+class ZoomoutClassifier(BaseEstimator):
+    """Label superpixels by a feedforward network (sections 2.2 and 4.3).
+
+    Every superpixel gets the label that most of its labeled pixels have, a network
+    is trained on the features of all superpixels of all images, and its predictions
+    are painted back onto the pixels.
+
+    Parameters
+    ----------
+    hidden_units : sequence of int, default=(128,)
+        Width of every hidden layer of ReLU units; () is a linear softmax.
+    dropout : float, default=0.0
+        Share of hidden units that are dropped in training, in [0, 1).
+    class_weight : "balanced", None or dict, default="balanced"
+        The weight of a class in the loss. "balanced" is equation (2), one over the
+        frequency of the class among the training superpixels; None is the symmetric
+        loss, all weights 1; a dict gives the weight of every class, 1 where it has
+        none.
+    learning_rate : float, default=1e-3
+        Step size of AdamW, the same throughout.
+    weight_decay : float, default=1e-3
+        Decoupled weight decay of AdamW.
+    max_epochs : int, default=10
+        Passes over the training superpixels.
+    batch_size : int, default=512
+        Largest number of superpixels of a step.
+    classes : array-like of integers of shape (n_classes,), default=None
+        All classes, so that a class that is absent from a fold keeps its place; by
+        default the labels of the masks.
+    void_label : int or None, default=-1
+        The label of pixels that have none; None if every pixel has one.
+    standardize : bool, default=True
+        Subtract each feature's mean, divide by its standard deviation, and clip to
+        -10..10, so that the rarely filled bins of a histogram cannot explode.
+    estimator : scikit-learn classifier, default=None
+        Takes the place of the network, given the standardized rows of all training
+        superpixels as one array. ``class_weight`` reaches it as ``sample_weight``, of
+        mean 1; all parameters about training have no effect.
+    validation_fraction : float, default=None
+        Share of the images that are held out to compute ``valid_loss``, in (0, 1).
+    callbacks : list of skorch callbacks, default=None
+        Passed on to skorch, such as ``EarlyStopping(patience=3)``.
+    device : str, default="cpu"
+        Where torch trains and predicts. A classifier that was trained on "cuda"
+        predicts on the CPU where there is none.
+    random_state : int, RandomState or None, default=None
+        Determines the first weights, the order of the superpixels, dropout and the
+        images held out.
+    verbose : int, default=0
+        If positive, skorch prints the losses of every epoch.
+
+    Attributes
+    ----------
+    classes_ : ndarray of int64 of shape (n_classes,)
+        The classes, sorted.
+    class_frequency_ : ndarray of float64 of shape (n_classes,)
+        Their shares of the training superpixels, of sum 1.
+    n_features_in_ : int
+        Number of feature columns.
+    feature_names_in_ : ndarray of str of shape (n_features_in_,)
+        Their names.
+    mean_, scale_ : ndarray of float64 of shape (n_features_in_,)
+        What standardizes the features; None if ``standardize`` is False.
+    net_ : skorch.NeuralNet
+        The trained net, with its weights on the CPU; only without ``estimator``.
+    history_ : list of dict
+        The losses of every epoch; only without ``estimator``.
+    estimator_ : scikit-learn classifier
+        The fitted clone of ``estimator``, whose classes are positions in
+        ``classes_``; only with ``estimator``.
+
+    Notes
+    -----
+    The paper trains with a fixed learning rate of 1e-4 and a weight decay of 1e-3,
+    and does not state its optimizer, batch size, number of epochs, or whether
+    features were standardized: those are this library's choices.
+
+    An integer ``random_state`` gives the same network again on the same machine with
+    the same number of threads. The global generators of torch are not touched.
+
+    References
+    ----------
+    Mostajabi, Yadollahpour, Shakhnarovich, "Feedforward semantic segmentation with
+    zoom-out features", arXiv 1412.0774, 2014.
+
+    Examples
+    --------
+    >>> from sklearn_zoomout import LocalFeatures, SuperpixelSegmenter
+    >>> from sklearn_zoomout import ZoomoutClassifier
+    >>> from sklearn_zoomout.datasets import make_scenes
+    >>> images, masks = make_scenes(n_images=4, random_state=0)
+    >>> superpixels = SuperpixelSegmenter(n_segments=50).fit_transform(images)
+    >>> table = LocalFeatures(blocks=("color", "location")).fit_transform(superpixels)
+    >>> classifier = ZoomoutClassifier(max_epochs=5, random_state=0)
+    >>> predictions = classifier.fit(table, masks).predict(table)
+    >>> predictions[0].shape == masks[0].shape
+    True
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "hidden_units": [list, tuple, np.ndarray],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "class_weight": [StrOptions({"balanced"}), dict, None],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "classes": ["array-like", None],
+        "void_label": [Interval(Integral, -1, None, closed="left"), None],
+        "standardize": ["boolean"],
+        "estimator": [HasMethods(["fit", "predict"]), None],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
+        "callbacks": [list, tuple, None],
+        "device": [str],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        hidden_units: Sequence[int] = (128,),
+        *,
+        dropout: float = 0.0,
+        class_weight: "str | Mapping[int, float] | None" = "balanced",
+        learning_rate: float = 1e-3,
+        weight_decay: float = 1e-3,
+        max_epochs: int = 10,
+        batch_size: int = 512,
+        classes: ArrayLike | None = None,
+        void_label: int | None = -1,
+        standardize: bool = True,
+        estimator: Any = None,
+        validation_fraction: float | None = None,
+        callbacks: Sequence[Any] | None = None,
+        device: str = "cpu",
+        random_state: "int | np.random.RandomState | None" = None,
+        verbose: int = 0,
+    ) -> None:
+        self.hidden_units = hidden_units
+        self.dropout = dropout
+        self.class_weight = class_weight
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.classes = classes
+        self.void_label = void_label
+        self.standardize = standardize
+        self.estimator = estimator
+        self.validation_fraction = validation_fraction
+        self.callbacks = callbacks
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, masks: Sequence[ArrayLike]) -> Self:
+        """Train on the superpixels that have a label.
+
+        Parameters
+        ----------
+        X : FeatureTable
+            Features of the superpixels of n_images images.
+        masks : sequence of array-like of integers of shape (height, width)
+            A label map for every image.
+
+        Returns
+        -------
+        self : ZoomoutClassifier
+
+        Raises
+        ------
+        ValueError
+            If a mask does not fit its image, fewer than two classes are left, a
+            feature is NaN or infinite, or the loss becomes so.
+        """
+        validate_params(self)
+        self._check_params()
+        table = check_table(X)
+        classes = check_classes(self.classes, self.void_label)
+        labeled = label_rows(table, masks, classes, self.void_label)
+        rng = check_random_state(self.random_state)
+        fraction = None if self.estimator is not None else self.validation_fraction
+        train, valid = hold_out(labeled, fraction, rng)
+        frequency = train.frequency()
+        weight = class_weights(self.class_weight, train.classes, frequency)
+        mean, scale = column_moments(table, train.rows)
+        if valid is not None:
+            check_finite(table, valid.rows)
+        fitted: dict[str, Any] = {
+            "classes_": train.classes,
+            "class_frequency_": frequency,
+            "n_features_in_": table.n_columns,
+            "feature_names_in_": np.array(table.columns, dtype=object),
+            "mean_": mean if self.standardize else None,
+            "scale_": scale if self.standardize else None,
+        }
+        if self.estimator is None:
+            fitted |= self._fit_net(table, train, valid, weight, fitted, rng)
+        else:
+            fitted |= self._fit_estimator(table, train, weight, fitted)
+        # Set at the end and all at once: what was interrupted is not fitted.
+        for name in ("net_", "history_", "estimator_"):
+            self.__dict__.pop(name, None)
+        self.__dict__.update(fitted)
+        return self
+
+    def predict(self, X: Any) -> NDArray[np.object_]:
+        """Label every pixel.
+
+        Parameters
+        ----------
+        X : FeatureTable
+            Features of the superpixels, with the columns of fit.
+
+        Returns
+        -------
+        ndarray of object of shape (n_images,)
+            A label map, int64 of shape (height, width), for every image.
+        """
+        table = self._check_fitted_table(X)
+        if _has_probabilities(self):
+            codes = self._row_probabilities(table).argmax(axis=1)
+        else:
+            predict = self.estimator_.predict
+            codes = np.concatenate([predict(x) for x in self._batches(table)])
+        return _paint(table, self.classes_[codes])
+
+    @available_if(_has_probabilities)
+    def predict_proba(self, X: Any) -> NDArray[np.object_]:
+        """Give the class probabilities of every pixel.
+
+        Parameters
+        ----------
+        X : FeatureTable
+            Features of the superpixels, with the columns of fit.
+
+        Returns
+        -------
+        ndarray of object of shape (n_images,)
+            An array, float32 of shape (height, width, n_classes), for every image.
+        """
+        table = self._check_fitted_table(X)
+        return _paint(table, self._row_probabilities(table))
+
+    @available_if(_has_probabilities)
+    def predict_superpixel_proba(self, X: Any) -> NDArray[np.float32]:
+        """Give the class probabilities of every superpixel.
+
+        Parameters
+        ----------
+        X : FeatureTable
+            Features of the superpixels, with the columns of fit.
+
+        Returns
+        -------
+        ndarray of float32 of shape (n_rows, n_classes)
+            The superpixels of all images; those of image i are the rows
+            ``X.row_offsets[i]`` up to ``X.row_offsets[i + 1]``.
+        """
+        return self._row_probabilities(self._check_fitted_table(X))
+
+    def score(self, X: Any, masks: Sequence[ArrayLike]) -> float:
+        """Give the mean IoU of the predictions.
+
+        Parameters
+        ----------
+        X : FeatureTable
+            Features of the superpixels, with the columns of fit.
+        masks : sequence of array-like of integers of shape (height, width)
+            True label maps.
+
+        Returns
+        -------
+        float
+            See `sklearn_zoomout.metrics.mean_iou`.
+        """
+        table = self._check_fitted_table(X)
+        masks = check_masks(masks, table.superpixels)
+        check_known_labels(masks, self.classes_, self.void_label)
+        return mean_iou(masks, self.predict(table), void_label=self.void_label)
+
+    def _check_params(self) -> None:
+        """Check what the declared constraints cannot express."""
+        units = list(self.hidden_units)
+        if not all(isinstance(n, Integral) and n is not True and n > 0 for n in units):
+            raise ValueError(
+                f"hidden_units: expected a sequence of integers >= 1, got {units}."
+            )
+        for item in self.callbacks or ():
+            callback = item[-1] if isinstance(item, tuple) else item
+            monitor = str(getattr(callback, "monitor", None))
+            if monitor.startswith("valid_") and self.validation_fraction is None:
+                raise ValueError(
+                    f"callbacks: {type(callback).__name__} monitors {monitor!r}, which "
+                    "is computed on held-out images only; set validation_fraction, "
+                    "such as 0.1."
+                )
+
+    def _fit_net(
+        self,
+        table: FeatureTable,
+        train: LabeledRows,
+        valid: LabeledRows | None,
+        weight: NDArray[np.float64],
+        fitted: dict[str, Any],
+        rng: np.random.RandomState,
+    ) -> dict[str, Any]:
+        from ._training import TableRows, make_net, train_net
+
+        net = make_net(
+            n_features=table.n_columns,
+            hidden_units=[int(n) for n in self.hidden_units],
+            class_weight=weight,
+            mean=fitted["mean_"],
+            scale=fitted["scale_"],
+            dropout=self.dropout,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            max_epochs=self.max_epochs,
+            batch_size=self.batch_size,
+            callbacks=self.callbacks,
+            device=self.device,
+            verbose=self.verbose,
+            seed=int(rng.randint(np.iinfo(np.int32).max)),
+        )
+        train_net(
+            net,
+            TableRows(table, train.rows, train.codes),
+            None if valid is None else TableRows(table, valid.rows, valid.codes),
+        )
+        history = [
+            {key: value for key, value in epoch.items() if key != "batches"}
+            for epoch in net.history
+        ]
+        return {"net_": net, "history_": history}
+
+    def _fit_estimator(
+        self,
+        table: FeatureTable,
+        train: LabeledRows,
+        weight: NDArray[np.float64],
+        fitted: dict[str, Any],
+    ) -> dict[str, Any]:
+        fit_params = {}
+        if self.class_weight is not None:
+            if not has_fit_parameter(self.estimator, "sample_weight"):
+                raise ValueError(
+                    f"class_weight={self.class_weight!r} cannot be applied, since "
+                    f"{type(self.estimator).__name__}.fit takes no sample_weight; "
+                    "pass class_weight=None."
+                )
+            row_weight = weight[train.codes]
+            fit_params["sample_weight"] = row_weight / row_weight.mean()
+        x = standardize(table.take(train.rows), fitted["mean_"], fitted["scale_"])
+        estimator = clone(self.estimator).fit(x, train.codes, **fit_params)
+        return {"estimator_": estimator}
+
+    def _check_fitted_table(self, X: Any) -> FeatureTable:
+        check_is_fitted(self, "classes_")
+        table = check_table(X)
+        check_columns(table, self.feature_names_in_)
+        return table
+
+    def _row_probabilities(self, table: FeatureTable) -> NDArray[np.float32]:
+        if self.estimator is None:
+            from ._training import predict_proba
+
+            return predict_proba(self.net_.module_, table, self.device)
+        # A class that had no superpixel is unknown to the estimator.
+        proba = np.zeros((table.n_rows, len(self.classes_)), dtype=np.float32)
+        start = 0
+        for x in self._batches(table):
+            rows = slice(start, start + len(x))
+            proba[rows, self.estimator_.classes_] = self.estimator_.predict_proba(x)
+            start += len(x)
+        return proba
+
+    def _batches(self, table: FeatureTable) -> Iterator[NDArray[np.float32]]:
+        """Yield the rows as the estimator expects them."""
+        check_finite(table, np.arange(table.n_rows))
+        return (standardize(x, self.mean_, self.scale_) for x in table.batches())
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.target_tags.required = True
+        return tags
+
+
+def _paint(table: FeatureTable, values: NDArray[Any]) -> NDArray[np.object_]:
+    """Give every pixel the value of its superpixel."""
+    maps = np.empty(len(table), dtype=object)
+    for i, segmented in enumerate(table.superpixels):
+        start, stop = table.row_offsets[i : i + 2]
+        maps[i] = values[start:stop][segmented.segments]
+    return maps

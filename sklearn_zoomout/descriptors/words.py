@@ -1,0 +1,142 @@
+"""Visual words: SIFT descriptors quantized, and their histograms."""
+
+import numpy as np
+from scipy import sparse
+
+from .histograms import entropy, normalize
+from .sift import PATCH_SIZES, STEP, grid
+from .vocabulary import fit_centers, nearest_center
+
+_CHANNELS = ("L", "a", "b")
+
+
+def fit_words(
+    samples: np.ndarray,
+    n_words: int = 500,
+    random_state: int | np.random.RandomState | None = None,
+) -> np.ndarray:
+    """Cluster descriptors into one dictionary for all channels and patch sizes.
+
+    Parameters
+    ----------
+    samples : array of shape (n_samples, 128)
+        A sample of the training images' descriptors.
+    n_words : int, default=500
+        Number of words.
+    random_state : int, RandomState instance or None, default=None
+        Seeds k-means.
+
+    Returns
+    -------
+    words : array of shape (n_words, 128), float32
+        Centers.
+    """
+    return fit_centers(samples, n_words, random_state)
+
+
+def assign_words(descriptors: np.ndarray, words: np.ndarray) -> np.ndarray:
+    """Assign descriptors to their nearest words.
+
+    Parameters
+    ----------
+    descriptors : array of shape (..., 128), float32
+        From `dense_sift` or `image_sift`.
+    words : array of shape (n_words, 128), float32
+        From `fit_words`.
+
+    Returns
+    -------
+    codes : array of shape (...), int32
+        Numbers of words.
+    """
+    codes = nearest_center(descriptors.reshape(-1, descriptors.shape[-1]), words)
+    return codes.reshape(descriptors.shape[:-1])
+
+
+def points_of_regions(
+    segments: np.ndarray, neighborhood: sparse.csr_array, centroids: np.ndarray
+) -> sparse.csr_array:
+    """Which points of the grid each region holds.
+
+    Parameters
+    ----------
+    segments : array of shape (height, width), int
+        Label map of the superpixels.
+    neighborhood : csr array of shape (n_regions, n_superpixels)
+        1 where a superpixel belongs to a region.
+    centroids : array of shape (n_regions, 2)
+        Row and column of each region's centroid.
+
+    Returns
+    -------
+    membership : csr array of shape (n_regions, n_points), float32
+        1 where a region holds a point. A region that holds none takes the point
+        nearest to its centroid.
+    """
+    rows, columns = grid(segments.shape)
+    owners = segments[np.ix_(rows, columns)].ravel()
+    n_regions, n_superpixels = neighborhood.shape
+    held = sparse.csr_array(
+        (np.ones(owners.size, np.float32), (owners, np.arange(owners.size))),
+        shape=(n_superpixels, owners.size),
+    )
+    membership = sparse.csr_array(neighborhood @ held)
+    empty = np.flatnonzero(np.diff(membership.indptr) == 0)
+    nearest = [
+        np.clip(np.rint((centroids[empty, axis] - line[0]) / STEP), 0, len(line) - 1)
+        for axis, line in enumerate((rows, columns))
+    ]
+    points = (nearest[0] * len(columns) + nearest[1]).astype(np.int64)
+    borrowed = sparse.csr_array(
+        (np.ones(empty.size, np.float32), (empty, points)), shape=membership.shape
+    )
+    return membership + borrowed
+
+
+def word_features(
+    membership: sparse.csr_array, codes: np.ndarray, n_words: int
+) -> np.ndarray:
+    """Histograms over the words per channel, and six entropies.
+
+    Parameters
+    ----------
+    membership : csr array of shape (n_regions, n_points)
+        From `points_of_regions`.
+    codes : array of shape (6, n_points), int
+        Words of the points, ordered as by `image_sift`.
+    n_words : int
+        Size of the dictionary.
+
+    Returns
+    -------
+    features : array of shape (n_regions, 3 * n_words + 6), float32
+        The two patch sizes' histograms averaged per channel, then the entropy of each
+        of the six histograms before averaging, as named by `word_names`.
+    """
+    histograms = [_word_histogram(membership, pair, n_words) for pair in codes]
+    averages = [
+        (small + large).toarray() / 2
+        for small, large in zip(histograms[::2], histograms[1::2], strict=True)
+    ]
+    entropies = [entropy(histogram)[:, None] for histogram in histograms]
+    return np.concatenate(averages + entropies, axis=1)
+
+
+def word_names(n_words: int = 500) -> list[str]:
+    """Names of the visual word features."""
+    return [
+        *(f"sift_{c}_word_{i:03d}" for c in _CHANNELS for i in range(n_words)),
+        *(f"sift_{c}_{size}px_entropy" for c in _CHANNELS for size in PATCH_SIZES),
+    ]
+
+
+def _word_histogram(
+    membership: sparse.csr_array, codes: np.ndarray, n_words: int
+) -> sparse.csr_array:
+    """Make the normalized histogram of each region's words."""
+    counts = sparse.csr_array(
+        (membership.data.copy(), codes[membership.indices], membership.indptr.copy()),
+        shape=(membership.shape[0], n_words),
+    )
+    counts.sum_duplicates()
+    return normalize(counts)

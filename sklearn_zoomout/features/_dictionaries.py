@@ -1,0 +1,102 @@
+"""Dictionaries of textons and visual words, fitted once for all levels."""
+
+import threading
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+from sklearn.utils import check_random_state
+
+from ..descriptors import sift, texture, words
+from ..descriptors.color import rgb_to_lab
+from ..regions import SegmentedImage
+from ..superpixels import Superpixels
+
+
+class _Kind(NamedTuple):
+    """What a dictionary is clustered from."""
+
+    describe: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+    fit: Callable[..., Any]
+    n_samples: int
+
+
+_KINDS = {
+    "texture": _Kind(texture.filter_responses, texture.fit_textons, 50_000),
+    "sift": _Kind(sift.image_sift, words.fit_words, 100_000),
+}
+
+
+def shared_dictionary(
+    superpixels: Superpixels,
+    kind: str,
+    n_codes: int,
+    n_images: int,
+    random_state: int | np.random.RandomState | None = None,
+    n_jobs: int | None = None,
+) -> Any:
+    """Fit a dictionary, or recall it if it was fitted on these images before.
+
+    Parameters
+    ----------
+    superpixels : Superpixels
+        The training images. Their ``memo`` keeps the dictionary, so that levels of
+        equal parameters share it even without a seed.
+    kind : {"texture", "sift"}
+        Textons or visual words.
+    n_codes : int
+        Size of the dictionary.
+    n_images : int
+        Largest number of images to sample, drawn at random.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the samples and k-means.
+    n_jobs : int or None, default=None
+        How many images to work on at once, in threads.
+
+    Returns
+    -------
+    dictionary : array or tuple of arrays
+        From `texture.fit_textons` or `words.fit_words`.
+    """
+    memo = superpixels.memo
+    key = ("dictionary", kind, n_codes, n_images, random_state)
+    # Levels that are fitted in parallel threads wait for the first of them.
+    with memo.setdefault("dictionary lock", threading.Lock()):
+        if key not in memo:
+            rng = check_random_state(random_state)
+            samples = _draw_samples(superpixels, _KINDS[kind], n_images, rng, n_jobs)
+            memo[key] = _KINDS[kind].fit(samples, n_codes, random_state=rng)
+        return memo[key]
+
+
+def _draw_samples(
+    superpixels: Superpixels,
+    kind: _Kind,
+    n_images: int,
+    rng: np.random.RandomState,
+    n_jobs: int | None,
+) -> NDArray[np.float32]:
+    """Equally many samples of every image drawn, as far as it has them."""
+    chosen = rng.permutation(len(superpixels))[:n_images]
+    n_samples = -(-kind.n_samples // len(chosen))
+    seeds = rng.randint(2**31 - 1, size=len(chosen))
+    parallel = Parallel(n_jobs, prefer="threads")
+    samples = parallel(
+        delayed(_draw_from_image)(superpixels[i], kind.describe, n_samples, seed)
+        for i, seed in zip(chosen, seeds, strict=True)
+    )
+    return np.concatenate(samples)
+
+
+def _draw_from_image(
+    segmented: SegmentedImage,
+    describe: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    n_samples: int,
+    seed: int,
+) -> NDArray[np.float32]:
+    described = describe(rgb_to_lab(segmented.rgb))
+    described = described.reshape(-1, described.shape[-1])
+    order = np.random.RandomState(seed).permutation(len(described))
+    return described[order[:n_samples]]

@@ -1,0 +1,387 @@
+"""Distant and global levels: what an ImageNet convnet sees (section 4.2.3)."""
+
+import os
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from ..backbones import FrozenNetwork, load_network
+from ..regions import SegmentedImage
+from ..superpixels import Superpixels
+from ._base import RegionFeatures
+from .pooling import BoxPooling
+
+if TYPE_CHECKING:
+    import torch
+
+# Networks of five strides need some pixels: the shorter side of a very long image is
+# stretched to this.
+_SHORTEST_SIDE = 96
+
+
+class _ConvnetFeatures(RegionFeatures):
+    """A frozen network that is loaded on use and never pickled or cloned."""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "backbone": [str, callable],
+        "weights": [str, os.PathLike, None],
+        "layers": [tuple, list, None],
+        "input_size": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "device": [str],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    backbone: str | Callable[[], Any]
+    weights: str | os.PathLike | None
+    layers: Sequence[str] | None
+    device: str
+    random_state: Any
+    batch_size: int
+
+    @abstractmethod
+    def _describe(
+        self, segmented: SegmentedImage, network: FrozenNetwork
+    ) -> "torch.Tensor":
+        """Compute the rows of one image."""
+
+    def describe(self, segmented: SegmentedImage) -> NDArray[np.float32]:
+        """Describe one image.
+
+        Parameters
+        ----------
+        segmented : SegmentedImage
+            The image and its superpixels.
+
+        Returns
+        -------
+        ndarray of shape (n_segments, n_columns), or (n_columns,) if `per_image`
+            float32.
+        """
+        import torch
+
+        with torch.inference_mode():
+            return self._describe(segmented, self._get_network()).cpu().numpy()
+
+    def learn(self, superpixels: Superpixels, masks: Any = None) -> None:
+        """Load the network; nothing is learned from the images.
+
+        Parameters
+        ----------
+        superpixels : Superpixels
+            Ignored.
+        masks : ignored
+            For scikit-learn's sake.
+        """
+        self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        self._network = network = self._load()
+        self.weights_ = network.source
+        self.weights_sha256_ = network.sha256
+        names = ["fc7"] if network.head is not None else network.layers
+        self._columns = [
+            f"{name or 'map'}_{i:04d}"
+            for name, width in zip(names, network.widths, strict=True)
+            for i in range(width)
+        ]
+
+    def column_names(self) -> list[str]:
+        """Names of the columns, such as "fc7_0012", without the name of the block."""
+        return self._columns
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        state.pop("_network", None)
+        return state
+
+    def _load(self) -> FrozenNetwork:
+        return load_network(
+            self.backbone, self.weights, self.layers, self.device, self._seed
+        )
+
+    def _get_network(self) -> FrozenNetwork:
+        """Give the network that was fitted, loading it again after unpickling."""
+        import torch
+
+        network = getattr(self, "_network", None)
+        if network is None or network.device != torch.device(self.device):
+            network = self._load()
+            if network.sha256 != self.weights_sha256_:
+                raise ValueError(
+                    f"weights: expected those of fit ({self.weights_}, sha256 "
+                    f"{self.weights_sha256_}), found {network.source} (sha256 "
+                    f"{network.sha256}); bring the same file, or fit again."
+                )
+            self._network = network
+        return network
+
+
+class ConvnetRegionFeatures(_ConvnetFeatures):
+    """Describe the box around each superpixel's surroundings by a convnet.
+
+    The distant level of the paper: the bounding box of all superpixels within a
+    graph distance of 3, as an ImageNet network sees it. Images and crops are resized
+    by antialiased bilinear interpolation.
+
+    Parameters
+    ----------
+    backbone : str or callable, default="squeezenet1_0"
+        A convolutional classifier of torchvision, such as "vgg16" (the paper's),
+        or "mobilenet_v2_tf2" (torchvision's MobileNet V2 with TensorFlow's
+        preprocessing and padding), or a callable without arguments that returns a
+        ``torch.nn.Module`` from images standardized by ImageNet's mean and deviation
+        (N, 3, H, W) to maps (N, C, h, w).
+    weights : "default", str, path or None, default="default"
+        - "default": a file in the folder that the environment variable
+          SKLEARN_ZOOMOUT_WEIGHTS names, if its name begins with the backbone's;
+          otherwise torchvision's ImageNet weights, downloaded with a progress bar
+          unless torch has them already. For a callable: as it returns the network.
+        - a path: a .safetensors file, or a state dict (.pth, .pt); no code in it is
+          run.
+        - None: random weights.
+    radius : int, default=3
+        Graph distance up to which superpixels belong to the region; 0 is the
+        superpixel's own bounding box.
+    pooling : {"roi", "crop"}, default="roi"
+        "roi" runs the network once per image and averages its maps over the boxes;
+        "crop", the paper's way, runs it once per region, resized to `crop_size` x
+        `crop_size` pixels: about a hundred times the work.
+    layers : sequence of str or None, default=None
+        Modules of the network whose maps are averaged over the region, such as
+        ``("features.5", "features.12")``. None takes the network's own feature
+        vector: for VGG and AlexNet the last hidden layer after its ReLU ("fc7",
+        4,096 values), for others the last map, averaged.
+    input_size : int, default=640
+        Longer side in pixels that the image is resized to when `pooling` is "roi";
+        its aspect ratio is kept.
+    crop_size : int, default=224
+        Sides in pixels of a crop when `pooling` is "crop".
+    batch_size : int, default=16
+        Regions that go through the network (or its fully connected layers) at once.
+    device : str, default="cpu"
+        Device of torch, such as "cuda".
+    random_state : int, RandomState instance or None, default=0
+        Seed of random weights.
+    verbose : int, default=0
+        Show a progress bar if positive.
+
+    Attributes
+    ----------
+    weights_ : str
+        The file of the weights, or "random" or "callable".
+    weights_sha256_ : str
+        Digest of that file (of the tensors when there is none). A network that is
+        loaded again after unpickling must have the same.
+    n_features_out_ : int
+        Number of columns.
+
+    References
+    ----------
+    .. [1] Mostajabi, Yadollahpour, Shakhnarovich, "Feedforward semantic segmentation
+       with zoom-out features", arXiv 1412.0774, 2014.
+    .. [2] Girshick, "Fast R-CNN", ICCV 2015.
+
+    Examples
+    --------
+    >>> from sklearn_zoomout import ConvnetRegionFeatures, SuperpixelSegmenter
+    >>> from sklearn_zoomout.datasets import make_scenes
+    >>> images, masks = make_scenes(n_images=2, random_state=0)
+    >>> superpixels = SuperpixelSegmenter(n_segments=50).fit_transform(images)
+    >>> distant = ConvnetRegionFeatures(weights=None, input_size=128)
+    >>> distant.fit_transform(superpixels)
+    FeatureTable(2 images, ... superpixels, 512 columns; distant: 512)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **_ConvnetFeatures._parameter_constraints,
+        "radius": [Interval(Integral, 0, None, closed="left")],
+        "pooling": [StrOptions({"roi", "crop"})],
+        "crop_size": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        backbone: str | Callable[[], Any] = "squeezenet1_0",
+        weights: str | os.PathLike | None = "default",
+        *,
+        radius: int = 3,
+        pooling: str = "roi",
+        layers: Sequence[str] | None = None,
+        input_size: int = 640,
+        crop_size: int = 224,
+        batch_size: int = 16,
+        device: str = "cpu",
+        random_state: Any = 0,
+        verbose: int = 0,
+    ) -> None:
+        self.backbone = backbone
+        self.weights = weights
+        self.radius = radius
+        self.pooling = pooling
+        self.layers = layers
+        self.input_size = input_size
+        self.crop_size = crop_size
+        self.batch_size = batch_size
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @property
+    def block_name(self) -> str:
+        """Return "distant" for the paper's radius of 3."""
+        return "distant" if self.radius == 3 else f"radius{self.radius}"
+
+    def _describe(
+        self, segmented: SegmentedImage, network: FrozenNetwork
+    ) -> "torch.Tensor":
+        pixels = network.prepare(segmented.rgb)
+        boxes = segmented.region_boxes(self.radius)
+        if self.pooling == "crop":
+            return self._crop(pixels, boxes, network)
+        return self._pool(pixels, boxes, network)
+
+    def _crop(
+        self, pixels: "torch.Tensor", boxes: NDArray[Any], network: FrozenNetwork
+    ) -> "torch.Tensor":
+        import torch
+
+        size = (self.crop_size, self.crop_size)
+        rows = []
+        for part in _batches(len(boxes), self.batch_size):
+            crops = [
+                resize(pixels[:, top:bottom, left:right], size)
+                for top, left, bottom, right in boxes[part]
+            ]
+            rows.append(network.vectors(torch.stack(crops)))
+        return torch.cat(rows)
+
+    def _pool(
+        self, pixels: "torch.Tensor", boxes: NDArray[Any], network: FrozenNetwork
+    ) -> "torch.Tensor":
+        import torch
+
+        height, width = pixels.shape[1:]
+        scale = self.input_size / max(height, width)
+        shortest = min(_SHORTEST_SIDE, self.input_size)
+        size = [max(round(side * scale), shortest) for side in (height, width)]
+        maps = network.maps(resize(pixels, size)[None])
+        pools = [BoxPooling(m[0], (height, width)) for m in maps]
+        if network.head is None:
+            return torch.cat([pool.average(boxes) for pool in pools], dim=1).flatten(1)
+        parts = _batches(len(boxes), self.batch_size)
+        regions = (pools[0].average(boxes[part], network.grid) for part in parts)
+        return torch.cat([network.head(region) for region in regions])
+
+
+class GlobalFeatures(_ConvnetFeatures):
+    """Describe the whole image by a convnet.
+
+    The global level of the paper: all superpixels of an image share one feature
+    vector, which is stored once. The image is resized to a square (the aspect ratio
+    is not kept) by antialiased bilinear interpolation.
+
+    Parameters
+    ----------
+    backbone, weights, layers
+        See `ConvnetRegionFeatures`.
+    input_size : int, default=224
+        Sides in pixels of the square that the image is resized to.
+    batch_size : int, default=16
+        Images that go through the network at once.
+    device, random_state, verbose
+        See `ConvnetRegionFeatures`.
+
+    Attributes
+    ----------
+    weights_, weights_sha256_, n_features_out_
+        See `ConvnetRegionFeatures`.
+
+    Examples
+    --------
+    >>> from sklearn_zoomout import GlobalFeatures, SuperpixelSegmenter
+    >>> from sklearn_zoomout.datasets import make_scenes
+    >>> images, masks = make_scenes(n_images=2, random_state=0)
+    >>> superpixels = SuperpixelSegmenter(n_segments=50).fit_transform(images)
+    >>> GlobalFeatures(weights=None).fit_transform(superpixels)
+    FeatureTable(2 images, ... superpixels, 512 columns; global: 512)
+    """
+
+    per_image = True
+    block_name = "global"
+
+    def __init__(
+        self,
+        backbone: str | Callable[[], Any] = "squeezenet1_0",
+        weights: str | os.PathLike | None = "default",
+        *,
+        layers: Sequence[str] | None = None,
+        input_size: int = 224,
+        batch_size: int = 16,
+        device: str = "cpu",
+        random_state: Any = 0,
+        verbose: int = 0,
+    ) -> None:
+        self.backbone = backbone
+        self.weights = weights
+        self.layers = layers
+        self.input_size = input_size
+        self.batch_size = batch_size
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _square(
+        self, segmented: SegmentedImage, network: FrozenNetwork
+    ) -> "torch.Tensor":
+        size = (self.input_size, self.input_size)
+        return resize(network.prepare(segmented.rgb), size)
+
+    def _describe(
+        self, segmented: SegmentedImage, network: FrozenNetwork
+    ) -> "torch.Tensor":
+        return network.vectors(self._square(segmented, network)[None])[0]
+
+    def _describe_all(self, superpixels: Superpixels) -> Iterator[NDArray[Any]]:
+        yield from self._progress(self._in_batches(superpixels), len(superpixels))
+
+    def _in_batches(self, superpixels: Superpixels) -> Iterator[NDArray[Any]]:
+        import torch
+
+        network = self._get_network()
+        for part in _batches(len(superpixels), self.batch_size):
+            with torch.inference_mode():
+                squares = [self._square(item, network) for item in superpixels[part]]
+                vectors = network.vectors(torch.stack(squares)).cpu().numpy()
+            yield from vectors
+
+
+def resize(pixels: "torch.Tensor", size: Sequence[int]) -> "torch.Tensor":
+    """Resize an image by antialiased bilinear interpolation.
+
+    Parameters
+    ----------
+    pixels : tensor of shape (channels, height, width), float32
+        The image.
+    size : sequence of 2 int
+        New height and width in pixels.
+
+    Returns
+    -------
+    tensor of shape (channels, *size), float32
+        The resized image.
+    """
+    from torch.nn.functional import interpolate
+
+    return interpolate(
+        pixels[None], tuple(size), mode="bilinear", align_corners=False, antialias=True
+    )[0]
+
+
+def _batches(n_items: int, batch_size: int) -> Iterator[slice]:
+    return (slice(i, i + batch_size) for i in range(0, n_items, batch_size))

@@ -1,0 +1,120 @@
+"""Averages of a feature map over boxes, for all boxes of an image at once."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import torch
+
+
+class BoxPooling:
+    """Exact averages of a feature map over boxes of its image.
+
+    The map is taken for a piecewise constant function whose cells share the image
+    evenly; a cell that a box covers in part counts in part. The box of the whole
+    image gives the global average. The sum over a box comes from the corners of the
+    map's integral image, so that the work does not depend on the boxes' sizes; it is
+    kept in float64, because differences of large sums are taken.
+
+    Parameters
+    ----------
+    feature_map : tensor of shape (channels, height, width), float32
+        Map of one image.
+    shape : tuple of int
+        Height and width of the image in pixels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> from sklearn_zoomout.features.pooling import BoxPooling
+    >>> feature_map = torch.tensor([[[0.0, 4.0], [0.0, 8.0]]])
+    >>> boxes = np.array([[0, 0, 6, 6], [0, 0, 3, 4]])
+    >>> BoxPooling(feature_map, shape=(6, 6)).average(boxes).ravel()
+    tensor([3., 1.])
+    """
+
+    def __init__(self, feature_map: "torch.Tensor", shape: tuple[int, int]) -> None:
+        import torch
+
+        self.shape = shape
+        self.device = feature_map.device
+        self.channels, self.height, self.width = feature_map.shape
+        if self.device.type == "mps":  # knows no float64
+            feature_map = feature_map.cpu()
+        # Row and column 0 are the empty sums.
+        cells = torch.nn.functional.pad(
+            feature_map.permute(1, 2, 0), (0, 0, 1, 0, 1, 0)
+        )
+        integral = cells.cumsum(0, dtype=torch.float64).cumsum(1)
+        self._integral = integral.view(-1, self.channels)
+
+    def average(self, boxes: NDArray[np.integer], grid: int = 1) -> "torch.Tensor":
+        """Average the map over boxes.
+
+        Parameters
+        ----------
+        boxes : ndarray of shape (n_boxes, 4)
+            Top, left, bottom and right in pixels of the image, half open.
+        grid : int, default=1
+            Each box is cut into `grid` x `grid` boxes of equal size.
+
+        Returns
+        -------
+        tensor of shape (n_boxes, channels, grid, grid), float32
+            The averages.
+        """
+        import torch
+
+        top, left, bottom, right = np.asarray(boxes, dtype=np.float64).T
+        row, down = _corners(top, bottom, self.shape[0], self.height, grid)
+        column, across = _corners(left, right, self.shape[1], self.width, grid)
+        index = row[:, :, None, :, None] * (self.width + 1) + column[:, None, :, None]
+        weight = down[:, :, None, :, None] * across[:, None, :, None]
+        device = self._integral.device
+        pooled = torch.nn.functional.embedding_bag(
+            torch.from_numpy(index.reshape(-1, 16)).to(device),
+            self._integral,
+            per_sample_weights=torch.from_numpy(weight.reshape(-1, 16)).to(device),
+            mode="sum",
+        )
+        pooled = pooled.float().to(self.device)
+        return pooled.view(len(boxes), grid, grid, self.channels).permute(0, 3, 1, 2)
+
+
+def _corners(
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+    length: int,
+    n_cells: int,
+    grid: int,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Write averages over intervals as sums of four values of a running sum.
+
+    Parameters
+    ----------
+    low, high : ndarray of shape (n_intervals,), float64
+        Intervals of an axis of the image, in pixels.
+    length, n_cells : int
+        The image's and the map's size along this axis.
+    grid : int
+        Parts that each interval is cut into.
+
+    Returns
+    -------
+    index : ndarray of shape (n_intervals, grid, 4), int64
+        Entries of the running sum, which has n_cells + 1 of them.
+    weight : ndarray of shape (n_intervals, grid, 4), float64
+        Their factors: the running sum is interpolated linearly at both ends, and the
+        difference divided by the interval's length.
+    """
+    cuts = np.linspace(low, high, grid + 1, axis=1) * (n_cells / length)
+    cell = np.clip(np.floor(cuts), 0, n_cells - 1).astype(np.int64)
+    fraction = cuts - cell
+    pair = np.stack([cell, cell + 1], axis=-1)
+    share = np.stack([1 - fraction, fraction], axis=-1)
+    index = np.concatenate([pair[:, :-1], pair[:, 1:]], axis=-1)
+    weight = np.concatenate([-share[:, :-1], share[:, 1:]], axis=-1)
+    return index, weight / np.diff(cuts, axis=1)[..., None]

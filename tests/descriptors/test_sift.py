@@ -1,0 +1,88 @@
+import cv2
+import numpy as np
+import pytest
+
+from sklearn_zoomout.descriptors.sift import dense_sift, grid, image_sift
+
+
+@pytest.fixture(scope="module")
+def texture():
+    """A random image with structure at the scale of the patches."""
+    noise = np.random.default_rng(0).random((96, 128), dtype=np.float32)
+    noise = cv2.GaussianBlur(noise, (0, 0), 1.5)
+    return np.uint8(255 * (noise - noise.min()) / np.ptp(noise))
+
+
+# The scale of OpenCV's octaves is 1.6 pixels of an image, which suits patches of 18
+# pixels, or of an image of doubled size (octave -1, stored as 255) for 8 pixels.
+@pytest.mark.parametrize("patch_size, octave", [(18, 0), (8, 255)])
+def test_descriptors_agree_with_those_of_opencv(texture, patch_size, octave):
+    """Pooling by matrix products gives what OpenCV computes for each keypoint."""
+    points, ours = dense_sift(texture.astype(np.float32), patch_size)
+    # OpenCV's cells are 1.5 times the size of the keypoint.
+    keypoints = [
+        cv2.KeyPoint(float(column), float(row), patch_size / 6, 0, 0, octave)
+        for row, column in points
+    ]
+    _, theirs = cv2.SIFT_create().compute(texture, keypoints)
+    assert theirs.shape == ours.shape == (12 * 16, 128)
+    correlations = [np.corrcoef(*pair)[0, 1] for pair in zip(ours, theirs, strict=True)]
+    assert min(correlations) > 0.9
+    assert np.mean(correlations) > 0.95
+
+
+def test_points_lie_on_the_grid(texture):
+    """Points come row by row, every 8 pixels, half a step from the border."""
+    points, descriptors = dense_sift(texture.astype(np.float32), 8)
+    rows, columns = grid(texture.shape)
+    np.testing.assert_array_equal(rows, np.arange(4, 96, 8))
+    np.testing.assert_array_equal(points[:, 0], np.repeat(rows, len(columns)))
+    np.testing.assert_array_equal(points[:, 1], np.tile(columns, len(rows)))
+    assert len(descriptors) == len(points)
+
+
+def test_descriptors_are_normalized(texture):
+    """They have norm 1, whatever the contrast."""
+    channel = texture.astype(np.float32)
+    _, descriptors = dense_sift(channel, 18)
+    assert descriptors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(descriptors, axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(dense_sift(channel / 4, 18)[1], descriptors, atol=1e-5)
+
+
+def test_direction_of_the_gradient_selects_the_orientation():
+    """Brightness that grows to the right, then upwards, fills orientations 0 and 2."""
+    ramp = np.tile(np.arange(40, dtype=np.float32), (40, 1))
+    for image, orientation in [(ramp, 0), (ramp.T[::-1], 2)]:
+        descriptors = dense_sift(np.ascontiguousarray(image), 8)[1]
+        by_orientation = descriptors.reshape(-1, 4, 4, 8).sum(axis=(0, 1, 2))
+        assert by_orientation[orientation] > 0.99 * by_orientation.sum()
+
+
+def test_uniform_patches_have_the_descriptor_zero():
+    """Rounding errors of a constant image are not amplified."""
+    channel = np.full((30, 40), 71.3, dtype=np.float32)
+    for patch_size in (8, 18):
+        assert not dense_sift(channel, patch_size)[1].any()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 50), (50, 1), (5, 7), (8, 9)])
+def test_small_images_have_at_least_one_point(shape):
+    """Images smaller than a patch are described, without NaN."""
+    lab = np.random.default_rng(0).random((*shape, 3), dtype=np.float32)
+    rows, columns = grid(shape)
+    descriptors = image_sift(lab)
+    assert descriptors.shape == (6, len(rows) * len(columns), 128)
+    assert descriptors.shape[1] >= 1
+    assert np.isfinite(descriptors).all()
+
+
+def test_image_sift_orders_channels_and_patch_sizes(texture):
+    """Descriptors are those of L 8, L 18, a 8, a 18, b 8 and b 18."""
+    lab = np.dstack([texture, texture[::-1], texture[:, ::-1]]).astype(np.float32)
+    expected = [
+        dense_sift(np.ascontiguousarray(lab[..., c]), size)[1]
+        for c in range(3)
+        for size in (8, 18)
+    ]
+    np.testing.assert_array_equal(image_sift(lab), expected)

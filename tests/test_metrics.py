@@ -1,0 +1,248 @@
+"""Measures of label maps and their scorers, against scikit-learn's on flat labels."""
+
+import pickle
+
+import numpy as np
+import pytest
+import sklearn.metrics
+from sklearn.base import BaseEstimator
+from sklearn.model_selection import GridSearchCV, cross_validate
+
+from sklearn_zoomout import metrics
+from sklearn_zoomout.metrics import (
+    class_accuracy,
+    class_accuracy_scorer,
+    confusion_matrix,
+    iou_per_class,
+    mean_iou,
+    mean_iou_scorer,
+    pixel_accuracy,
+    pixel_accuracy_scorer,
+    recall_per_class,
+    segmentation_report,
+    segmentation_scorer,
+)
+
+CLASSES = [10, 20, 255]
+
+
+def random_maps(void_label=-1, seed=0):
+    """Truth with void pixels and predictions, images of different sizes."""
+    rng = np.random.default_rng(seed)
+    sizes = [(5, 7), (8, 3), (1, 1)]
+    truth = [rng.choice([*CLASSES, void_label], size) for size in sizes]
+    predicted = [rng.choice(CLASSES, size) for size in sizes]
+    return truth, predicted
+
+
+def flat(truth, predicted, void_label=-1):
+    """The labeled pixels of all images in one array."""
+    truth, predicted = (
+        np.concatenate([m.ravel() for m in maps]) for maps in (truth, predicted)
+    )
+    return truth[truth != void_label], predicted[truth != void_label]
+
+
+@pytest.mark.parametrize("void_label", [-1, 99])
+def test_measures_agree_with_scikit_learn(void_label):
+    """Pooled over images, they are scikit-learn's measures of flat labels."""
+    maps = random_maps(void_label)
+    true, predicted = flat(*maps, void_label)
+    kwargs = {"void_label": void_label}
+    np.testing.assert_array_equal(
+        confusion_matrix(*maps, **kwargs),
+        sklearn.metrics.confusion_matrix(true, predicted),
+    )
+    jaccard = sklearn.metrics.jaccard_score(true, predicted, average=None)
+    np.testing.assert_allclose(iou_per_class(*maps, **kwargs), jaccard)
+    assert mean_iou(*maps, **kwargs) == pytest.approx(jaccard.mean())
+    accuracy = sklearn.metrics.accuracy_score(true, predicted)
+    assert pixel_accuracy(*maps, **kwargs) == pytest.approx(accuracy)
+    recall = sklearn.metrics.recall_score(true, predicted, average=None)
+    np.testing.assert_allclose(recall_per_class(*maps, **kwargs), recall)
+    assert class_accuracy(*maps, **kwargs) == pytest.approx(recall.mean())
+
+
+def test_labels_give_the_order():
+    """Rows and columns follow labels, also in descending order."""
+    maps = random_maps()
+    np.testing.assert_array_equal(
+        confusion_matrix(*maps, labels=CLASSES[::-1]), confusion_matrix(*maps)[::-1, ::-1]
+    )
+
+
+def test_absent_class_is_left_out_of_means():
+    """A class neither true nor predicted is NaN per class and not in the means."""
+    maps = random_maps()
+    with_absent = [*CLASSES, 300]
+    assert np.isnan(iou_per_class(*maps, labels=with_absent)[3])
+    assert np.isnan(recall_per_class(*maps, labels=with_absent)[3])
+    assert mean_iou(*maps, labels=with_absent) == mean_iou(*maps)
+    assert class_accuracy(*maps, labels=with_absent) == class_accuracy(*maps)
+
+
+def test_class_that_is_only_predicted():
+    """It counts as 0 in the mean IoU, and is left out of the class accuracy."""
+    truth, predicted = [np.array([[1, 1]])], [np.array([[1, 2]])]
+    assert iou_per_class(truth, predicted).tolist() == [0.5, 0]
+    assert mean_iou(truth, predicted) == 0.25
+    assert class_accuracy(truth, predicted) == 0.5
+
+
+def test_prediction_of_void_pixels_does_not_matter():
+    """Void pixels are left out, whatever is predicted there."""
+    truth = [np.array([[1, 2, -1]])]
+    for label in (1, 77, -1):
+        assert mean_iou(truth, [np.array([[1, 2, label]])]) == 1
+
+
+def test_void_none_counts_every_pixel():
+    """With void_label=None, -1 is a class."""
+    truth, predicted = [np.array([[1, -1]])], [np.array([[1, 1]])]
+    assert pixel_accuracy(truth, predicted, void_label=None) == 0.5
+
+
+def test_object_array_and_lists():
+    """Predictions may be the object array of a classifier or nested lists."""
+    truth, predicted = random_maps()
+    array = np.empty(len(predicted), dtype=object)
+    array[:] = predicted
+    lists = [m.tolist() for m in truth]
+    assert mean_iou(lists, array) == mean_iou(truth, predicted)
+
+
+def test_dtypes_do_not_matter():
+    """Unsigned truth with signed predictions gives the same."""
+    truth, predicted = random_maps(void_label=0)
+    small = [m.astype(np.uint8) for m in truth]
+    result = mean_iou(small, predicted, void_label=0)
+    assert result == mean_iou(truth, predicted, void_label=0)
+
+
+@pytest.mark.parametrize(
+    ("truth", "predicted", "message"),
+    [
+        ([[[1]]], [[[1]], [[1]]], "as many label maps as in y_true, 1, got 2"),
+        ([[[1, 2]]], [[[1]]], r"expected shape \(1, 2\)"),
+        ([[[-1]]], [[[1]]], "all pixels have the void label -1"),
+        ([[[1]]], [[[-1]]], r"y_pred\[0\]: the void label -1 is predicted"),
+        ([[[1.5]]], [[[1]]], "expected integer class labels, got 1.5"),
+    ],
+)
+def test_wrong_maps(truth, predicted, message):
+    """Maps that do not belong together are refused, naming which."""
+    with pytest.raises(ValueError, match=message):
+        mean_iou(truth, predicted)
+
+
+def test_label_outside_labels():
+    """A label that is none of labels is refused, in truth and in prediction."""
+    with pytest.raises(ValueError, match=r"y_true\[1\]: labels \[7\]"):
+        mean_iou([[[1]], [[7]]], [[[1]], [[1]]], labels=[1, 2])
+    with pytest.raises(ValueError, match=r"y_pred\[0\]: labels \[7\]"):
+        mean_iou([[[1]], [[2]]], [[[7]], [[1]]], labels=[1, 2])
+
+
+def test_report():
+    """The report has a line per class, the means, and - for what is absent."""
+    truth, predicted = [[[1, 1, 2, 2]]], [[[1, 1, 2, 1]]]
+    report = segmentation_report(
+        truth, predicted, labels=[1, 2, 3], class_names=["sky", "tree", "cow"]
+    )
+    lines = report.splitlines()
+    assert lines[1].split() == ["sky", "66.7", "100.0", "66.7", "2"]
+    assert lines[2].split() == ["tree", "50.0", "50.0", "100.0", "2"]
+    assert lines[3].split() == ["cow", "-", "-", "-", "0"]
+    assert lines[5].split() == ["mean", "58.3", "75.0", "83.3", "4"]
+    assert lines[6] == "pixel accuracy 75.0"
+
+
+def test_report_wants_a_name_for_every_class():
+    """Names that do not fit the classes are refused."""
+    with pytest.raises(ValueError, match="expected 2 names"):
+        segmentation_report([[[1, 2]]], [[[1, 2]]], class_names=["sky"])
+
+
+class Constant(BaseEstimator):
+    """Predicts one label, and counts how often it is asked."""
+
+    calls = 0
+
+    def __init__(self, label=1):
+        self.label = label
+
+    def fit(self, images, masks):
+        self.classes_ = np.unique(np.concatenate([np.ravel(m) for m in masks]))
+        return self
+
+    def predict(self, images):
+        type(self).calls += 1
+        predicted = np.empty(len(images), dtype=object)
+        for i, image in enumerate(images):
+            predicted[i] = np.full(image.shape[:2], self.label)
+        return predicted
+
+
+@pytest.fixture
+def halves():
+    """Six images, of which the left half is of class 0 and the right of 1."""
+    mask = np.array([[0, 0, 0, 1]])
+    return [np.zeros((1, 4, 3), np.uint8)] * 6, [mask] * 6
+
+
+def test_scorers_are_their_measures(halves):
+    """Each scorer gives its measure of the predictions."""
+    images, masks = halves
+    model = Constant(0).fit(images, masks)
+    assert mean_iou_scorer(model, images, masks) == 0.375
+    assert pixel_accuracy_scorer(model, images, masks) == 0.75
+    assert class_accuracy_scorer(model, images, masks) == 0.5
+
+
+def test_scorers_choose_in_a_grid_search(halves):
+    """GridSearchCV takes a scorer, and picks the better label."""
+    search = GridSearchCV(Constant(), {"label": [1, 0]}, scoring=mean_iou_scorer, cv=3)
+    assert search.fit(*halves).best_params_ == {"label": 0}
+
+
+def test_scorers_share_one_prediction(halves):
+    """Three scorers of a fold cost one prediction, not three."""
+    scoring = {
+        "iou": mean_iou_scorer,
+        "pixel": pixel_accuracy_scorer,
+        "class": class_accuracy_scorer,
+    }
+    Constant.calls = 0
+    scores = cross_validate(Constant(0), *halves, scoring=scoring, cv=3)
+    assert scores["test_pixel"].tolist() == [0.75] * 3
+    assert Constant.calls == 3
+
+
+def test_scorer_refuses_labels_unseen_in_fit(halves):
+    """A truth label that is none of classes_ is an error with a hint at void."""
+    images, masks = halves
+    model = Constant(0).fit(images, masks)
+    masks = [*masks[:-1], np.array([[0, 0, 255, 1]])]
+    with pytest.raises(ValueError, match=r"masks\[5\]: labels \[255\].*void_label"):
+        mean_iou_scorer(model, images, masks)
+
+
+def test_scorer_with_another_void_label(halves):
+    """segmentation_scorer passes its void label to the measure."""
+    images, masks = halves
+    model = Constant(0).fit(images, masks)
+    masks = [np.array([[0, 0, 0, 255]])] * 6
+    scorer = segmentation_scorer(mean_iou, void_label=255)
+    assert scorer(model, images, masks) == 1
+
+
+def test_scorer_can_be_pickled(halves):
+    """Parallel searches send scorers to other processes."""
+    images, masks = halves
+    scorer = pickle.loads(pickle.dumps(mean_iou_scorer))
+    assert scorer(Constant(0).fit(images, masks), images, masks) == 0.375
+
+
+def test_all_public_names_exist():
+    """Every name that the module lists is there."""
+    assert all(hasattr(metrics, name) for name in metrics.__all__)
