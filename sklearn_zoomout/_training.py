@@ -175,17 +175,7 @@ def make_net(
     Returns
     -------
     RowNet
-
-    Raises
-    ------
-    ValueError
-        If there is no such device.
     """
-    if not device_exists(device):
-        raise ValueError(
-            f"device={device!r}: torch {torch.__version__} finds no such device on "
-            "this machine; use device='cpu'."
-        )
     weight = np.asarray(class_weight, dtype=np.float32)
     return RowNet(
         ZoomoutNet,
@@ -216,7 +206,7 @@ def make_net(
 
 
 def train_net(net: RowNet, train: TableRows, valid: TableRows | None) -> None:
-    """Train a net, and leave it on the CPU without the optimizer's moments.
+    """Train a net, and leave it on the CPU, without what only training needs.
 
     Parameters
     ----------
@@ -237,6 +227,8 @@ def train_net(net: RowNet, train: TableRows, valid: TableRows | None) -> None:
     net.criterion_.to("cpu")
     net.device = "cpu"
     net.optimizer_.state.clear()
+    for epoch in net.history:
+        epoch["batches"] = []
     if not all(bool(p.isfinite().all()) for p in net.module_.parameters()):
         raise ValueError(
             f"the weights became NaN or infinite in epoch {len(net.history)}; lower "
@@ -261,6 +253,26 @@ def device_exists(device: str) -> bool:
     except (RuntimeError, AssertionError, NotImplementedError):
         return False
     return True
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that torch cannot compute on.
+
+    Parameters
+    ----------
+    device : str
+        Such as "cpu", "cuda" or "cuda:1".
+
+    Raises
+    ------
+    ValueError
+        If there is no such device.
+    """
+    if not device_exists(device):
+        raise ValueError(
+            f"device={device!r}: torch {torch.__version__} finds no such device on "
+            "this machine; use device='cpu'."
+        )
 
 
 def predict_proba(
@@ -292,7 +304,7 @@ def predict_proba(
         module = copy.deepcopy(module).to(device)
     module.eval()
     n_rows = table.n_rows
-    size = min(PREDICTED_AT_ONCE, n_rows)
+    size = max(1, min(PREDICTED_AT_ONCE, n_rows))
     buffer = np.empty((size, table.n_columns), dtype=np.float32)
     proba = np.empty((n_rows, module.n_classes), dtype=np.float32)
     with torch.inference_mode():

@@ -22,10 +22,10 @@ from .table import FeatureTable, check_table
 
 
 def _has_probabilities(classifier: "ZoomoutClassifier") -> bool:
-    if classifier.estimator is None:
+    if hasattr(classifier, "net_"):
         return True
     inner = getattr(classifier, "estimator_", classifier.estimator)
-    return hasattr(inner, "predict_proba")
+    return inner is None or hasattr(inner, "predict_proba")
 
 
 # Not a ClassifierMixin: scikit-learn would take the list of masks for labels and
@@ -205,6 +205,9 @@ class ZoomoutClassifier(BaseEstimator):
             If a mask does not fit its image, fewer than two classes are left, a
             feature is NaN or infinite, or the loss becomes so.
         """
+        # What is interrupted or fails is not fitted, also if it was before.
+        for name in [name for name in self.__dict__ if name.endswith("_")]:
+            delattr(self, name)
         validate_params(self)
         self._check_params()
         table = check_table(X)
@@ -230,9 +233,6 @@ class ZoomoutClassifier(BaseEstimator):
             fitted |= self._fit_net(table, train, valid, weight, fitted, rng)
         else:
             fitted |= self._fit_estimator(table, train, weight, fitted)
-        # Set at the end and all at once: what was interrupted is not fitted.
-        for name in ("net_", "history_", "estimator_"):
-            self.__dict__.pop(name, None)
         self.__dict__.update(fitted)
         return self
 
@@ -318,6 +318,11 @@ class ZoomoutClassifier(BaseEstimator):
             raise ValueError(
                 f"hidden_units: expected a sequence of integers >= 1, got {units}."
             )
+        if self.estimator is not None:
+            return
+        from ._training import check_device
+
+        check_device(self.device)
         for item in self.callbacks or ():
             callback = item[-1] if isinstance(item, tuple) else item
             monitor = str(getattr(callback, "monitor", None))
@@ -394,7 +399,7 @@ class ZoomoutClassifier(BaseEstimator):
         return table
 
     def _row_probabilities(self, table: FeatureTable) -> NDArray[np.float32]:
-        if self.estimator is None:
+        if hasattr(self, "net_"):
             from ._training import predict_proba
 
             return predict_proba(self.net_.module_, table, self.device)

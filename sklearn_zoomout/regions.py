@@ -171,8 +171,8 @@ class SegmentedImage:
 
     def region_centroids(self, radius: int) -> NDArray[np.float64]:
         """Mean row and column of each region, of shape (n_segments, 2)."""
-        sums = self.neighborhood(radius).astype(np.float64) @ self._coordinate_sums
-        return sums / self.region_areas(radius)[:, None]
+        near = self.neighborhood(radius).astype(np.float64)
+        return (near @ self._coordinate_sums) / (near @ self.areas)[:, None]
 
     def region_boxes(self, radius: int) -> NDArray[np.int64]:
         """Bounding boxes of the regions, like `boxes`, of shape (n_segments, 4)."""

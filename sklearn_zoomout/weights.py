@@ -162,11 +162,11 @@ def load_state(
         _listing("missing", [k for k in expected if k not in state]),
         _listing("unexpected", [k for k in state if k not in expected]),
         _listing(
-            "of another shape",
+            "of another shape or type",
             [
-                f"{k}: expected {tuple(t.shape)}, found {tuple(state[k].shape)}"
-                for k, t in expected.items()
-                if k in state and t.shape != state[k].shape
+                f"{key}: expected {_describe(expected[key])}, found {_describe(tensor)}"
+                for key, tensor in state.items()
+                if key in expected and _describe(tensor) != _describe(expected[key])
             ],
         ),
     ]
@@ -306,6 +306,11 @@ def _modern_key(key: str, architecture: str) -> str:
     return re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)", r"\1\2", key)
 
 
+def _describe(tensor: "torch.Tensor") -> str:
+    kind = "" if tensor.is_floating_point() else f" of {tensor.dtype}"
+    return f"{tuple(tensor.shape)}{kind}"
+
+
 def _listing(what: str, entries: Iterable[str]) -> str:
     entries = list(entries)
     shown = ", ".join(entries[:5]) + (", ..." if len(entries) > 5 else "")
@@ -321,10 +326,12 @@ def _check_finite(
         if not fc7:
             return  # maps are wanted, and these are all right
         raise ValueError(
-            f"{name} has no usable classifier (NaN or inf in {bad[0]} and {len(bad)} "
-            f"tensors in all), as torchvision's IMAGENET1K_FEATURES weights, but fc7 of "
-            f"backbone {spec.name!r} needs it. Use the IMAGENET1K_V1 weights, or take "
-            "maps instead, such as layers=('features',)."
+            f"{name} has no usable classifier (NaN or inf in "
+            f"{_listing('tensors', bad)}), as torchvision's IMAGENET1K_FEATURES "
+            f"weights, but fc7 of backbone {spec.name!r} needs it. Use the "
+            "IMAGENET1K_V1 weights, or take maps, such as layers=('features',)."
         )
     if bad:
-        raise ValueError(f"{name} is not usable: NaN or inf in {_listing('tensors', bad)}.")
+        raise ValueError(
+            f"{name} is not usable: NaN or inf in {_listing('tensors', bad)}."
+        )

@@ -37,7 +37,9 @@ def test_known_backbones_are_convolutional():
 
 def test_unknown_name_lists_what_is_known():
     """A misspelt name gets close matches and the whole list."""
-    with pytest.raises(ValueError, match=r"'resnet5O'.*Did you mean.*'resnet50'.*vgg16"):
+    with pytest.raises(
+        ValueError, match=r"'resnet5O'.*Did you mean.*'resnet50'.*vgg16"
+    ):
         find_backbone("resnet5O")
 
 
@@ -254,7 +256,7 @@ def test_pretrained_networks_recognize_photos(name, photo, classes):
 
 @needs_weights
 def test_pretrained_same_padding_matches_explicit_padding():
-    """Every strided convolution of MobileNet V2 pads right and bottom, on even sizes."""
+    """On even sizes all strided convolutions of MobileNet V2 pad right and bottom."""
     network = load_network("mobilenet_v2_tf2")
     reference = torchvision.models.mobilenet_v2(weights=None).eval()
     reference.load_state_dict(network.module.state_dict())

@@ -67,7 +67,8 @@ def test_labels_give_the_order():
     """Rows and columns follow labels, also in descending order."""
     maps = random_maps()
     np.testing.assert_array_equal(
-        confusion_matrix(*maps, labels=CLASSES[::-1]), confusion_matrix(*maps)[::-1, ::-1]
+        confusion_matrix(*maps, labels=CLASSES[::-1]),
+        confusion_matrix(*maps)[::-1, ::-1],
     )
 
 

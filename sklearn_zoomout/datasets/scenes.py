@@ -105,27 +105,25 @@ def _make_scene(
     if size is not None:
         height, width = size
     shape = (height, width)
-    horizon = rng.uniform(0.22, 0.62) * height
-    shore = horizon + rng.uniform(0.14, 0.24) * height
+    shore = _shore(shape, rng)
+    depth = rng.uniform(0.16, 0.30) * height
 
-    image = _sky(shape, rng)
+    image = _blue(_bands(shape, rng.uniform(0.4, 0.6), rng))
     mask = np.full(shape, _SKY, dtype=np.int16)
     if coast:
-        _paint(image, mask, _below(shape, horizon), _WATER, _waves(shape, rng))
+        water = _below(shape, np.median(shore) - depth)
+        _paint(image, mask, water, _WATER, _blue(_bands(shape, rng.uniform(0.1, 0.15), rng)))
     else:
-        trees = _treetops(shape, horizon, rng)
+        trees = _below(shape, shore - depth - _treetops(shape, rng))
         _paint(image, mask, trees, _FOREST, _foliage(shape, rng))
-    ground = _below(shape, shore + _rolling(shape, rng))
+    ground = _below(shape, shore)
     _paint(image, mask, ground, _SAND if coast else _SNOW, _pale_grain(shape, rng))
 
-    # Discs lie wholly in the sky or wholly on the ground.
-    for label, behind, n_discs in (
-        (_MOON, _SKY, rng.randint(1, 3)),
-        (_STONE, _SAND if coast else _SNOW, rng.randint(2, 5)),
-    ):
-        for _ in range(n_discs):
-            disc, color = _disc(mask == behind, rng)
-            _paint(image, mask, disc, label, color)
+    # Discs lie wholly in the sky or wholly on the ground, in haze or on gravel that
+    # look alike, so that their own borders do not give them away.
+    for label, behind in ((_MOON, _SKY), (_STONE, _SAND if coast else _SNOW)):
+        for _ in range(rng.randint(1, 3)):
+            _paint_disc(image, mask, label, behind, rng)
 
     if void_width:
         mask[~_interior(mask, void_width)] = -1
@@ -149,10 +147,15 @@ def _below(shape: tuple[int, int], line: float | np.ndarray) -> np.ndarray:
     return np.arange(shape[0])[:, None] >= np.broadcast_to(line, shape[1])[None, :]
 
 
-def _rolling(shape: tuple[int, int], rng: RandomState) -> np.ndarray:
-    """Return a smooth random height per column, in pixels."""
-    coarse = rng.normal(scale=0.025 * shape[0], size=5)
-    return zoom(coarse, shape[1] / 5, order=3, grid_mode=True, mode="nearest")
+def _shore(shape: tuple[int, int], rng: RandomState) -> np.ndarray:
+    """Return where the ground begins: a rolling, often steep line, row per column.
+
+    Steep, because on level ground the row of a pixel would tell its class.
+    """
+    height, width = shape
+    slope = rng.uniform(-0.8, 0.8) * np.linspace(-0.5, 0.5, width)
+    rolling = zoom(rng.normal(scale=0.03, size=5), width / 5, mode="nearest")
+    return (rng.uniform(0.45, 0.85) + slope + rolling) * height
 
 
 def _blotches(
@@ -168,36 +171,33 @@ def _blue(share: np.ndarray) -> np.ndarray:
     return _DARK_BLUE + share * (_LIGHT_BLUE - _DARK_BLUE)
 
 
-def _sky(shape: tuple[int, int], rng: RandomState) -> np.ndarray:
-    """Paint one slow change from blue to blue, whose direction varies."""
-    row, col = np.mgrid[0 : 1 : shape[0] * 1j, 0 : 1 : shape[1] * 1j]
-    angle = rng.uniform(0, 2 * np.pi)
-    ramp = 0.5 + 0.6 * (np.sin(angle) * (row - 0.4) + np.cos(angle) * (col - 0.5))
-    return _blue(np.clip(ramp + 0.35 * (rng.uniform() - 0.5), 0, 1)[..., None])
+def _bands(shape: tuple[int, int], period: float, rng: RandomState) -> np.ndarray:
+    """Return the share of light blue: level bands, whose edges are equally sharp.
+
+    The period, a share of the height, is the only thing that differs between sky
+    and water.
+    """
+    height, _ = shape
+    row = np.arange(height)[:, None] / (period * height)
+    waver = _blotches(shape, (0.04 * height, 0.13 * height), rng)[..., 0]
+    phase = row + 0.1 * waver / period + rng.uniform()
+    to_edge = np.sin(2 * np.pi * phase) * period / (2 * np.pi)
+    return (0.5 + 0.5 * np.tanh(to_edge / 0.02))[..., None]
 
 
-def _waves(shape: tuple[int, int], rng: RandomState) -> np.ndarray:
-    """Paint level bands of light and dark blue that waver."""
-    row = np.arange(shape[0])[:, None]
-    period = rng.uniform(0.085, 0.12) * shape[0]
-    waver = 4 * _blotches(shape, (4, 16), rng)[..., 0]
-    crest = np.sin(2 * np.pi * row / period + waver + rng.uniform(0, 2 * np.pi))
-    return _blue(np.clip(0.5 + 0.9 * crest, 0, 1)[..., None])
-
-
-def _treetops(shape: tuple[int, int], horizon: float, rng: RandomState) -> np.ndarray:
-    """Tell which pixels lie below a jagged row of conifers."""
+def _treetops(shape: tuple[int, int], rng: RandomState) -> np.ndarray:
+    """Return how far a jagged row of conifers reaches up, in pixels per column."""
     col = np.arange(shape[1])
-    width = 0.12 * shape[1]  # of two trees
-    tree = (col / width // 0.5).astype(int)
+    width = 0.06 * shape[1]
+    tree = (col // width).astype(int)
     peak = rng.uniform(0.05, 0.13, size=tree.max() + 1) * shape[0]
-    side = np.abs((col / width) % 0.5 - 0.25) * 4  # 0 at the top, 1 at the foot
-    return _below(shape, horizon - peak[tree] * (1 - side))
+    side = np.abs(col / width % 1 - 0.5) * 2  # 0 at the top, 1 at the foot
+    return peak[tree] * (1 - side)
 
 
 def _foliage(shape: tuple[int, int], rng: RandomState) -> np.ndarray:
     """Paint dark green with fine upright structure."""
-    dark, light = np.array([0.10, 0.22, 0.14]), np.array([0.30, 0.45, 0.26])
+    dark, light = np.array([0.08, 0.20, 0.20]), np.array([0.24, 0.40, 0.38])
     return dark + _blotches(shape, (2.0, 0.8), rng) * (light - dark)
 
 
@@ -208,20 +208,30 @@ def _pale_grain(shape: tuple[int, int], rng: RandomState) -> np.ndarray:
     return base + shade + 0.10 * (_blotches(shape, 0.6, rng) - 0.5)
 
 
-def _disc(free: np.ndarray, rng: RandomState) -> tuple[np.ndarray, np.ndarray]:
-    """Return a disc inside the free pixels, as (where, color)."""
-    shape = free.shape
-    radius = rng.uniform(0.045, 0.075) * min(shape)
-    margin = np.ceil(radius).astype(int) + 1
-    room = binary_erosion(free, np.ones((3, 3)), iterations=margin, border_value=0)
+def _paint_disc(
+    image: np.ndarray, mask: np.ndarray, label: int, behind: int, rng: RandomState
+) -> None:
+    """Paint a gray disc amid a pale patch; only the disc changes the label."""
+    height, width = shape = mask.shape
+    radius, patch = rng.uniform([0.06, 0.15], [0.085, 0.19]) * min(shape)
+    free = mask == behind
+    margin = int(np.ceil(radius)) + 1
+    room = binary_erosion(free, np.ones((3, 3)), iterations=margin)
     rows, cols = np.nonzero(room if room.any() else free)
     at = rng.randint(len(rows))
-    row, col = np.ogrid[: shape[0], : shape[1]]
-    dy, dx = (row - rows[at]) / radius, (col - cols[at]) / radius
-    light = np.clip(0.75 - 0.3 * (dx + dy), 0, 1)[..., None]
-    gray = np.array([0.70, 0.68, 0.65]) * rng.uniform(0.75, 1.0)
+    row, col = np.ogrid[:height, :width]
+    dy, dx = row - rows[at], col - cols[at]
+    distance = np.hypot(dy, dx) + 0.05 * height * (_blotches(shape, 5, rng)[..., 0] - 0.5)
+
+    haze = np.array([0.74, 0.75, 0.76]) + 0.08 * (_blotches(shape, 1.5, rng) - 0.5)
+    cover = np.clip((patch - distance) / (0.03 * height), 0, 1)[..., None]
+    image[free] = (image + cover * (haze - image))[free]
+
+    light = np.clip(0.75 - 0.3 * (dx + dy) / radius, 0, 1)[..., None]
+    gray = np.array([0.60, 0.58, 0.56]) * rng.uniform(0.75, 1.0)
     color = gray * (0.55 + 0.45 * light) + 0.12 * (_blotches(shape, 1.5, rng) - 0.5)
-    return (dy**2 + dx**2 <= 1) & free, color
+    disc = free & (np.hypot(dy, dx) <= radius)
+    _paint(image, mask, disc, label, color)
 
 
 def _interior(mask: np.ndarray, width: int) -> np.ndarray:

@@ -55,9 +55,8 @@ def entropy(histograms: np.ndarray | sparse.csr_array) -> np.ndarray:
     array([0.693, 0.   , 0.   ], dtype=float32)
     """
     if isinstance(histograms, sparse.csr_array):
-        terms = sparse.csr_array(
-            (entr(histograms.data), histograms.indices, histograms.indptr),
-            shape=histograms.shape,
-        )
-        return np.asarray(terms.sum(axis=1), dtype=np.float32)
+        n_rows = histograms.shape[0]
+        rows = np.repeat(np.arange(n_rows), np.diff(histograms.indptr))
+        sums = np.bincount(rows, weights=entr(histograms.data), minlength=n_rows)
+        return sums.astype(np.float32)
     return entr(histograms).sum(axis=-1).astype(np.float32)

@@ -1,5 +1,7 @@
 """SIFT descriptors on a dense grid."""
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 from scipy import sparse
@@ -72,6 +74,18 @@ def dense_sift(
     ----------
     Lowe, "Distinctive image features from scale-invariant keypoints", International
     Journal of Computer Vision 60 (2004).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_zoomout.descriptors.sift import dense_sift
+    >>> brighter_to_the_right = np.tile(np.arange(20, dtype=np.float32), (10, 1))
+    >>> points, descriptors = dense_sift(brighter_to_the_right, patch_size=8)
+    >>> points
+    array([[ 4,  4],
+           [ 4, 12]])
+    >>> descriptors.reshape(2, 4, 4, 8).sum(axis=(1, 2))[0].argmax()
+    np.int64(0)
     """
     height, width = channel.shape
     rows, columns = grid(channel.shape, step)
@@ -79,9 +93,9 @@ def dense_sift(
     # Cameras blur by half a pixel already (Lowe, section 3.3).
     blur = max((cell / 3) ** 2 - 0.5**2, 1e-4) ** 0.5
     maps = _orientation_maps(gaussian(channel, blur))
-    pooled = _cell_weights(rows, height, cell) @ maps.reshape(height, -1)
+    pooled = _cell_weights(height, cell, step) @ maps.reshape(height, -1)
     pooled = pooled.reshape(-1, _N_ORIENTATIONS, width).transpose(2, 0, 1)
-    pooled = _cell_weights(columns, width, cell) @ pooled.reshape(width, -1)
+    pooled = _cell_weights(width, cell, step) @ pooled.reshape(width, -1)
     cells = pooled.reshape(
         len(columns), _N_CELLS, len(rows), _N_CELLS, _N_ORIENTATIONS
     ).transpose(2, 0, 3, 1, 4)
@@ -127,26 +141,29 @@ def _orientation_maps(channel: np.ndarray) -> np.ndarray:
     return maps
 
 
-def _cell_weights(points: np.ndarray, length: int, cell: float) -> sparse.csr_array:
-    """Weigh the positions along one axis in the four cells of each point.
+@lru_cache(maxsize=16)
+def _cell_weights(length: int, cell: float, step: int) -> sparse.csr_array:
+    """Weigh the positions along one axis in the four cells of each grid line.
 
-    Returns a csr array of shape (4 * n_points, length): a Gaussian around the point of
-    half the patch's width, times a triangle around the cell's center.
+    Returns a csr array of shape (4 * n_lines, length): a Gaussian around the line of
+    half the patch's width, times a triangle around the cell's center. It is kept, since
+    channels share it, and most images of a data set.
     """
+    lines, _ = grid((length, 1), step)
     centers = (np.arange(_N_CELLS) - (_N_CELLS - 1) / 2) * cell
     reach = int(np.ceil(centers[-1] + cell))
     offsets = np.arange(-reach, reach + 1)
     triangles = np.maximum(0, 1 - np.abs(offsets - centers[:, None]) / cell)
     kernels = triangles * np.exp(-((offsets / (_N_CELLS / 2 * cell)) ** 2) / 2)
     row, position, weight = np.broadcast_arrays(
-        np.arange(len(points) * _N_CELLS).reshape(-1, _N_CELLS, 1),
-        points[:, None, None] + offsets,
+        np.arange(len(lines) * _N_CELLS).reshape(-1, _N_CELLS, 1),
+        lines[:, None, None] + offsets,
         kernels,
     )
     inside = (weight > 0) & (position >= 0) & (position < length)
     return sparse.csr_array(
         (weight[inside].astype(np.float32), (row[inside], position[inside])),
-        shape=(len(points) * _N_CELLS, length),
+        shape=(len(lines) * _N_CELLS, length),
     )
 
 

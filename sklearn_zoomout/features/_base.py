@@ -96,7 +96,10 @@ class RegionFeatures(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         self
         """
         validate_params(self)
-        self.learn(check_superpixels(superpixels), masks)
+        superpixels = check_superpixels(superpixels)
+        if len(superpixels) == 0:
+            raise ValueError("superpixels: expected at least one image, got none.")
+        self.learn(superpixels, masks)
         self.n_features_out_ = len(self.column_names())
         return self
 

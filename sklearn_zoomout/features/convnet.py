@@ -159,7 +159,7 @@ class ConvnetRegionFeatures(_ConvnetFeatures):
         4,096 values), for others the last map, averaged.
     input_size : int, default=640
         Longer side in pixels that the image is resized to when `pooling` is "roi";
-        its aspect ratio is kept.
+        its aspect ratio is kept, unless the shorter side would have less than 96.
     crop_size : int, default=224
         Sides in pixels of a crop when `pooling` is "crop".
     batch_size : int, default=16

@@ -1,0 +1,234 @@
+"""Frozen networks and their taps: named layers, and fc7."""
+
+import difflib
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import torch
+
+    from .backbones import BackboneSpec
+
+
+class FrozenNetwork:
+    """A network that is only looked at: maps of named layers, and fc7 if asked for.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The network, with its weights.
+    spec : BackboneSpec
+        Its description.
+    layers : sequence of str or None, default=None
+        Names of the modules whose maps are wanted; None for the network's own
+        feature vector.
+    device : str, default="cpu"
+        Where it runs.
+
+    Attributes
+    ----------
+    layers : tuple of str
+        Names of the tapped modules.
+    widths : list of int
+        Channels of each of them, or the units of fc7.
+    head : torch.nn.Module or None
+        From maps of `grid` x `grid` cells (N, C, grid, grid) to fc7 after its ReLU
+        (N, units); None when the maps themselves are the features.
+    grid : int
+        Cells per side that a region's map is pooled to.
+    source, sha256 : str
+        Where the weights came from, and the digest of their file ("random" weights:
+        of the tensors).
+    """
+
+    source: str
+    sha256: str
+
+    def __init__(
+        self,
+        module: "torch.nn.Module",
+        spec: "BackboneSpec",
+        layers: Sequence[str] | None = None,
+        device: str = "cpu",
+    ) -> None:
+        import torch
+
+        self.spec = spec
+        self.layers = (spec.last_map,) if layers is None else tuple(layers)
+        self.device = torch.device(device)
+        self._lock = threading.Lock()
+        _check_layers(module, spec, self.layers)
+        self.head: torch.nn.Sequential | None = None
+        self.grid = 1
+        if spec.has_fc7:
+            trunk: Any = module
+            if layers is None:
+                # All but the 1,000 class scores: up to the last rectified layer.
+                hidden = list(trunk.classifier)[:-1]
+                self.head = torch.nn.Sequential(torch.nn.Flatten(), *hidden)
+                self._freeze(self.head)
+                self.grid = trunk.avgpool.output_size[0]
+            trunk.classifier = torch.nn.Identity()
+        if spec.same_padding:
+            _pad_as_tensorflow(module)
+        self.module = self._freeze(module).to(memory_format=torch.channels_last)
+        self._mean = torch.tensor(spec.mean, device=self.device).view(3, 1, 1)
+        self._std = torch.tensor(spec.std, device=self.device).view(3, 1, 1)
+        self._n_calls: int | None = 1 if layers is None else None
+        self.widths = self._probe()
+
+    def prepare(self, rgb: NDArray[np.float32]) -> "torch.Tensor":
+        """Standardize an image, (H, W, 3) float32 in [0, 1] -> (3, H, W) tensor."""
+        import torch
+
+        pixels = torch.from_numpy(np.ascontiguousarray(rgb)).to(self.device)
+        return (pixels.permute(2, 0, 1) - self._mean) / self._std
+
+    def maps(self, batch: "torch.Tensor") -> list["torch.Tensor"]:
+        """Compute the tapped maps of a batch.
+
+        Parameters
+        ----------
+        batch : tensor of shape (N, 3, H, W), float32
+            Standardized images.
+
+        Returns
+        -------
+        maps : list of tensors of shape (N, C, h, w), float32
+            One per tapped layer, in the order of `layers`.
+        """
+        import torch
+
+        seen: dict[str, torch.Tensor] = {}
+        calls = 0
+
+        def keep(name: str, output: torch.Tensor) -> None:
+            nonlocal calls
+            calls += 1
+            last = calls == self._n_calls
+            # Later modules may change in place what this one returned.
+            seen[name] = output if last or not _is_map(output) else output.clone()
+            if last:
+                raise _SeenEnough
+
+        with self._lock, torch.inference_mode():
+            hooks = [
+                self.module.get_submodule(name).register_forward_hook(
+                    lambda _module, _inputs, output, name=name: keep(name, output)
+                )
+                for name in self.layers
+            ]
+            try:
+                self.module(batch.contiguous(memory_format=torch.channels_last))
+            except _SeenEnough:
+                pass
+            except RuntimeError as error:
+                size = "x".join(map(str, batch.shape[2:]))
+                raise RuntimeError(
+                    f"backbone {self.spec.name!r} failed on an input of {size} pixels; "
+                    "try a larger size, or a smaller batch_size if memory ran out. "
+                    f"torch says: {error}"
+                ) from error
+            finally:
+                for hook in hooks:
+                    hook.remove()
+        if self._n_calls is None:
+            self._n_calls = calls
+        if "densenet" in self.spec.architecture and self.spec.last_map in seen:
+            # torchvision applies the last ReLU outside of `features`.
+            seen[self.spec.last_map] = seen[self.spec.last_map].relu()
+        return [seen.get(name) for name in self.layers]  # type: ignore[misc]
+
+    def vectors(self, batch: "torch.Tensor") -> "torch.Tensor":
+        """Compute one feature vector for each image of a batch.
+
+        Parameters
+        ----------
+        batch : tensor of shape (N, 3, H, W), float32
+            Standardized images.
+
+        Returns
+        -------
+        vectors : tensor of shape (N, sum of `widths`), float32
+            fc7, or the averages of the tapped maps.
+        """
+        import torch
+
+        maps = self.maps(batch)
+        if self.head is None:
+            return torch.cat([m.mean(dim=(2, 3)) for m in maps], dim=1)
+        cells = torch.nn.functional.adaptive_avg_pool2d(maps[0], self.grid)
+        return self.head(cells)
+
+    def _freeze(self, module: "torch.nn.Module") -> "torch.nn.Module":
+        return module.eval().requires_grad_(False).to(self.device)
+
+    def _probe(self) -> list[int]:
+        """Look at a small black image: which layers give maps, and how wide."""
+        import torch
+
+        maps = self.maps(torch.zeros(1, 3, 96, 96, device=self.device))
+        for name, output in zip(self.layers, maps, strict=True):
+            if not _is_map(output):
+                shape = getattr(output, "shape", None)
+                got = f"a {type(output).__name__}" if shape is None else tuple(shape)
+                raise ValueError(
+                    f"layers: {name!r} of backbone {self.spec.name!r} gives {got}; "
+                    "expected a module whose output is one map (N, C, h, w)."
+                )
+        if self.head is not None:
+            cells = torch.zeros(1, maps[0].shape[1], self.grid, self.grid)
+            return [self.head(cells.to(self.device)).shape[1]]
+        return [output.shape[1] for output in maps]
+
+
+class _SeenEnough(Exception):
+    """The last tapped layer has been seen; the rest of the network is not needed."""
+
+
+def _check_layers(
+    module: "torch.nn.Module", spec: "BackboneSpec", layers: Sequence[str]
+) -> None:
+    names = [name for name, _ in module.named_modules()]
+    unknown = [name for name in layers if name not in names]
+    if unknown:
+        close = difflib.get_close_matches(str(unknown[0]), names, n=5, cutoff=0.3)
+        children = [name for name, _ in module.named_children()]
+        raise ValueError(
+            f"layers: backbone {spec.name!r} has no module {unknown[0]!r}; "
+            f"similar: {close}; its parts: {children}."
+        )
+    if not layers or len(set(layers)) != len(layers):
+        raise ValueError(f"layers: expected distinct names of modules, got {layers!r}.")
+
+
+def _is_map(output: Any) -> bool:
+    return getattr(output, "ndim", 0) == 4
+
+
+def _pad_as_tensorflow(module: "torch.nn.Module") -> None:
+    """Pad strided convolutions as TensorFlow's "SAME".
+
+    On even sizes it pads right and bottom only, where torch pads both sides.
+    Convolutions of stride 1 are the same in both.
+    """
+    import torch
+
+    def pad(conv: torch.nn.Conv2d, inputs: tuple[torch.Tensor]) -> torch.Tensor:
+        (x,) = inputs
+        before_after: list[int] = []
+        for axis in (1, 0):  # the last axis comes first in torch's `pad`
+            size, stride = x.shape[2 + axis], conv.stride[axis]
+            extent = (conv.kernel_size[axis] - 1) * conv.dilation[axis] + 1
+            total = max((-(-size // stride) - 1) * stride + extent - size, 0)
+            before_after += [total // 2, total - total // 2]
+        return torch.nn.functional.pad(x, before_after)
+
+    for conv in module.modules():
+        if isinstance(conv, torch.nn.Conv2d) and max(conv.stride) > 1:
+            conv.padding = (0, 0)
+            conv.register_forward_pre_hook(pad)
