@@ -1,6 +1,6 @@
 PYTHON = .venv/bin/python
 
-.PHONY: install test lint format
+.PHONY: install test lint format bench
 
 install:
 	python -m venv .venv
@@ -17,3 +17,6 @@ lint:
 format:
 	$(PYTHON) -m ruff check --fix .
 	$(PYTHON) -m ruff format .
+
+bench:
+	$(PYTHON) benchmarks/stanford_background.py

@@ -128,6 +128,13 @@ def test_file_is_chosen_by_its_name(folder, backbone, files, expected):
     assert find_weights(find_backbone(backbone), "default").path.name == expected
 
 
+def test_file_of_a_longer_name_is_another_network(folder):
+    """VGG-16 with batch normalization does not stand in for VGG-16."""
+    touch(folder, "vgg16_bn.safetensors")
+    with pytest.raises(OSError, match="could not download"):
+        find_weights(find_backbone("vgg16"), "default")
+
+
 def test_variant_file_brings_its_preprocessing(folder):
     """A file of MobileNet V2's TensorFlow variant is used as that variant."""
     touch(folder, "mobilenet_v2_tf2.safetensors")

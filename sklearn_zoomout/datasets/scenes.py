@@ -40,17 +40,16 @@ def make_scenes(
     Coasts and winter forests take turns. Three pairs of classes look alike from
     close up, and each of them needs a look from further away:
 
-    - moon and stone are the same gray disc: what surrounds it tells (the
-      proximal level);
-    - sky and water have the same blues: a superpixel of either is light or dark,
-      but in water light and dark waves lie side by side (the proximal and the
-      distant level);
+    - moon and stone are the same gray disc amid the same pale patch, haze or
+      gravel: what lies around the patch tells (the proximal level);
+    - sky and water have the same bands of light and dark blue, which are wide in
+      the sky and narrow in water (every level helps a little);
     - sand and snow are the same pale grain: sand lies below water, snow below a
-      forest, which may be far away (the distant and the global level).
+      forest, which may be far away (the distant and above all the global level).
 
-    The horizon lies anywhere between a fifth and two thirds of the height, so that
-    the place in the image settles little. Light, tint and noise change from image
-    to image. Moon and stone are rare: about 1 % and 2 % of the pixels.
+    Slopes are steep, so that the place in the image settles little. Light, tint and
+    noise change from image to image. Moon and stone are rare: about 2 % of the
+    pixels each.
 
     Parameters
     ----------
@@ -100,11 +99,9 @@ def _make_scene(
     size: tuple[int, int] | None, coast: bool, void_width: int, rng: RandomState
 ) -> tuple[np.ndarray, np.ndarray]:
     """Paint one scene from back to front, image and labels together."""
-    # Drawn in any case, so that the same seed gives the same scene at any size.
-    height, width = rng.randint((102, 136), (139, 185)).tolist()
-    if size is not None:
-        height, width = size
-    shape = (height, width)
+    if size is None:
+        size = rng.randint((102, 136), (139, 185)).tolist()
+    shape = height, _ = size
     shore = _shore(shape, rng)
     depth = rng.uniform(0.16, 0.30) * height
 
@@ -112,7 +109,13 @@ def _make_scene(
     mask = np.full(shape, _SKY, dtype=np.int16)
     if coast:
         water = _below(shape, np.median(shore) - depth)
-        _paint(image, mask, water, _WATER, _blue(_bands(shape, rng.uniform(0.1, 0.15), rng)))
+        _paint(
+            image,
+            mask,
+            water,
+            _WATER,
+            _blue(_bands(shape, rng.uniform(0.1, 0.15), rng)),
+        )
     else:
         trees = _below(shape, shore - depth - _treetops(shape, rng))
         _paint(image, mask, trees, _FOREST, _foliage(shape, rng))
@@ -213,7 +216,7 @@ def _paint_disc(
 ) -> None:
     """Paint a gray disc amid a pale patch; only the disc changes the label."""
     height, width = shape = mask.shape
-    radius, patch = rng.uniform([0.06, 0.15], [0.085, 0.19]) * min(shape)
+    radius, patch = rng.uniform([0.06, 0.17], [0.085, 0.21]) * min(shape)
     free = mask == behind
     margin = int(np.ceil(radius)) + 1
     room = binary_erosion(free, np.ones((3, 3)), iterations=margin)
@@ -221,10 +224,12 @@ def _paint_disc(
     at = rng.randint(len(rows))
     row, col = np.ogrid[:height, :width]
     dy, dx = row - rows[at], col - cols[at]
-    distance = np.hypot(dy, dx) + 0.05 * height * (_blotches(shape, 5, rng)[..., 0] - 0.5)
+    distance = np.hypot(dy, dx) + 0.05 * height * (
+        _blotches(shape, 5, rng)[..., 0] - 0.5
+    )
 
     haze = np.array([0.74, 0.75, 0.76]) + 0.08 * (_blotches(shape, 1.5, rng) - 0.5)
-    cover = np.clip((patch - distance) / (0.03 * height), 0, 1)[..., None]
+    cover = np.clip((patch - distance) / (0.05 * height), 0, 1)[..., None]
     image[free] = (image + cover * (haze - image))[free]
 
     light = np.clip(0.75 - 0.3 * (dx + dy) / radius, 0, 1)[..., None]

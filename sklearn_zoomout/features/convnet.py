@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 # Networks of five strides need some pixels: the shorter side of a very long image is
 # stretched to this.
 _SHORTEST_SIDE = 96
+# Pooled regions go through fully connected layers in groups: large ones, because each
+# reads all weights (480 MB for VGG-16), but 256 regions hold 100 MB themselves.
+_REGIONS_AT_ONCE = 256
 
 
 class _ConvnetFeatures(RegionFeatures):
@@ -163,7 +166,7 @@ class ConvnetRegionFeatures(_ConvnetFeatures):
     crop_size : int, default=224
         Sides in pixels of a crop when `pooling` is "crop".
     batch_size : int, default=16
-        Regions that go through the network (or its fully connected layers) at once.
+        Crops that go through the network at once.
     device : str, default="cpu"
         Device of torch, such as "cuda".
     random_state : int, RandomState instance or None, default=0
@@ -274,7 +277,7 @@ class ConvnetRegionFeatures(_ConvnetFeatures):
         pools = [BoxPooling(m[0], (height, width)) for m in maps]
         if network.head is None:
             return torch.cat([pool.average(boxes) for pool in pools], dim=1).flatten(1)
-        parts = _batches(len(boxes), self.batch_size)
+        parts = _batches(len(boxes), _REGIONS_AT_ONCE)
         regions = (pools[0].average(boxes[part], network.grid) for part in parts)
         return torch.cat([network.head(region) for region in regions])
 

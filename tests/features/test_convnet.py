@@ -192,10 +192,18 @@ def test_fc7_of_crops(superpixels, images, small_fc7):
     torch.testing.assert_close(found[0], expected)
 
 
-def test_batch_size_changes_nothing(superpixels, small_fc7):
-    """Regions and images may come one at a time or together."""
+def test_groups_of_regions_change_nothing(superpixels, small_fc7, monkeypatch):
+    """Pooled regions go through the hidden layers in groups."""
+    features = distant(small_fc7).fit(superpixels)
+    together = features.describe(superpixels[0])
+    monkeypatch.setattr("sklearn_zoomout.features.convnet._REGIONS_AT_ONCE", 7)
+    in_groups = features.describe(superpixels[0])
+    np.testing.assert_allclose(in_groups, together, rtol=1e-3, atol=1e-5)
+
+
+def test_batch_size_changes_nothing(superpixels):
+    """Crops and images may come one at a time or together."""
     for features in (
-        distant("alexnet"),
         distant(pooling="crop", crop_size=32),
         GlobalFeatures("squeezenet1_1", None, input_size=64),
     ):

@@ -1,0 +1,82 @@
+"""
+Search over the number of hidden units
+======================================
+
+The pipeline is one scikit-learn estimator, so ``GridSearchCV`` searches over any of
+its parameters. The samples are images: folds never split an image, and everything
+that is learned, the dictionaries of textons and visual words too, is learned anew
+from the training images of each fold.
+
+Run ``python plot_grid_search.py picture.png`` to save the picture, or without an
+argument to show it.
+"""
+
+# %%
+# ``memory`` keeps the features of a fold's training images, so that candidates that
+# differ in the classifier share them.
+import sys
+import tempfile
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.model_selection import GridSearchCV
+
+from sklearn_zoomout import zoomout_pipeline
+from sklearn_zoomout.datasets import make_scenes
+from sklearn_zoomout.metrics import (
+    class_accuracy_scorer,
+    mean_iou_scorer,
+    pixel_accuracy_scorer,
+)
+
+images, masks = make_scenes(18, random_state=0)
+model = zoomout_pipeline(
+    levels=["local", "proximal"], n_segments=100, max_epochs=15, random_state=0
+)
+grid = {"classifier__hidden_units": [(), (16,), (128,)]}
+scoring = {
+    "mean IoU": mean_iou_scorer,
+    "pixel accuracy": pixel_accuracy_scorer,
+    "class accuracy": class_accuracy_scorer,
+}
+with tempfile.TemporaryDirectory() as folder:
+    model.set_params(memory=folder)
+    search = GridSearchCV(model, grid, scoring=scoring, refit="mean IoU", cv=3)
+    search.fit(images, masks)
+
+# %%
+# All scores are means over three folds of six held-out images. With so few images
+# the spread between the folds is as telling as the mean.
+results = search.cv_results_
+candidates = results["param_classifier__hidden_units"]
+print("hidden units  " + "  ".join(f"{name:>16}" for name in scoring))
+for i, units in enumerate(candidates):
+    cells = (
+        f"{100 * results[f'mean_test_{name}'][i]:8.1f} +- "
+        f"{100 * results[f'std_test_{name}'][i]:4.1f}"
+        for name in scoring
+    )
+    print(f"{str(units):12}  {'  '.join(cells)}")
+print(f"best by mean IoU: {search.best_params_}")
+
+# %%
+# A dot is a fold, the bar their mean.
+figure, axes = plt.subplots(1, 3, figsize=(9, 3.2), sharey=True, layout="constrained")
+positions = np.arange(len(candidates))
+for ax, name in zip(axes, scoring, strict=True):
+    folds = [100 * results[f"split{k}_test_{name}"] for k in range(search.n_splits_)]
+    ax.hlines(np.mean(folds, axis=0), positions - 0.25, positions + 0.25, color="C0")
+    for fold in folds:
+        ax.plot(positions, fold, "o", color="0.4", markersize=4)
+    ax.set(
+        title=f"{name}, %", xlabel="hidden units", xlim=(-0.6, len(candidates) - 0.4)
+    )
+    ax.set_xticks(
+        positions, [str(units[0]) if units else "none" for units in candidates]
+    )
+    ax.spines[["top", "right"]].set_visible(False)
+
+if len(sys.argv) > 1:
+    plt.savefig(sys.argv[1], dpi=100)
+else:
+    plt.show()
