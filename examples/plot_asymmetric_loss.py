@@ -43,7 +43,7 @@ superpixels = SuperpixelSegmenter(n_segments=150).fit_transform(images)
 features = LocalFeatures(blocks=("color", "location")).fit(superpixels[:n_train])
 table = features.transform(superpixels)
 
-recall, summary = {}, {}
+recall, iou = {}, {}
 for name, class_weight in (("symmetric", None), ("asymmetric", "balanced")):
     classifier = ZoomoutClassifier(
         hidden_units=(), class_weight=class_weight, max_epochs=20, random_state=0
@@ -55,7 +55,7 @@ for name, class_weight in (("symmetric", None), ("asymmetric", "balanced")):
     print(f"  pixel accuracy {100 * pixel_accuracy(test_masks, predictions):5.1f}")
     print(f"  class accuracy {100 * class_accuracy(test_masks, predictions):5.1f}")
     print(f"  mean IoU       {100 * mean_iou(test_masks, predictions):5.1f}")
-    summary[name] = iou_per_class(test_masks, predictions)
+    iou[name] = iou_per_class(test_masks, predictions)
 
 # %%
 # Recall tells which share of a class is found. What the rare classes win, the common
@@ -63,14 +63,14 @@ for name, class_weight in (("symmetric", None), ("asymmetric", "balanced")):
 # the gain is real.
 frequency = classifier.class_frequency_
 order = np.argsort(frequency)
-print("\n         share of      recall          IoU")
-print("class    training   sym. -> asym.   sym. -> asym.")
+print("\n        share of  recall          IoU")
+print("class   training   sym. -> asym.   sym. -> asym.")
 for k in order:
-    before, after = 100 * recall["symmetric"][k], 100 * recall["asymmetric"][k]
-    print(
-        f"{SCENE_CLASSES[k]:7}  {frequency[k]:7.1%}   {before:5.1f} -> {after:5.1f}  "
-        f"  {100 * summary['symmetric'][k]:4.1f} -> {100 * summary['asymmetric'][k]:4.1f}"
-    )
+    cells = [
+        f"{100 * measure['symmetric'][k]:5.1f} -> {100 * measure['asymmetric'][k]:5.1f}"
+        for measure in (recall, iou)
+    ]
+    print(f"{SCENE_CLASSES[k]:7} {frequency[k]:8.1%}   {'  '.join(cells)}")
 
 figure, ax = plt.subplots(figsize=(7.5, 3.6), layout="constrained")
 for shift, (name, values) in zip((-0.2, 0.2), recall.items(), strict=True):

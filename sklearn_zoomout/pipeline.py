@@ -78,37 +78,37 @@ def zoomout_pipeline(
         raise ValueError(
             f"levels: expected a list of names among {list(LEVELS)}, got {levels!r}."
         )
-    crafted = {"n_jobs": n_jobs, "random_state": random_state, "verbose": verbose}
+    crafted: dict[str, Any] = {
+        "n_jobs": n_jobs,
+        "random_state": random_state,
+        "verbose": verbose,
+    }
     # The convnets are not trained: their seed matters for weights=None alone.
-    convnet = {
+    convnet: dict[str, Any] = {
         "backbone": backbone,
         "weights": weights,
         "device": device,
         "verbose": verbose,
     }
-    transformers = {
+    features = {
         "local": LocalFeatures(**crafted),
         "proximal": ProximalFeatures(**crafted),
         "distant": ConvnetRegionFeatures(**convnet),
         "global": GlobalFeatures(**convnet),
     }
+    segmenter = SuperpixelSegmenter(
+        n_segments, compactness, n_jobs=n_jobs, verbose=verbose
+    )
+    model = ZoomoutClassifier(
+        device=device, random_state=random_state, verbose=verbose, **classifier
+    )
     return Pipeline(
         [
+            ("superpixels", segmenter),
             (
-                "superpixels",
-                SuperpixelSegmenter(
-                    n_segments, compactness, n_jobs=n_jobs, verbose=verbose
-                ),
+                "zoomout",
+                FeatureUnion([(n, features[n]) for n in LEVELS if n in levels]),
             ),
-            ("zoomout", FeatureUnion([(n, transformers[n]) for n in LEVELS if n in levels])),
-            (
-                "classifier",
-                ZoomoutClassifier(
-                    device=device,
-                    random_state=random_state,
-                    verbose=verbose,
-                    **classifier,
-                ),
-            ),
+            ("classifier", model),
         ]
     )

@@ -64,7 +64,9 @@ class SegmentedImage:
             )
         labels, renumbered = np.unique(segments, return_inverse=True)
         self.image = image
-        self.segments = renumbered.reshape(segments.shape).astype(np.int32)
+        self.segments: NDArray[np.int32] = renumbered.reshape(segments.shape).astype(
+            np.int32
+        )
         self.n_segments = len(labels)
         self.memo: dict[Any, Any] = {}
 

@@ -85,7 +85,7 @@ def check_superpixels(superpixels: Any) -> Superpixels:
     )
 
 
-class SuperpixelSegmenter(
+class SuperpixelSegmenter(  # type: ignore[call-arg]
     TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
 ):
     """Cut images into superpixels.

@@ -224,6 +224,7 @@ def test_union_of_two_threads_gives_the_same(model, images):
     assert_equal_tables(table, expected)
 
 
+@pytest.mark.slow
 def test_union_of_two_processes_gives_the_same(color_model, images):
     """Tables that come from other processes are stacked like others."""
     superpixels = color_model["superpixels"].fit_transform(images)

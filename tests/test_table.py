@@ -43,9 +43,9 @@ def table(superpixels):
 @pytest.fixture
 def rows(superpixels):
     """The rows that the table must have, computed plainly."""
-    return np.vstack(
-        [np.hstack([s.centroids, np.tile(s.shape, (s.n_segments, 1))]) for s in superpixels]
-    ).astype(np.float32)
+    places = np.vstack([s.centroids for s in superpixels])
+    sizes = np.vstack([np.tile(s.shape, (s.n_segments, 1)) for s in superpixels])
+    return np.hstack([places, sizes]).astype(np.float32)
 
 
 def test_a_feature_union_stacks_tables(table, superpixels, rows):
@@ -97,7 +97,8 @@ def test_indexing_selects_images(table, rows, key):
 def test_take_gives_rows_in_any_order_and_fills_a_buffer(table, rows):
     """Rows of a view are numbered within the view."""
     view = table[[3, 1]]
-    expected = np.vstack([rows[table.row_offsets[3] :], rows[np.r_[table.row_offsets[1] : table.row_offsets[2]]]])
+    offsets = table.row_offsets
+    expected = np.vstack([rows[offsets[3] :], rows[offsets[1] : offsets[2]]])
     order = np.random.default_rng(0).permutation(view.n_rows)[:17]
     buffer = np.empty((17, 4), np.float32)
     assert view.take(order, out=buffer) is buffer

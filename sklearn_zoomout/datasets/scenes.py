@@ -4,7 +4,12 @@ from numbers import Integral
 
 import numpy as np
 from numpy.random import RandomState
-from scipy.ndimage import binary_erosion, gaussian_filter, zoom
+from scipy.ndimage import (
+    binary_erosion,
+    distance_transform_cdt,
+    gaussian_filter,
+    zoom,
+)
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, validate_params
 
@@ -218,8 +223,9 @@ def _paint_disc(
     height, width = shape = mask.shape
     radius, patch = rng.uniform([0.06, 0.17], [0.085, 0.21]) * min(shape)
     free = mask == behind
-    margin = int(np.ceil(radius)) + 1
-    room = binary_erosion(free, np.ones((3, 3)), iterations=margin)
+    # The image's edge counts as an edge of the free pixels.
+    to_edge = distance_transform_cdt(np.pad(free, 1), "chessboard")[1:-1, 1:-1]
+    room = to_edge > radius + 1
     rows, cols = np.nonzero(room if room.any() else free)
     at = rng.randint(len(rows))
     row, col = np.ogrid[:height, :width]

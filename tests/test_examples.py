@@ -1,0 +1,111 @@
+"""Every example runs offline, prints what it promises, and saves a picture."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+# Each pattern must match the output, and its numbers pass the check.
+EXPECTED = {
+    "plot_asymmetric_loss": (
+        r"^sand +\S+% +(\S+) -> +(\S+) .*$",
+        lambda before, after: after > before + 10,
+    ),
+    "plot_grid_search": (
+        r"^\(128,\) +(\S+) \+- +(\S+) ",
+        lambda mean, spread: 40 < mean <= 100 and 0 < spread < 20,
+    ),
+    "plot_own_features": (
+        r"^without them: .* mean IoU (\S+)\nwith +them: .* mean IoU (\S+)$",
+        lambda before, after: after > before + 2,
+    ),
+    "plot_quickstart": (
+        r"^pixel accuracy +(\S+)\nclass accuracy +(\S+)\nmean IoU +(\S+)$",
+        lambda pixel, label, iou: min(pixel, label, iou) > 80,
+    ),
+    "plot_zoomout_levels": (
+        r"^local( +\d+){3} +(\d+) .*\n.*\n^distant( +\d+){3} +(\d+) ",
+        lambda first, local, second, distant: distant > 20 * local,
+    ),
+}
+
+# An interpreter whose sockets refuse to connect runs the example.
+OFFLINE = """
+import runpy, socket, sys, warnings
+
+def refuse(*args, **kwargs):
+    raise OSError("the example reached for the network")
+
+socket.socket.connect = socket.getaddrinfo = refuse
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def run(example, picture):
+    """Run an example in a new process; return what it printed."""
+    known = {"SKLEARN_ZOOMOUT_DATA", "SKLEARN_ZOOMOUT_WEIGHTS"}
+    environment = {k: v for k, v in os.environ.items() if k not in known}
+    environment |= {"MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"}
+    environment["PYTHONPATH"] = str(EXAMPLES.parent)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", OFFLINE, str(example), str(picture)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=picture.parent,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_every_example_is_tested():
+    """An example without an entry in EXPECTED fails here."""
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == set(EXPECTED)
+
+
+@pytest.mark.parametrize("path", EXAMPLES.glob("*.py"), ids=lambda path: path.stem)
+def test_example_is_short_and_has_a_title(path):
+    """Examples stay under 100 lines and open with a title, as the gallery wants."""
+    lines = path.read_text().splitlines()
+    assert len(lines) < 100
+    assert lines[0] == '"""' and set(lines[2]) == {"="}
+    assert len(lines[2]) == len(lines[1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EXPECTED)
+def test_example_runs(name, tmp_path):
+    """It ends without a warning, says what it should, and its picture shows much."""
+    from matplotlib.image import imread
+
+    picture = tmp_path / "picture.png"
+    output = run(EXAMPLES / f"{name}.py", picture)
+    pattern, check = EXPECTED[name]
+    match = re.search(pattern, output, flags=re.MULTILINE)
+    assert match, output
+    assert check(*map(float, match.groups())), output
+
+    pixels = imread(picture)[..., :3]
+    height, width = pixels.shape[:2]
+    assert height > 200 and width > 400
+    colors, counts = np.unique(pixels.reshape(-1, 3), axis=0, return_counts=True)
+    assert len(colors) > 100
+    # Paper, and whatever the picture shows the most of, leave room for the rest.
+    assert np.sort(counts)[-2:].sum() < 0.95 * height * width
+
+
+@pytest.mark.slow
+def test_quickstart_names_levels_and_weights(tmp_path):
+    """Without weights at hand the quick start says that its network is random."""
+    output = run(EXAMPLES / "plot_quickstart.py", tmp_path / "picture.png")
+    for level, columns in (("local", 1818), ("proximal", 1818)):
+        assert re.search(rf"^{level} +{columns} +hand-crafted$", output, re.MULTILINE)
+    for level in ("distant", "global"):
+        assert re.search(rf"^{level} +512 .*weights: random$", output, re.MULTILINE)
