@@ -1,5 +1,6 @@
 """Every example runs offline, prints what it promises, and saves a picture."""
 
+import functools
 import os
 import re
 import subprocess
@@ -47,22 +48,30 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-def run(example, picture):
-    """Run an example in a new process; return what it printed."""
-    known = {"SKLEARN_ZOOMOUT_DATA", "SKLEARN_ZOOMOUT_WEIGHTS"}
-    environment = {k: v for k, v in os.environ.items() if k not in known}
-    environment |= {"MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"}
-    environment["PYTHONPATH"] = str(EXAMPLES.parent)
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", OFFLINE, str(example), str(picture)],
-        capture_output=True,
-        text=True,
-        env=environment,
-        cwd=picture.parent,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Run an example once in a new process; return what it printed and its picture."""
+
+    @functools.cache
+    def once(name):
+        picture = tmp_path_factory.mktemp(name) / "picture.png"
+        known = {"SKLEARN_ZOOMOUT_DATA", "SKLEARN_ZOOMOUT_WEIGHTS"}
+        environment = {k: v for k, v in os.environ.items() if k not in known}
+        environment |= {"MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"}
+        environment["PYTHONPATH"] = str(EXAMPLES.parent)
+        script = str(EXAMPLES / f"{name}.py")
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", OFFLINE, script, str(picture)],
+            capture_output=True,
+            text=True,
+            env=environment,
+            cwd=picture.parent,
+            timeout=600,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout, picture
+
+    return once
 
 
 def test_every_example_is_tested():
@@ -70,7 +79,9 @@ def test_every_example_is_tested():
     assert {path.stem for path in EXAMPLES.glob("*.py")} == set(EXPECTED)
 
 
-@pytest.mark.parametrize("path", EXAMPLES.glob("*.py"), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem
+)
 def test_example_is_short_and_has_a_title(path):
     """Examples stay under 100 lines and open with a title, as the gallery wants."""
     lines = path.read_text().splitlines()
@@ -81,12 +92,11 @@ def test_example_is_short_and_has_a_title(path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EXPECTED)
-def test_example_runs(name, tmp_path):
+def test_example_runs(name, run):
     """It ends without a warning, says what it should, and its picture shows much."""
     from matplotlib.image import imread
 
-    picture = tmp_path / "picture.png"
-    output = run(EXAMPLES / f"{name}.py", picture)
+    output, picture = run(name)
     pattern, check = EXPECTED[name]
     match = re.search(pattern, output, flags=re.MULTILINE)
     assert match, output
@@ -102,9 +112,9 @@ def test_example_runs(name, tmp_path):
 
 
 @pytest.mark.slow
-def test_quickstart_names_levels_and_weights(tmp_path):
+def test_quickstart_names_levels_and_weights(run):
     """Without weights at hand the quick start says that its network is random."""
-    output = run(EXAMPLES / "plot_quickstart.py", tmp_path / "picture.png")
+    output, _ = run("plot_quickstart")
     for level, columns in (("local", 1818), ("proximal", 1818)):
         assert re.search(rf"^{level} +{columns} +hand-crafted$", output, re.MULTILINE)
     for level in ("distant", "global"):

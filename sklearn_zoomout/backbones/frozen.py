@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import torch
 
-    from .backbones import BackboneSpec
+    from .names import BackboneSpec
 
 
 class FrozenNetwork:

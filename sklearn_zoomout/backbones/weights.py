@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .names import BackboneSpec, find_backbone, known_backbones
+
 if TYPE_CHECKING:
     import torch
-
-    from .backbones import BackboneSpec
 
 ENVIRONMENT_VARIABLE = "SKLEARN_ZOOMOUT_WEIGHTS"
 _SUFFIXES = (".safetensors", ".pth", ".pt")
@@ -37,11 +37,11 @@ class WeightsFile:
     """
 
     path: Path
-    spec: "BackboneSpec"
+    spec: BackboneSpec
     sha256: str = ""
 
 
-def find_weights(spec: "BackboneSpec", weights: str | os.PathLike) -> WeightsFile:
+def find_weights(spec: BackboneSpec, weights: str | os.PathLike) -> WeightsFile:
     """Find the file of weights for a backbone.
 
     Parameters
@@ -192,7 +192,7 @@ def digest_tensors(state: Mapping[str, "torch.Tensor"]) -> str:
     return digest.hexdigest()
 
 
-def _find_in_folder(spec: "BackboneSpec") -> WeightsFile | None:
+def _find_in_folder(spec: BackboneSpec) -> WeightsFile | None:
     folder_name = os.environ.get(ENVIRONMENT_VARIABLE)
     if not folder_name:
         return None
@@ -220,10 +220,8 @@ def _find_in_folder(spec: "BackboneSpec") -> WeightsFile | None:
     return best[0]
 
 
-def _owner(path: Path, spec: "BackboneSpec") -> "BackboneSpec | None":
+def _owner(path: Path, spec: BackboneSpec) -> BackboneSpec | None:
     """Tell which backbone a file is named after, if it can serve this one."""
-    from .backbones import find_backbone, known_backbones
-
     if path.suffix not in _SUFFIXES or not spec.architecture:
         return None
     names = [name for name in known_backbones() if path.stem.startswith(name)]
@@ -234,7 +232,7 @@ def _owner(path: Path, spec: "BackboneSpec") -> "BackboneSpec | None":
     return owner if fits else None
 
 
-def _find_torchvision(spec: "BackboneSpec") -> WeightsFile:
+def _find_torchvision(spec: BackboneSpec) -> WeightsFile:
     import torch
 
     if spec.name != spec.architecture:
@@ -318,7 +316,7 @@ def _listing(what: str, entries: Iterable[str]) -> str:
 
 
 def _check_finite(
-    state: Mapping[str, "torch.Tensor"], spec: "BackboneSpec", name: str, fc7: bool
+    state: Mapping[str, "torch.Tensor"], spec: BackboneSpec, name: str, fc7: bool
 ) -> None:
     bad = [k for k, t in state.items() if not bool(t.isfinite().all())]
     in_classifier = [k for k in bad if spec.has_fc7 and k.startswith("classifier.")]

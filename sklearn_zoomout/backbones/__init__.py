@@ -1,0 +1,20 @@
+"""ImageNet networks: their names, their weights, and where they are tapped.
+
+A backbone is a name (any convolutional classifier of torchvision, or a variant of
+`names`), or a callable that returns a ``torch.nn.Module``. It is never a module
+itself, because ``clone`` would copy all of its weights. Networks are built when they
+are first used.
+"""
+
+from .frozen import FrozenNetwork
+from .loading import check_device, load_network
+from .names import BackboneSpec, find_backbone, known_backbones
+
+__all__ = [
+    "BackboneSpec",
+    "FrozenNetwork",
+    "check_device",
+    "find_backbone",
+    "known_backbones",
+    "load_network",
+]

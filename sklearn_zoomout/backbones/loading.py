@@ -1,0 +1,135 @@
+"""From the name of a backbone to a frozen network with its weights."""
+
+import copy
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .frozen import FrozenNetwork
+from .names import BackboneSpec, find_backbone, import_torchvision
+from .weights import digest_tensors, find_weights, load_state, read_weights
+
+if TYPE_CHECKING:
+    import torch
+
+# Building a network seeds torch's global generator and restores it afterwards: only
+# one thread may do so at a time.
+_BUILDING = threading.RLock()
+
+
+def load_network(
+    backbone: str | Callable[[], Any],
+    weights: Any = "default",
+    layers: Sequence[str] | None = None,
+    device: str = "cpu",
+    seed: int = 0,
+) -> FrozenNetwork:
+    """Build a network, load its weights, freeze it.
+
+    Parameters
+    ----------
+    backbone : str or callable
+        See `find_backbone`.
+    weights : "default", str, path or None, default="default"
+        See `find_weights`; None for random weights. The default for a callable is
+        the network as the callable returns it.
+    layers : sequence of str or None, default=None
+        See `FrozenNetwork`.
+    device : str, default="cpu"
+        Device of torch.
+    seed : int, default=0
+        Seed of random weights.
+
+    Returns
+    -------
+    network : FrozenNetwork
+        Ready to use.
+
+    Raises
+    ------
+    ValueError
+        If the backbone, a layer or the device is unknown, or the weights are not
+        usable.
+    """
+    check_device(device)
+    _refuse_module(backbone)
+    spec = find_backbone(backbone)
+    own = callable(backbone)
+    if weights is None or (own and isinstance(weights, str) and weights == "default"):
+        module = _build(backbone, spec, seed)
+        state = module.state_dict()
+        source, sha256 = "random" if weights is None else "callable", None
+    else:
+        found = find_weights(spec, weights)
+        spec = found.spec
+        state, sha256 = read_weights(found)
+        module = _build(backbone, spec, seed, meta=not own)
+        load_state(module, state, found, fc7=spec.has_fc7 and layers is None)
+        source = str(found.path)
+    sha256 = digest_tensors(state) if sha256 is None else sha256
+    network = FrozenNetwork(module, spec, layers, device)
+    network.source, network.sha256 = source, sha256
+    return network
+
+
+def check_device(device: str) -> None:
+    """Raise ValueError if torch cannot compute on this device; never fall back."""
+    import torch
+
+    try:
+        if torch.device(device).type == "meta":
+            raise RuntimeError("it holds no numbers")
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(
+            f"device={device!r} cannot be used here: {str(error).splitlines()[0]} "
+            "Use device='cpu', or a torch and a driver that support it."
+        ) from error
+
+
+def _build(
+    backbone: str | Callable[[], Any], spec: BackboneSpec, seed: int, meta: bool = False
+) -> "torch.nn.Module":
+    """Build the network with random weights, or with none of them (`meta`)."""
+    import torch
+
+    def build() -> torch.nn.Module:
+        if callable(backbone):
+            # The network is changed by us (frozen, moved): not the caller's own.
+            return copy.deepcopy(_check_module(backbone())).float()
+        options: dict[str, Any] = {"weights": None}
+        if spec.architecture in ("googlenet", "inception_v3"):
+            options["init_weights"] = not meta  # warns when left to its default
+        models = import_torchvision().models
+        return models.get_model(spec.architecture, **options)
+
+    with _BUILDING, torch.random.fork_rng(devices=[]):
+        torch.random.default_generator.manual_seed(seed)
+        if meta and not spec.architecture.startswith("regnet"):
+            # No memory and no time for random numbers that weights will replace.
+            # (RegNet computes its widths with tensors, which meta tensors cannot.)
+            with torch.device("meta"):
+                return build()
+        return build()
+
+
+def _refuse_module(backbone: Any) -> None:
+    import torch
+
+    if isinstance(backbone, torch.nn.Module):
+        raise TypeError(
+            "backbone: expected a name or a callable that builds the network, got the "
+            f"network itself ({type(backbone).__name__}); clone would copy its "
+            "weights. Pass a function that returns it."
+        )
+
+
+def _check_module(module: Any) -> "torch.nn.Module":
+    import torch
+
+    if not isinstance(module, torch.nn.Module):
+        raise TypeError(
+            "backbone: the callable must return a torch.nn.Module, got "
+            f"{type(module).__name__}."
+        )
+    return module

@@ -1,0 +1,149 @@
+"""The names of ImageNet networks, and what is known of each before it is loaded."""
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+_HALF = (0.5, 0.5, 0.5)
+
+# torchvision's families of convolutional classifiers, by the beginning of their
+# names, and the module that gives the last map before the pooling over all positions.
+_LAST_MAP = {
+    "alexnet": "features",
+    "vgg": "features",
+    "squeezenet": "features",
+    "mobilenet_": "features",
+    "efficientnet": "features",
+    "convnext": "features",
+    "densenet": "features",
+    "mnasnet": "layers",
+    "resnet": "layer4",
+    "resnext": "layer4",
+    "wide_resnet": "layer4",
+    "regnet": "trunk_output",
+    "shufflenet": "conv5",
+    "googlenet": "inception5b",
+    "inception_v3": "Mixed_7c",
+    "swin": "permute",
+}
+# Families whose own feature vector is the last fully connected layer (fc7, 4,096
+# units), as in the paper's section 4.2.3, and not a pooled map.
+_WITH_FC7 = ("alexnet", "vgg")
+# Networks that were trained on x / 127.5 - 1 and not on ImageNet's mean and deviation.
+_CENTERED = ("googlenet", "inception_v3", "efficientnet_v2_l")
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """What is known of a backbone before anything of it is loaded.
+
+    Attributes
+    ----------
+    name : str
+        Name for users.
+    architecture : str
+        Name of torchvision's constructor, "" for a network of the user's own.
+    last_map : str
+        Name of the module that gives the last feature map; "" is the whole network.
+    mean, std : tuple of 3 floats
+        Standardization of RGB in [0, 1].
+    same_padding : bool
+        Whether strided convolutions are padded as TensorFlow's "SAME".
+    has_fc7 : bool
+        Whether the network's own feature vector is its last hidden layer.
+    """
+
+    name: str
+    architecture: str
+    last_map: str
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    same_padding: bool = False
+    has_fc7: bool = False
+
+
+_VARIANTS = {
+    # The weights of TensorFlow 2: other preprocessing and other padding.
+    "mobilenet_v2_tf2": BackboneSpec(
+        "mobilenet_v2_tf2", "mobilenet_v2", "features", _HALF, _HALF, same_padding=True
+    ),
+}
+
+
+def known_backbones() -> list[str]:
+    """List the names that a ``backbone`` parameter accepts.
+
+    Returns
+    -------
+    names : list of str
+        Sorted names of torchvision's convolutional classifiers and our variants.
+
+    Examples
+    --------
+    >>> from sklearn_zoomout.backbones import known_backbones
+    >>> "squeezenet1_0" in known_backbones()
+    True
+    """
+    models = import_torchvision().models
+    names = models.list_models(module=models)
+    return sorted({n for n in names if n.startswith(tuple(_LAST_MAP))} | set(_VARIANTS))
+
+
+def find_backbone(backbone: str | Callable[[], Any]) -> BackboneSpec:
+    """Find what is known of a backbone.
+
+    Parameters
+    ----------
+    backbone : str or callable
+        A name of `known_backbones`, or a callable without arguments that returns a
+        ``torch.nn.Module`` from standardized images (N, 3, H, W) to maps (N, C, h, w).
+
+    Returns
+    -------
+    spec : BackboneSpec
+        Its description.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown.
+    """
+    if callable(backbone):
+        return BackboneSpec(getattr(backbone, "__name__", repr(backbone)), "", "")
+    if backbone in _VARIANTS:
+        return _VARIANTS[backbone]
+    known = known_backbones()
+    if backbone not in known:
+        close = difflib.get_close_matches(str(backbone), known, n=3, cutoff=0.5)
+        hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
+        raise ValueError(
+            f"backbone: expected one of the known networks, got {backbone!r}.{hint} "
+            f"Known are: {', '.join(known)}; or pass a callable that returns a "
+            "torch.nn.Module."
+        )
+    family = next(f for f in _LAST_MAP if backbone.startswith(f))
+    centered = backbone in _CENTERED
+    return BackboneSpec(
+        name=backbone,
+        architecture=backbone,
+        last_map=_LAST_MAP[family],
+        mean=_HALF if centered else IMAGENET_MEAN,
+        std=_HALF if centered else IMAGENET_STD,
+        has_fc7=family in _WITH_FC7,
+    )
+
+
+def import_torchvision() -> Any:
+    """Import torchvision, or raise an error that says what to install."""
+    try:
+        import torchvision
+    except (ImportError, RuntimeError) as error:
+        raise ImportError(
+            "Named backbones need torchvision in a build that matches torch's; "
+            "install both from the same place: pip install torch torchvision. "
+            f"(Importing it failed with: {error})"
+        ) from error
+    return torchvision
