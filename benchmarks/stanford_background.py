@@ -51,10 +51,13 @@ def parse_arguments():
     )
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0, help="of folds and training")
-    parser.add_argument("--images", type=int, help="use the first N images only")
+    parser.add_argument("--images", type=int, help="use N images drawn at random")
     parser.add_argument("--backbone", default="squeezenet1_0")
     parser.add_argument("--weights", default="default", help='a path, or "none"')
-    parser.add_argument("--layers", nargs="*", help="maps of the distant level")
+    parser.add_argument(
+        "--radii", type=int, nargs="+", default=[3], help="convnet levels; 3: distant"
+    )
+    parser.add_argument("--layers", nargs="+", help="maps that these levels average")
     parser.add_argument("--input-size", type=int, default=640)
     parser.add_argument("--hidden", type=int, nargs="*", default=[128])
     parser.add_argument("--epochs", type=int)
@@ -99,15 +102,18 @@ def extract_once(args, images, stopwatch):
     """Superpixels and the levels that learn nothing from the training images."""
     weights = None if args.weights == "none" else args.weights
     common = {"backbone": args.backbone, "weights": weights, "verbose": args.verbose}
-    distant = ConvnetRegionFeatures(
-        layers=args.layers, input_size=args.input_size, **common
-    )
+    levels = [
+        ConvnetRegionFeatures(
+            radius=radius, layers=args.layers, input_size=args.input_size, **common
+        )
+        for radius in args.radii
+    ]
     with stopwatch("superpixels"):
         segmenter = SuperpixelSegmenter(n_jobs=args.n_jobs, verbose=args.verbose)
         superpixels = segmenter.transform(images)
     tables = []
-    for name, level in (("distant", distant), ("global", GlobalFeatures(**common))):
-        with stopwatch(name):
+    for level in [*levels, GlobalFeatures(**common)]:
+        with stopwatch(level.block_name):
             tables.append(level.fit_transform(superpixels))
     print(f"weights: {level.weights_}, sha256 {level.weights_sha256_}")
     return superpixels, np.concatenate(tables, axis=1)
@@ -155,7 +161,7 @@ def cross_validate(args, data, superpixels, convnet, splits, stopwatch):
     """Table 5, printing a row for each fold."""
     masks, scores = data.masks, []
     predicted = [None] * len(masks)
-    print_row("", [], 34)
+    print()
     print(f"{'':34s}{'pixel':>8s}{'class':>8s}{'IoU':>8s}")
     for fold, (train, test) in enumerate(splits):
         table = add_crafted(args, superpixels, train, convnet, stopwatch)
@@ -244,7 +250,11 @@ def main():
     )
     print(" ".join(f"{name}={value}" for name, value in vars(args).items()))
     data = fetch_stanford_background()
-    data.images, data.masks = data.images[: args.images], data.masks[: args.images]
+    if args.images:
+        order = np.random.RandomState(args.seed).permutation(len(data.images))
+        chosen = np.sort(order[: args.images])
+        data.images = [data.images[i] for i in chosen]
+        data.masks = [data.masks[i] for i in chosen]
     stopwatch = Stopwatch()
     superpixels, convnet = extract_once(args, data.images, stopwatch)
     folds = KFold(args.folds, shuffle=True, random_state=args.seed)

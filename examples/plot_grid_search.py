@@ -62,14 +62,16 @@ for i, units in enumerate(candidates):
 print(f"best by mean IoU: {search.best_params_}")
 
 # %%
-# A dot is a fold, the bar their mean.
-figure, axes = plt.subplots(1, 3, figsize=(9, 3.2), sharey=True, layout="constrained")
+# A gray line is a fold: the folds differ more than the candidates do, so compare
+# along the lines. The blue bars are the means.
+figure, axes = plt.subplots(1, 3, figsize=(9, 3.6), sharey=True, layout="constrained")
 positions = np.arange(len(candidates))
 for ax, name in zip(axes, scoring, strict=True):
     folds = [100 * results[f"split{k}_test_{name}"] for k in range(search.n_splits_)]
-    ax.hlines(np.mean(folds, axis=0), positions - 0.25, positions + 0.25, color="C0")
     for fold in folds:
-        ax.plot(positions, fold, "o", color="0.4", markersize=4)
+        ax.plot(positions, fold, "o-", color="0.7", markersize=5)
+    mean = np.mean(folds, axis=0)
+    ax.hlines(mean, positions - 0.2, positions + 0.2, color="C0", lw=3, zorder=3)
     ax.set(
         title=f"{name}, %", xlabel="hidden units", xlim=(-0.6, len(candidates) - 0.4)
     )

@@ -7,7 +7,7 @@ images that were held out.
 
 The images are made-up landscapes in which pairs of classes look alike from close up:
 moon and stone, sky and water, sand and snow. So each zoom-out level has something to
-add; see :ref:`sphx_glr_auto_examples_plot_zoomout_levels.py` for what they see.
+add; ``plot_zoomout_levels.py`` draws what they see.
 
 Run ``python plot_quickstart.py picture.png`` to save the picture, or without an
 argument to show it.
@@ -36,9 +36,9 @@ train_images, train_masks = images[:24], masks[:24]
 test_images, test_masks = images[24:], masks[24:]
 
 # %%
-# The distant and global levels use a convnet. ImageNet weights are far better, but
-# this example downloads nothing: it takes them from the folder that
-# SKLEARN_ZOOMOUT_WEIGHTS names, and does with a random network otherwise.
+# The distant and global levels use a convnet. On photographs it needs its ImageNet
+# weights; for these scenes a random network will do, and nothing is downloaded here:
+# the weights are taken only from the folder that SKLEARN_ZOOMOUT_WEIGHTS names.
 weights = "default" if os.environ.get("SKLEARN_ZOOMOUT_WEIGHTS") else None
 model = zoomout_pipeline(
     n_segments=150,

@@ -48,6 +48,7 @@ areas = {
     "global": np.full(segmented.n_segments, mask.size),
 }
 print(f"{segmented.n_segments} superpixels; pixels that each level sees")
+print("A is in the moon, B in a stone, C in the snow")
 print("level          A      B      C  mean of all  share of the image")
 for level, area in areas.items():
     chosen = "  ".join(f"{area[number]:5}" for number in superpixels)

@@ -11,7 +11,7 @@ from .table import FeatureTable
 # Standardized features are clipped to +-CLIP. A bin that is filled in one superpixel
 # of a million has a standard deviation of a thousandth of that value: the one row
 # would enter a network as 1000 and take over the step that it is in.
-CLIP = 10.0
+CLIP = 5.0
 
 
 def check_columns(table: FeatureTable, expected: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ from skorch.callbacks import EarlyStopping
 from torch import Tensor
 
 from ._columns import check_finite
+from ._device import device_exists
 from .net import InverseFrequencyLoss, ZoomoutNet
 from .table import FeatureTable
 
@@ -233,45 +234,6 @@ def train_net(net: RowNet, train: TableRows, valid: TableRows | None) -> None:
         raise ValueError(
             f"the weights became NaN or infinite in epoch {len(net.history)}; lower "
             "learning_rate, or scale the features (standardize=True)."
-        )
-
-
-def device_exists(device: str) -> bool:
-    """Tell whether torch can compute on a device.
-
-    Parameters
-    ----------
-    device : str
-        Such as "cpu", "cuda" or "cuda:1".
-
-    Returns
-    -------
-    bool
-    """
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError):
-        return False
-    return True
-
-
-def check_device(device: str) -> None:
-    """Refuse a device that torch cannot compute on.
-
-    Parameters
-    ----------
-    device : str
-        Such as "cpu", "cuda" or "cuda:1".
-
-    Raises
-    ------
-    ValueError
-        If there is no such device.
-    """
-    if not device_exists(device):
-        raise ValueError(
-            f"device={device!r}: torch {torch.__version__} finds no such device on "
-            "this machine; use device='cpu'."
         )
 
 

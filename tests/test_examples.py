@@ -107,8 +107,8 @@ def test_example_runs(name, run):
     assert height > 200 and width > 400
     colors, counts = np.unique(pixels.reshape(-1, 3), axis=0, return_counts=True)
     assert len(colors) > 100
-    # Paper, and whatever the picture shows the most of, leave room for the rest.
-    assert np.sort(counts)[-2:].sum() < 0.95 * height * width
+    # More than bare axes: the most frequent color, often the paper, leaves room.
+    assert counts.max() < 0.96 * height * width
 
 
 @pytest.mark.slow

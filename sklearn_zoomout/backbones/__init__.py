@@ -7,13 +7,12 @@ are first used.
 """
 
 from .frozen import FrozenNetwork
-from .loading import check_device, load_network
+from .loading import load_network
 from .names import BackboneSpec, find_backbone, known_backbones
 
 __all__ = [
     "BackboneSpec",
     "FrozenNetwork",
-    "check_device",
     "find_backbone",
     "known_backbones",
     "load_network",

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .._device import check_device
 from .frozen import FrozenNetwork
 from .names import BackboneSpec, find_backbone, import_torchvision
 from .weights import digest_tensors, find_weights, load_state, read_weights
@@ -70,21 +71,6 @@ def load_network(
     network = FrozenNetwork(module, spec, layers, device)
     network.source, network.sha256 = source, sha256
     return network
-
-
-def check_device(device: str) -> None:
-    """Raise ValueError if torch cannot compute on this device; never fall back."""
-    import torch
-
-    try:
-        if torch.device(device).type == "meta":
-            raise RuntimeError("it holds no numbers")
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(
-            f"device={device!r} cannot be used here: {str(error).splitlines()[0]} "
-            "Use device='cpu', or a torch and a driver that support it."
-        ) from error
 
 
 def _build(

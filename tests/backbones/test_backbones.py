@@ -7,8 +7,8 @@ import pytest
 torch = pytest.importorskip("torch")
 torchvision = pytest.importorskip("torchvision")
 
+from sklearn_zoomout._device import check_device  # noqa: E402
 from sklearn_zoomout.backbones import (  # noqa: E402
-    check_device,
     find_backbone,
     known_backbones,
     load_network,

@@ -3,8 +3,16 @@
 import numpy as np
 import pytest
 from scipy import ndimage
+from sklearn.pipeline import FeatureUnion
 
+from sklearn_zoomout import (
+    LocalFeatures,
+    ProximalFeatures,
+    SuperpixelSegmenter,
+    ZoomoutClassifier,
+)
 from sklearn_zoomout.datasets import SCENE_CLASSES, make_scenes
+from sklearn_zoomout.metrics import iou_per_class
 
 SKY, FOREST, SAND, SNOW, WATER, MOON, STONE = range(7)
 
@@ -83,6 +91,26 @@ def test_pairs_cannot_be_told_by_color(scenes, one, other):
         below = [np.searchsorted(x, cuts) / len(x) for x in lines]
         overlaps.append(np.abs(below[0] - below[1]).max())
     assert max(overlaps) < 0.5
+
+
+@pytest.mark.slow
+def test_context_pays():
+    """Moon and stone are guesses from close up, and told apart from further away."""
+    quick = {"blocks": ("color", "location")}
+    union = FeatureUnion(
+        [("local", LocalFeatures(**quick)), ("proximal", ProximalFeatures(**quick))]
+    )
+    images, masks = make_scenes(36, random_state=0)
+    superpixels = SuperpixelSegmenter(n_segments=150).fit_transform(images)
+    table = union.fit(superpixels[:24]).transform(superpixels)
+    iou = {}
+    for levels in (("local",), ("local", "proximal")):
+        chosen = table.select(levels)
+        classifier = ZoomoutClassifier(max_epochs=20, random_state=0)
+        predictions = classifier.fit(chosen[:24], masks[:24]).predict(chosen[24:])
+        iou[levels] = iou_per_class(masks[24:], predictions)[[MOON, STONE]]
+    print(iou); assert 0
+    assert (iou["local", "proximal"] > iou["local",] + 0.05).all()
 
 
 def test_forest_is_easy(scenes):
