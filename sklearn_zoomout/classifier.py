@@ -1,5 +1,6 @@
 """The classifier of superpixels: masks to row labels, and row labels to masks."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, Self

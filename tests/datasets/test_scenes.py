@@ -109,7 +109,8 @@ def test_context_pays():
         classifier = ZoomoutClassifier(max_epochs=20, random_state=0)
         predictions = classifier.fit(chosen[:24], masks[:24]).predict(chosen[24:])
         iou[levels] = iou_per_class(masks[24:], predictions)[[MOON, STONE]]
-    print(iou); assert 0
+    print(iou)
+    assert 0
     assert (iou["local", "proximal"] > iou["local",] + 0.05).all()
 
 
