@@ -183,7 +183,8 @@ def cross_validate(args, data, superpixels, convnet, splits, stopwatch):
     best = ceiling(masks, superpixels)
     print_row("ceiling of the superpixels", measure(masks, best, everything))
     print(f"\ncolumns: {model.n_features_in_}\n")
-    print(segmentation_report(masks, predicted, class_names=data.class_names))
+    names = data.class_names
+    print(segmentation_report(masks, predicted, labels=range(8), class_names=names))
 
 
 def ablate(args, data, superpixels, convnet, splits, stopwatch):

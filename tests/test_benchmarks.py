@@ -1,0 +1,75 @@
+"""The benchmark scripts run from end to end, on data small enough for a test."""
+
+import io
+import os
+import re
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sklearn_zoomout.datasets import make_scenes
+
+SCRIPT = Path(__file__).parents[1] / "benchmarks" / "stanford_background.py"
+
+
+@pytest.fixture(scope="module")
+def data_home(tmp_path_factory):
+    """A folder with an archive in the official layout that holds made-up scenes."""
+    folder = tmp_path_factory.mktemp("data")
+    images, masks = make_scenes(6, size=(48, 64), random_state=0)
+    with tarfile.open(folder / "iccv09Data.tar.gz", "w:gz") as tar:
+
+        def add(name, content):
+            member = tarfile.TarInfo(f"iccv09Data/{name}")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+
+        for i, (image, mask) in enumerate(zip(images, masks, strict=True)):
+            jpeg, text = io.BytesIO(), io.StringIO()
+            Image.fromarray(image).save(jpeg, "JPEG")
+            np.savetxt(text, mask, fmt="%d")
+            add(f"images/{i:07d}.jpg", jpeg.getvalue())
+            add(f"labels/{i:07d}.regions.txt", text.getvalue().encode())
+        add("horizons.txt", b"")
+    return folder
+
+
+def run(data_home, *options):
+    """Run the script and return what it printed."""
+    options = ["--weights", "none", "--input-size", "96", "--hidden", "8", *options]
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", SCRIPT, "--epochs", "2", *options],
+        env=os.environ | {"SKLEARN_ZOOMOUT_DATA": str(data_home)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_cross_validation_prints_table_5(data_home):
+    """A row for each fold, their mean, the paper's figures, the ceiling, the cost."""
+    printed = run(data_home, "--folds", "2")
+    rows = re.findall(r"^(fold \d|mean of folds|ceiling.*?) +([\d. ]+)$", printed, re.M)
+    table = {name: [float(value) for value in values.split()] for name, values in rows}
+    folds = np.array([table["fold 1"], table["fold 2"]])
+    np.testing.assert_allclose(table["mean of folds"], folds.mean(axis=0), atol=0.11)
+    assert np.all(np.array(table["ceiling of the superpixels"]) > folds)
+    assert "paper, Table 5" in printed
+    assert "columns: 4660" in printed
+    assert "peak memory" in printed
+
+
+@pytest.mark.slow
+def test_ablation_prints_all_subsets_of_the_levels(data_home):
+    """Fifteen rows of four columns of three measures."""
+    printed = run(data_home, "--folds", "2", "--ablation", "--ablation-folds", "1")
+    summary = printed[printed.index("pixel accuracy, class") :].split("seconds")[0]
+    rows = re.findall(r"^((?:local|proximal|distant|global)\S*) +(.+)$", summary, re.M)
+    assert len({levels for levels, _ in rows}) == 15
+    assert {len(values.split()) for _, values in rows} == {12}
