@@ -234,6 +234,20 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
             )
         return segments
 
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
+        """Name the one output, so that a pipeline can name those of its later steps.
+
+        Parameters
+        ----------
+        input_features : ignored
+            For scikit-learn's sake.
+
+        Returns
+        -------
+        ndarray of str objects of shape (1,)
+        """
+        return np.array(["superpixels"], dtype=object)
+
     def __sklearn_is_fitted__(self) -> bool:
         # Nothing is learned from data.
         return True

@@ -3,8 +3,14 @@ import pickle
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
 
-from sklearn_zoomout import SegmentedImage, Superpixels, SuperpixelSegmenter
+from sklearn_zoomout import (
+    LocalFeatures,
+    SegmentedImage,
+    Superpixels,
+    SuperpixelSegmenter,
+)
 from sklearn_zoomout.exceptions import SuperpixelWarning
 from sklearn_zoomout.superpixels import check_superpixels
 
@@ -119,3 +125,11 @@ def test_clone_and_pickle(superpixels):
     copy = pickle.loads(pickle.dumps(superpixels))
     assert copy.memo == {}
     assert copy.n_rows == superpixels.n_rows
+
+
+def test_a_pipeline_can_name_its_features(images):
+    """The segmenter passes the question on to the features behind it."""
+    features = LocalFeatures(blocks=("location",))
+    pipeline = make_pipeline(SuperpixelSegmenter(n_segments=40), features).fit(images)
+    names = pipeline.get_feature_names_out()
+    np.testing.assert_array_equal(names, features.get_feature_names_out())
