@@ -46,7 +46,11 @@ table = features.transform(superpixels)
 recall, iou = {}, {}
 for name, class_weight in (("symmetric", None), ("asymmetric", "balanced")):
     classifier = ZoomoutClassifier(
-        hidden_units=(), class_weight=class_weight, max_epochs=20, random_state=0
+        hidden_units=(),
+        class_weight=class_weight,
+        learning_rate=1e-3,
+        max_epochs=20,
+        random_state=0,
     )
     classifier.fit(table[:n_train], masks[:n_train])
     predictions = classifier.predict(table[n_train:])

@@ -30,7 +30,11 @@ from sklearn_zoomout.metrics import (
 
 images, masks = make_scenes(24, random_state=0)
 model = zoomout_pipeline(
-    levels=["local", "proximal"], n_segments=150, max_epochs=20, random_state=0
+    levels=["local", "proximal"],
+    n_segments=150,
+    learning_rate=1e-3,
+    max_epochs=20,
+    random_state=0,
 )
 # Colors and positions alone take a fraction of the time of all descriptors.
 quick = ("color", "location")
@@ -62,8 +66,8 @@ for i, units in enumerate(candidates):
 print(f"best by mean IoU: {search.best_params_}")
 
 # %%
-# A gray line is a fold: the folds differ more than the candidates do, so compare
-# along the lines. The blue bars are the means.
+# A gray line is a fold: the folds differ about as much as the candidates do, so
+# compare along the lines. The blue bars are the means.
 figure, axes = plt.subplots(1, 3, figsize=(9, 3.6), sharey=True, layout="constrained")
 positions = np.arange(len(candidates))
 for ax, name in zip(axes, scoring, strict=True):

@@ -64,7 +64,7 @@ print("columns added:", *table.columns[-6:])
 predictions = {}
 for name, blocks in (("without", ["local"]), ("with", ["local", "above"])):
     chosen = table.select(blocks)
-    classifier = ZoomoutClassifier(max_epochs=20, random_state=0)
+    classifier = ZoomoutClassifier(learning_rate=1e-3, max_epochs=20, random_state=0)
     classifier.fit(chosen[:24], masks[:24])
     predictions[name] = classifier.predict(chosen[24:])
     score = mean_iou(masks[24:], predictions[name])

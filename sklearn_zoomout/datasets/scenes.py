@@ -80,10 +80,10 @@ def make_scenes(
 
     Notes
     -----
-    With 24 scenes to learn from (150 superpixels each, 64 hidden units, 20 epochs, a
-    SqueezeNet with random weights at 320 pixels), the mean IoU on 16 others was 64 %
-    for the local level, 83 % with the proximal, 89 % with the distant and 95 % with
-    the global level besides.
+    With 24 scenes to learn from (150 superpixels each, 64 hidden units, 20 epochs at
+    a learning rate of 1e-3, a SqueezeNet with random weights at 320 pixels), the mean
+    IoU on 16 others was 66 % for the local level, 83 % with the proximal, 91 % with
+    the distant and 97 % with the global level besides.
 
     Examples
     --------
