@@ -44,7 +44,8 @@ def test_adjacency_is_4_connectivity():
 @pytest.mark.parametrize("radius", [0, 1, 2, 3])
 def test_neighborhood_is_the_ball_of_the_graph(segmented, radius):
     """It holds exactly the superpixels within that graph distance."""
-    distance = shortest_path(segmented.adjacency, unweighted=True)
+    graph = segmented.adjacency.toarray().astype(float)
+    distance = shortest_path(graph, unweighted=True)
     reached = segmented.neighborhood(radius).toarray()
     np.testing.assert_array_equal(reached, distance <= radius)
 
