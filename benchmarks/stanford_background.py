@@ -55,9 +55,12 @@ def parse_arguments():
     parser.add_argument("--backbone", default="squeezenet1_0")
     parser.add_argument("--weights", default="default", help='a path, or "none"')
     parser.add_argument(
-        "--radii", type=int, nargs="+", default=[3], help="convnet levels; 3: distant"
+        "--superpixel-maps",
+        nargs="+",
+        metavar="LAYER",
+        help="a fifth level: these maps averaged over the superpixel's own box, "
+        'such as "features.10 features.12" of SqueezeNet',
     )
-    parser.add_argument("--layers", nargs="+", help="maps that these levels average")
     parser.add_argument("--input-size", type=int, default=640)
     parser.add_argument("--hidden", type=int, nargs="*", default=[128])
     parser.add_argument("--epochs", type=int)
@@ -102,17 +105,16 @@ def extract_once(args, images, stopwatch):
     """Superpixels and the levels that learn nothing from the training images."""
     weights = None if args.weights == "none" else args.weights
     common = {"backbone": args.backbone, "weights": weights, "verbose": args.verbose}
-    levels = [
-        ConvnetRegionFeatures(
-            radius=radius, layers=args.layers, input_size=args.input_size, **common
-        )
-        for radius in args.radii
-    ]
+    common_regions = common | {"input_size": args.input_size}
+    levels = [ConvnetRegionFeatures(**common_regions), GlobalFeatures(**common)]
+    if args.superpixel_maps:
+        own_box = {"radius": 0, "layers": args.superpixel_maps}
+        levels.append(ConvnetRegionFeatures(**own_box, **common_regions))
     with stopwatch("superpixels"):
         segmenter = SuperpixelSegmenter(n_jobs=args.n_jobs, verbose=args.verbose)
         superpixels = segmenter.transform(images)
     tables = []
-    for level in [*levels, GlobalFeatures(**common)]:
+    for level in levels:
         with stopwatch(level.block_name):
             tables.append(level.fit_transform(superpixels))
     print(f"weights: {level.weights_}, sha256 {level.weights_sha256_}")
@@ -146,7 +148,7 @@ def measure(masks, predictions, test):
     )
 
 
-def print_row(name, values, width=34):
+def print_row(name, values, width=44):
     print(f"{name:{width}s}" + "".join(f"{v:8.1f}" for v in values), flush=True)
 
 
@@ -158,33 +160,41 @@ def ceiling(masks, superpixels):
 
 
 def cross_validate(args, data, superpixels, convnet, splits, stopwatch):
-    """Table 5, printing a row for each fold."""
-    masks, scores = data.masks, []
-    predicted = [None] * len(masks)
-    print()
-    print(f"{'':34s}{'pixel':>8s}{'class':>8s}{'IoU':>8s}")
+    """Table 5, printing a row for each fold and set of levels."""
+    masks = data.masks
+    level_sets = {"four levels": list(LEVELS)}
+    if args.superpixel_maps:
+        level_sets["five levels"] = [*LEVELS, "radius0"]
+    scores = {name: [] for name in level_sets}
+    predicted = {name: [None] * len(masks) for name in level_sets}
+    print(f"\n{'':44s}{'pixel':>8s}{'class':>8s}{'IoU':>8s}")
     for fold, (train, test) in enumerate(splits):
         table = add_crafted(args, superpixels, train, convnet, stopwatch)
-        model = make_classifier(args, args.hidden)
-        with stopwatch("training"):
-            model.fit(table[train], [masks[i] for i in train])
-        with stopwatch("prediction"):
-            predictions = model.predict(table[test])
-        del table
-        for i, prediction in zip(test, predictions, strict=True):
-            predicted[i] = prediction
-        scores.append(measure(masks, predictions, test))
-        print_row(f"fold {fold + 1}", scores[-1])
-    print_row("mean of folds", np.mean(scores, axis=0))
-    print_row("standard deviation of folds", np.std(scores, axis=0, ddof=1))
+        for name, levels in level_sets.items():
+            chosen = table.select(levels)
+            model = make_classifier(args, args.hidden)
+            with stopwatch(f"training, {name}"):
+                model.fit(chosen[train], [masks[i] for i in train])
+            with stopwatch(f"prediction, {name}"):
+                predictions = model.predict(chosen[test])
+            for i, prediction in zip(test, predictions, strict=True):
+                predicted[name][i] = prediction
+            scores[name].append(measure(masks, predictions, test))
+            label = f"{name} ({chosen.n_columns} columns), fold {fold + 1}"
+            print_row(label, scores[name][-1])
+        del table, chosen
     everything = np.arange(len(masks))
-    print_row("all folds' pixels together", measure(masks, predicted, everything))
+    for name in level_sets:
+        print_row(f"{name}, mean of folds", np.mean(scores[name], axis=0))
+        print_row("  standard deviation", np.std(scores[name], axis=0, ddof=1))
+        print_row("  all pixels", measure(masks, predicted[name], everything))
     print_row("paper, Table 5", PAPER)
     best = ceiling(masks, superpixels)
     print_row("ceiling of the superpixels", measure(masks, best, everything))
-    print(f"\ncolumns: {model.n_features_in_}\n")
-    names = data.class_names
-    print(segmentation_report(masks, predicted, labels=range(8), class_names=names))
+    for name in level_sets:
+        print(f"\n{name}, all pixels")
+        classes = {"labels": range(8), "class_names": data.class_names}
+        print(segmentation_report(masks, predicted[name], **classes))
 
 
 def ablate(args, data, superpixels, convnet, splits, stopwatch):
@@ -224,15 +234,15 @@ def ablate(args, data, superpixels, convnet, splits, stopwatch):
 
 
 def print_cost(stopwatch, n_images):
-    print("\nseconds           total   per image and pass")
+    print("\nseconds                    total   per image and pass")
     passes = {"dictionaries", "local and proximal"}
     for stage, seconds in stopwatch.seconds.items():
         share = seconds / n_images / (stopwatch.passes if stage in passes else 1)
-        print(f"{stage:20s}{seconds:8.0f}{share:10.3f}")
+        print(f"{stage:26s}{seconds:6.0f}{share:12.3f}")
     one_pass = sum(
         seconds / (stopwatch.passes if stage in passes else 1)
         for stage, seconds in stopwatch.seconds.items()
-        if stage not in ("training", "prediction")
+        if not stage.startswith(("training", "prediction"))
     )
     print(f"one extraction of all levels: {one_pass / 60:.1f} minutes")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

@@ -71,7 +71,8 @@ def color_codes(lab: np.ndarray) -> np.ndarray:
            [ 8, 16, 24, 31]], dtype=uint8)
     """
     n_levels = 2**_LEVEL_BITS
-    levels = (lab - _LOWEST) * (np.float32(n_levels) / _RANGE)
+    # Rounded to a level, grays (a = b = 0, an edge) do not scatter over two bins.
+    levels = np.rint((lab - _LOWEST) * (np.float32(n_levels) / _RANGE))
     levels = np.clip(levels, 0, n_levels - 1).astype(np.uint16)
     channels = np.ascontiguousarray(np.moveaxis(levels, -1, 0))
     equal = channels // (n_levels // N_BINS)

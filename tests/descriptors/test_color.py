@@ -34,9 +34,18 @@ def test_equal_bins_cover_the_range_of_each_channel(rgb):
     lab = rgb_to_lab(rgb)
     codes = color_codes(lab)
     for channel, bounds in enumerate([(0, 100), (-128, 128), (-128, 128)]):
-        expected, _ = np.histogram(lab[..., channel], bins=32, range=bounds)
+        # Less than half a level (1 / 65,536 of the range) below an edge is on it.
+        values = lab[..., channel] + (bounds[1] - bounds[0]) / 2**17
+        expected, _ = np.histogram(values, bins=32, range=bounds)
         counts = np.bincount(codes[channel].ravel(), minlength=32)
         np.testing.assert_array_equal(counts, expected)
+
+
+def test_grays_fall_into_one_bin():
+    """Rounding errors around a = b = 0, an edge of the bins, do not scatter them."""
+    lab = np.zeros((1, 9, 3), dtype=np.float32)
+    lab[..., 1:] = np.linspace(-1e-4, 1e-4, 9)[:, None]
+    assert (color_codes(lab)[1:3] == 16).all()
 
 
 def test_equal_bins_hold_the_ends_of_the_range():
@@ -75,8 +84,9 @@ def test_features_are_histograms_of_32_and_of_8_bins(rgb):
     assert len(values) == 243
     for channel, name in enumerate("Lab"):
         bounds = (0, 100) if name == "L" else (-128, 128)
+        half_level = (bounds[1] - bounds[0]) / 2**17
         for n_bins in (32, 8):
-            expected, _ = np.histogram(lab[..., channel], n_bins, bounds)
+            expected, _ = np.histogram(lab[..., channel] + half_level, n_bins, bounds)
             got = [values[f"{name}_hist{n_bins}_{i:02d}"] for i in range(n_bins)]
             np.testing.assert_allclose(got, expected / 600, rtol=1e-5)
         quantiles = [values[f"{name}_quantile8_{i:02d}"] for i in range(8)]
