@@ -1,4 +1,4 @@
-"""Devices of torch: an unknown one is refused, never replaced in silence."""
+"""Devices of torch: an unknown one is never replaced in silence."""
 
 
 def check_device(device: str) -> None:

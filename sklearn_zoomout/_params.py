@@ -9,7 +9,7 @@ def validate_params(estimator: BaseEstimator) -> None:
     """Check an estimator's parameters against its ``_parameter_constraints``.
 
     scikit-learn's own check takes ``True`` for the integer 1; here a boolean is
-    accepted only where the constraints list "boolean".
+    accepted only where the constraints list "boolean" or "verbose".
 
     Raises
     ------
@@ -20,7 +20,8 @@ def validate_params(estimator: BaseEstimator) -> None:
     estimator._validate_params()
     for name, constraints in estimator._parameter_constraints.items():
         value = getattr(estimator, name)
-        if isinstance(value, (bool, np.bool_)) and "boolean" not in constraints:
+        takes_bool = {"boolean", "verbose"} & {c for c in constraints if type(c) is str}
+        if isinstance(value, (bool, np.bool_)) and not takes_bool:
             allowed = " or ".join(str(constraint) for constraint in constraints)
             raise InvalidParameterError(
                 f"The {name!r} parameter of {type(estimator).__name__} must be "

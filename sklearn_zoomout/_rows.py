@@ -231,12 +231,14 @@ def class_weights(
     if present.sum() < 2:
         raise ValueError(
             "masks: expected superpixels of at least two classes to train on, got "
-            f"only class {classes[present][0]}."
+            f"only class {classes[present][0]}; if it marks pixels that have no label, "
+            "pass it as void_label."
         )
     if not present.all():
         warnings.warn(
             f"classes {classes[~present].tolist()} have no superpixel in the training "
-            "data, and will not be learned.",
+            "data, and will not be learned: they do not occur, or won the vote of no "
+            "superpixel; more n_segments make smaller ones.",
             AbsentClassWarning,
             stacklevel=3,
         )

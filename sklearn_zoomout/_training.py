@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
@@ -261,7 +262,13 @@ def predict_proba(
     ValueError
         If a feature is NaN or infinite.
     """
-    device = device if device_exists(device) else "cpu"
+    if not device_exists(device):
+        warnings.warn(
+            f"torch finds no device {device!r} here; predicting on the CPU.",
+            UserWarning,
+            stacklevel=3,
+        )
+        device = "cpu"
     if device != "cpu":
         module = copy.deepcopy(module).to(device)
     module.eval()

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
@@ -327,6 +327,11 @@ class ZoomoutClassifier(BaseEstimator):
                 f"hidden_units: expected a sequence of integers >= 1, got {units}."
             )
         if self.estimator is not None:
+            if not is_classifier(self.estimator):
+                raise ValueError(
+                    "estimator: expected a classifier, got "
+                    f"{type(self.estimator).__name__}."
+                )
             return
         check_device(self.device)
         for item in self.callbacks or ():

@@ -10,4 +10,4 @@ class EmptyMaskWarning(UserWarning):
 
 
 class AbsentClassWarning(UserWarning):
-    """A declared class does not occur in the training data."""
+    """No superpixel of the training data has this class, so it is not learned."""

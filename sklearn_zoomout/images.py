@@ -1,5 +1,6 @@
 """The one gate through which images and masks enter."""
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,7 +37,9 @@ def check_images(images: Any) -> list[NDArray[Any]]:
     return [_check_image(image, f"images[{i}]") for i, image in enumerate(images)]
 
 
-def check_masks(masks: Any, images: Sequence[Any]) -> list[NDArray[Any]]:
+def check_masks(
+    masks: Any, images: Sequence[Any], name: str = "masks"
+) -> list[NDArray[Any]]:
     """Check label masks against the images that they belong to.
 
     Parameters
@@ -46,6 +49,8 @@ def check_masks(masks: Any, images: Sequence[Any]) -> list[NDArray[Any]]:
         -1, which can serve as the label of unlabeled (void) pixels.
     images : sequence of objects with a ``shape``
         The images, or anything else of shape (height, width, ...).
+    name : str, default="masks"
+        What errors call them.
 
     Returns
     -------
@@ -59,14 +64,14 @@ def check_masks(masks: Any, images: Sequence[Any]) -> list[NDArray[Any]]:
     ValueError
         If the numbers or shapes differ, or a mask does not hold class labels.
     """
-    _check_sequence(masks, "masks", "a mask", single_ndim=2)
+    _check_sequence(masks, name, "a mask", single_ndim=2)
     if len(masks) != len(images):
         raise ValueError(
-            f"masks: expected one mask per image, got {len(masks)} masks for "
+            f"{name}: expected one mask per image, got {len(masks)} masks for "
             f"{len(images)} images."
         )
     return [
-        _check_mask(mask, f"masks[{i}]", image.shape[:2])
+        _check_mask(mask, f"{name}[{i}]", image.shape[:2])
         for i, (mask, image) in enumerate(zip(masks, images, strict=True))
     ]
 
@@ -93,7 +98,7 @@ def _check_sequence(items: Any, name: str, one: str, single_ndim: int) -> None:
     if single and items.dtype != object:
         raise TypeError(
             f"{name}: expected a list of arrays, got one array of shape "
-            f"{items.shape}; put {one} of its own into a list: [{name[:-1]}]."
+            f"{items.shape}; put {one} of its own into a list."
         )
     if isinstance(items, (str, bytes, dict)) or not (
         hasattr(items, "__len__") and hasattr(items, "__getitem__")
@@ -106,6 +111,11 @@ def _check_sequence(items: Any, name: str, one: str, single_ndim: int) -> None:
 
 
 def _check_image(image: Any, name: str) -> NDArray[Any]:
+    if isinstance(image, (str, os.PathLike)):
+        raise TypeError(
+            f"{name}: expected an array, got the path {os.fspath(image)!r}; read the "
+            "file with skimage.io.imread(path)."
+        )
     image = np.asarray(image)
     _check_image_shape(image, name)
     expected = "uint8 in 0..255 or floating point in 0..1"

@@ -1,6 +1,6 @@
-"""Measures of label maps, pooled over all pixels of all images (section 5)."""
+"""Measures of label maps, pooled over all pixels of all images (sections 4.4, 4.5)."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ __all__ = [
 
 
 # Lists of arrays, or the object arrays that classifiers predict.
-LabelMaps = Sequence[ArrayLike] | NDArray[np.object_]
+LabelMaps = Sequence[Any] | NDArray[np.object_]
 
 
 def confusion_matrix(
@@ -197,7 +197,7 @@ def segmentation_report(
     *,
     labels: ArrayLike | None = None,
     void_label: int | None = -1,
-    class_names: Sequence[str] | None = None,
+    class_names: Sequence[str] | Mapping[int, str] | None = None,
     digits: int = 1,
 ) -> str:
     """Make a table of the measures, per class and over all, in percent.
@@ -206,8 +206,9 @@ def segmentation_report(
     ----------
     y_true, y_pred, labels, void_label
         See `confusion_matrix`.
-    class_names : sequence of str of length n_classes, default=None
-        Names in the order of the classes; by default the labels themselves.
+    class_names : sequence of str or mapping of int to str, default=None
+        The name of label 0, of label 1, and so on, or of each label; by default the
+        labels themselves.
     digits : int, default=1
         Digits behind the point.
 
@@ -228,12 +229,17 @@ def segmentation_report(
     pixel accuracy 66.7
     """
     classes, counts = _count(y_true, y_pred, labels, void_label)
-    names = [str(c) for c in (classes if class_names is None else class_names)]
-    if len(names) != len(classes):
+    if class_names is None:
+        class_names = {label: str(label) for label in classes.tolist()}
+    elif not isinstance(class_names, Mapping):
+        class_names = dict(enumerate(class_names))
+    unnamed = [label for label in classes.tolist() if label not in class_names]
+    if unnamed:
         raise ValueError(
-            f"class_names: expected {len(classes)} names, one for each of the classes "
-            f"{classes.tolist()}, got {len(names)}."
+            f"class_names: no name for the labels {unnamed}; got names for "
+            f"{list(class_names)}."
         )
+    names = [class_names[label] for label in classes.tolist()]
     true, measures = counts.sum(axis=1), _measures(counts)
     width = max(len(name) for name in [*names, "mean"])
     header = ("IoU", "recall", "precision", "pixels")
@@ -316,8 +322,17 @@ def _count(
     labels = np.asarray(labels)
     classes, order = np.unique(labels, return_inverse=True)
     n = len(classes)
+    if n < len(labels):
+        raise ValueError(f"labels: expected distinct classes, got {labels.tolist()}.")
     counts = np.zeros(n * n, dtype=np.int64)
     for i, (true, predicted) in enumerate(pairs):
+        for name, pixels in (("y_true", true), ("y_pred", predicted)):
+            unknown = np.setdiff1d(distinct_labels(pixels, None), classes)
+            if len(unknown):
+                raise ValueError(
+                    f"{name}[{i}]: {unknown.tolist()} are none of labels, "
+                    f"{classes.tolist()}; void_label is {void_label}."
+                )
         rows = encode_labels(true, classes, None, f"y_true[{i}]")
         columns = encode_labels(predicted, classes, None, f"y_pred[{i}]")
         counts += np.bincount(rows * n + columns, minlength=n * n)
@@ -337,8 +352,8 @@ def _labeled_pixels(
             f"y_pred: expected as many label maps as in y_true, {len(y_true)}, got "
             f"{len(y_pred)}."
         )
-    y_true = check_masks(y_true, [np.asarray(mask) for mask in y_true])
-    y_pred = check_masks(y_pred, y_true)
+    y_true = check_masks(y_true, [np.asarray(mask) for mask in y_true], "y_true")
+    y_pred = check_masks(y_pred, y_true, "y_pred")
     for i, (true, predicted) in enumerate(zip(y_true, y_pred, strict=True)):
         if void_label is not None:
             labeled = true != void_label

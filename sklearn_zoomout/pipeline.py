@@ -40,8 +40,10 @@ def zoomout_pipeline(
         The zoom-out levels to use.
     n_segments, compactness : int, float
         See `SuperpixelSegmenter`.
-    backbone, weights : str, default="squeezenet1_0" and "default"
+    backbone : str or callable, default="squeezenet1_0"
         The convnet of the distant and global levels; see `ConvnetRegionFeatures`.
+    weights : str, path or None, default="default"
+        Its weights; see `ConvnetRegionFeatures`. None, for random ones, needs no file.
     n_jobs : int or None, default=None
         How many images to work on at once in the steps that profit.
     device : str, default="cpu"

@@ -1,8 +1,9 @@
 """The feature table: samples are images, rows superpixels, columns features."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain, count
 from numbers import Integral
 from typing import Any
 
@@ -320,7 +321,10 @@ class FeatureTable:
 
 
 def _stack(tables: Sequence[Any]) -> FeatureTable:
-    """Put the columns of tables of the same superpixels side by side."""
+    """Put the columns of tables of the same superpixels side by side.
+
+    A second block of the same name gets a number, so that columns stay distinct.
+    """
     first = tables[0]
     for table in tables:
         if not isinstance(table, FeatureTable):
@@ -340,7 +344,12 @@ def _stack(tables: Sequence[Any]) -> FeatureTable:
         # Tables that went through other processes hold equal superpixels, not
         # the same ones; views are made whole so that their rows correspond.
         tables = [table.compact() for table in tables]
-    blocks = (block for table in tables for block in table.blocks)
+    blocks: list[Block] = []
+    for block in (block for table in tables for block in table.blocks):
+        taken = {other.name for other in blocks}
+        numbered = (f"{block.name}_{i}" for i in count(2))
+        name = next(n for n in chain([block.name], numbered) if n not in taken)
+        blocks.append(replace(block, name=name))
     return FeatureTable(tables[0].superpixels, blocks)
 
 

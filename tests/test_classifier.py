@@ -13,7 +13,7 @@ from sklearn.base import clone, is_classifier
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_validate
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import LinearSVC
@@ -632,12 +632,12 @@ def test_pickle_holds_no_training_data():
 
 
 def test_pickle_of_a_net_trained_elsewhere(data, fitted):
-    """Where its device does not exist, a fitted classifier predicts on the CPU."""
+    """Where its device does not exist, it predicts on the CPU and says so."""
     table, _ = data
     moved = pickle.loads(pickle.dumps(fitted)).set_params(device="cuda:77")
-    np.testing.assert_array_equal(
-        moved.predict_superpixel_proba(table), fitted.predict_superpixel_proba(table)
-    )
+    with pytest.warns(UserWarning, match="no device 'cuda:77' here.*on the CPU"):
+        predicted = moved.predict_superpixel_proba(table)
+    np.testing.assert_array_equal(predicted, fitted.predict_superpixel_proba(table))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -878,3 +878,16 @@ def test_no_images(data, fitted):
 def test_is_no_classifier_for_splitting():
     """scikit-learn must not stratify images by their masks."""
     assert not is_classifier(ZoomoutClassifier())
+
+
+def test_estimator_must_be_a_classifier(data):
+    """A regressor is refused before it is trained."""
+    with pytest.raises(ValueError, match="expected a classifier, got LinearRegression"):
+        make_classifier(estimator=LinearRegression()).fit(*data)
+
+
+def test_verbose_may_be_a_boolean(data):
+    """As in scikit-learn; other numbers may not."""
+    make_classifier(verbose=False).fit(*data)
+    with pytest.raises(ValueError, match="'max_epochs'"):
+        make_classifier(max_epochs=True).fit(*data)

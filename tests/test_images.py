@@ -72,10 +72,12 @@ def test_the_first_value_that_is_not_finite_is_located(image, value):
 
 def test_one_image_instead_of_a_list_is_refused(image):
     """A single array is not taken for a list of its rows."""
-    with pytest.raises(TypeError, match=r"images: .*one array.*\[image\]"):
+    with pytest.raises(TypeError, match=r"images: .*one array.*into a list"):
         check_images(image)
     with pytest.raises(TypeError, match="images: .*str"):
         check_images("photo.jpg")
+    with pytest.raises(TypeError, match=r"images\[0\]: .*path 'a.jpg'.*imread"):
+        check_images(["a.jpg"])
     with pytest.raises(ValueError, match="images: .*empty"):
         check_images([])
 

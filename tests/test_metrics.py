@@ -138,9 +138,9 @@ def test_wrong_maps(truth, predicted, message):
 
 def test_label_outside_labels():
     """A label that is none of labels is refused, in truth and in prediction."""
-    with pytest.raises(ValueError, match=r"y_true\[1\]: labels \[7\]"):
+    with pytest.raises(ValueError, match=r"y_true\[1\]: \[7\] are none of labels"):
         mean_iou([[[1]], [[7]]], [[[1]], [[1]]], labels=[1, 2])
-    with pytest.raises(ValueError, match=r"y_pred\[0\]: labels \[7\]"):
+    with pytest.raises(ValueError, match=r"y_pred\[0\]: \[7\] are none of labels"):
         mean_iou([[[1]], [[2]]], [[[7]], [[1]]], labels=[1, 2])
 
 
@@ -148,7 +148,7 @@ def test_report():
     """The report has a line per class, the means, and - for what is absent."""
     truth, predicted = [[[1, 1, 2, 2]]], [[[1, 1, 2, 1]]]
     report = segmentation_report(
-        truth, predicted, labels=[1, 2, 3], class_names=["sky", "tree", "cow"]
+        truth, predicted, labels=[1, 2, 3], class_names=["void", "sky", "tree", "cow"]
     )
     lines = report.splitlines()
     assert lines[1].split() == ["sky", "66.7", "100.0", "66.7", "2"]
@@ -159,9 +159,18 @@ def test_report():
 
 
 def test_report_wants_a_name_for_every_class():
-    """Names that do not fit the classes are refused."""
-    with pytest.raises(ValueError, match="expected 2 names"):
-        segmentation_report([[[1, 2]]], [[[1, 2]]], class_names=["sky"])
+    """Names are those of label 0, 1, ..., or given for each label."""
+    maps = [[[1, 2]]]
+    with pytest.raises(ValueError, match=r"no name for the labels \[1, 2\]"):
+        segmentation_report(maps, maps, class_names=["sky"])
+    by_label = segmentation_report(maps, maps, class_names={2: "tree", 1: "sky"})
+    assert by_label == segmentation_report(maps, maps, class_names=["", "sky", "tree"])
+
+
+def test_repeated_labels_are_refused():
+    """They would be counted twice."""
+    with pytest.raises(ValueError, match=r"distinct classes, got \[0, 0, 1\]"):
+        pixel_accuracy([[[0, 1]]], [[[0, 1]]], labels=[0, 0, 1])
 
 
 class Constant(BaseEstimator):

@@ -194,3 +194,21 @@ def test_wrong_input_is_refused_with_a_word_on_the_pipeline(table, superpixels):
         table.select(["distant"])
     with pytest.raises(IndexError, match="select"):
         table[[0], 1]
+
+
+def test_blocks_of_the_same_name_get_a_number(superpixels):
+    """Columns stay distinct, and each block can be selected."""
+    tables = [Place().fit_transform(superpixels) for _ in range(3)]
+    stacked = np.concatenate(tables, axis=1)
+    assert stacked.block_names == ["place", "place_2", "place_3"]
+    assert len(set(stacked.columns)) == 6
+    assert stacked.select(["place_2"]).shape == (4, 2)
+
+
+@pytest.mark.parametrize("shape", [(2,), (1, 2), (30, 1), (5, 2)])
+def test_features_of_another_shape_are_not_spread(superpixels, shape):
+    """A row too few or a missing axis is an error that names the image."""
+    features = Place()
+    features.describe = lambda segmented: np.zeros(shape)
+    with pytest.raises(ValueError, match=r"images\[0\].*describe.*\(31, 2\)"):
+        features.fit_transform(superpixels)

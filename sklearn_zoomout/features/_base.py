@@ -123,6 +123,11 @@ class RegionFeatures(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         offsets = superpixels.row_offsets
         for i, rows in enumerate(self._describe_all(superpixels)):
             where = i if self.per_image else slice(offsets[i], offsets[i + 1])
+            if np.shape(rows) != values[where].shape:
+                raise ValueError(
+                    f"images[{i}]: expected {type(self).__name__}.describe to return "
+                    f"shape {values[where].shape}, got {np.shape(rows)}."
+                )
             values[where] = rows
         block = Block(self.block_name, columns, values, self.per_image)
         return FeatureTable(superpixels, [block])

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..images import as_float, check_images, check_masks
+from ..labels import check_known_labels
 from ._frame import draw_frame
 
 # The colors of Okabe and Ito (their black is a dark red here), then the colors that
@@ -113,9 +114,18 @@ class SegmentationDisplay:
         Returns
         -------
         display : SegmentationDisplay
+
+        Raises
+        ------
+        ValueError
+            If a mask holds a label that the estimator does not know, such as that of
+            unlabeled pixels when it is not passed as ``void_label``.
         """
-        if class_names is None and hasattr(estimator, "classes_"):
-            class_names = {int(label): str(label) for label in estimator.classes_}
+        classes = getattr(estimator, "classes_", None)
+        if masks is not None:
+            check_known_labels(masks, classes, void_label)
+        if class_names is None and classes is not None:
+            class_names = {int(label): str(label) for label in classes}
         return cls.from_predictions(
             images,
             estimator.predict(images),
@@ -281,7 +291,4 @@ def _check_maps(
     """Check label maps, if any, and let errors name the argument they are of."""
     if maps is None:
         return None
-    try:
-        return check_masks(maps, images)
-    except (TypeError, ValueError) as error:
-        raise type(error)(str(error).replace("masks", name, 1)) from error
+    return check_masks(maps, images, name)

@@ -70,6 +70,11 @@ class ZoomoutDisplay:
         proximal_radius: int = 2,
         distant_radius: int = 3,
     ) -> None:
+        if not isinstance(segmented, SegmentedImage):
+            raise TypeError(
+                "segmented: expected a SegmentedImage, such as superpixels[0], got "
+                f"{type(segmented).__name__}."
+            )
         self.segmented = segmented
         self.superpixels = _check_ids(superpixels, segmented)
         self.proximal_radius = proximal_radius
@@ -174,10 +179,9 @@ class ZoomoutDisplay:
             _outline(ax, self._region(number, 0), _LEVEL_COLORS["local"], 2)
             ax.annotate(
                 chr(ord("A") + i),
-                (left, top),
-                xytext=(4, -4),
-                textcoords="offset points",
-                va="top",
+                segmented.centroids[number][::-1],
+                ha="center",
+                va="center",
                 weight="bold",
                 color="white",
                 bbox={"boxstyle": "round,pad=0.15", "fc": "black", "lw": 0},

@@ -185,3 +185,17 @@ def test_more_classes_than_colors_is_an_error(images):
     labels = np.arange(images[0].shape[0] * images[0].shape[1]) % 22
     with pytest.raises(ValueError, match="at most 21 classes.*got 22"):
         SegmentationDisplay(images[:1], [labels.reshape(images[0].shape[:2])])
+
+
+def test_labels_that_the_estimator_does_not_know_are_refused(images, masks):
+    """A forgotten void_label does not end up in the shares of right pixels."""
+
+    class Knowing:
+        classes_ = np.array([0, 1, 2])
+
+        def predict(self, images):
+            pytest.fail("predicted before the masks were checked")
+
+    marked = [np.where(mask == 2, 255, mask) for mask in masks]
+    with pytest.raises(ValueError, match=r"masks\[0\]: labels \[255\].*void_label"):
+        SegmentationDisplay.from_estimator(Knowing(), images, marked)

@@ -107,3 +107,9 @@ def test_unknown_superpixel_is_an_error(superpixels, wrong):
     """Numbers that are no superpixels are refused, with a way to find them."""
     with pytest.raises(ValueError, match=r"segmented.segments\[row, column\]"):
         ZoomoutDisplay(superpixels[0], wrong)
+
+
+def test_superpixels_of_several_images_are_refused(superpixels):
+    """One segmented image is drawn at a time."""
+    with pytest.raises(TypeError, match=r"superpixels\[0\], got Superpixels"):
+        ZoomoutDisplay(superpixels)
