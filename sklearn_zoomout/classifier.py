@@ -193,15 +193,15 @@ class ZoomoutClassifier(BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: Any, masks: Sequence[ArrayLike]) -> Self:
+    def fit(self, X: Any, y: Sequence[ArrayLike]) -> Self:
         """Train on the superpixels that have a label.
 
         Parameters
         ----------
         X : FeatureTable
             Features of the superpixels of n_images images.
-        masks : sequence of array-like of integers of shape (height, width)
-            A label map for every image.
+        y : sequence of array-like of integers of shape (height, width)
+            The masks, a label map for every image.
 
         Returns
         -------
@@ -220,7 +220,7 @@ class ZoomoutClassifier(BaseEstimator):
         self._check_params()
         table = check_table(X)
         classes = check_classes(self.classes, self.void_label)
-        labeled = label_rows(table, masks, classes, self.void_label)
+        labeled = label_rows(table, y, classes, self.void_label)
         rng = check_random_state(self.random_state)
         fraction = None if self.estimator is not None else self.validation_fraction
         train, valid = hold_out(labeled, fraction, rng)
@@ -299,15 +299,15 @@ class ZoomoutClassifier(BaseEstimator):
         """
         return self._row_probabilities(self._check_fitted_table(X))
 
-    def score(self, X: Any, masks: Sequence[ArrayLike]) -> float:
+    def score(self, X: Any, y: Sequence[ArrayLike]) -> float:
         """Give the mean IoU of the predictions.
 
         Parameters
         ----------
         X : FeatureTable
             Features of the superpixels, with the columns of fit.
-        masks : sequence of array-like of integers of shape (height, width)
-            True label maps.
+        y : sequence of array-like of integers of shape (height, width)
+            The masks, true label maps.
 
         Returns
         -------
@@ -315,7 +315,7 @@ class ZoomoutClassifier(BaseEstimator):
             See `sklearn_zoomout.metrics.mean_iou`.
         """
         table = self._check_fitted_table(X)
-        masks = check_masks(masks, table.superpixels)
+        masks = check_masks(y, table.superpixels)
         check_known_labels(masks, self.classes_, self.void_label)
         return mean_iou(masks, self.predict(table), void_label=self.void_label)
 

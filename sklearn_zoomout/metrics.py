@@ -88,6 +88,12 @@ def iou_per_class(
     -------
     ndarray of float64 of shape (n_classes,)
         Between 0 and 1; NaN for a class that is neither true nor predicted anywhere.
+
+    Examples
+    --------
+    >>> from sklearn_zoomout.metrics import iou_per_class
+    >>> iou_per_class([[[0, 0, 1, -1]]], [[[0, 1, 1, 1]]], labels=[0, 1, 2])
+    array([0.5, 0.5, nan])
     """
     counts = _count(y_true, y_pred, labels, void_label)[1]
     return _measures(counts)[:, 0]
@@ -111,6 +117,12 @@ def recall_per_class(
     -------
     ndarray of float64 of shape (n_classes,)
         Between 0 and 1; NaN for a class without a true pixel.
+
+    Examples
+    --------
+    >>> from sklearn_zoomout.metrics import recall_per_class
+    >>> recall_per_class([[[0, 0, 1, -1]]], [[[0, 1, 1, 1]]])
+    array([0.5, 1. ])
     """
     counts = _count(y_true, y_pred, labels, void_label)[1]
     return _measures(counts)[:, 1]
@@ -163,6 +175,12 @@ def pixel_accuracy(
     -------
     float
         Between 0 and 1.
+
+    Examples
+    --------
+    >>> from sklearn_zoomout.metrics import pixel_accuracy
+    >>> pixel_accuracy([[[0, 0, 1, -1]]], [[[0, 1, 1, 1]]])
+    0.667
     """
     counts = _count(y_true, y_pred, labels, void_label)[1]
     return float(counts.trace() / counts.sum())
@@ -186,6 +204,12 @@ def class_accuracy(
     -------
     float
         Between 0 and 1. A class without a true pixel is left out.
+
+    Examples
+    --------
+    >>> from sklearn_zoomout.metrics import class_accuracy
+    >>> class_accuracy([[[0, 0, 1, -1]]], [[[0, 1, 1, 1]]])
+    0.75
     """
     recall = recall_per_class(y_true, y_pred, labels=labels, void_label=void_label)
     return float(np.nanmean(recall))
@@ -201,6 +225,9 @@ def segmentation_report(
     digits: int = 1,
 ) -> str:
     """Make a table of the measures, per class and over all, in percent.
+
+    A measure of a class that does not exist, such as the precision of a class that is
+    never predicted, is shown as "-" and left out of the mean.
 
     Parameters
     ----------

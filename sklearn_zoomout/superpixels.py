@@ -35,6 +35,17 @@ class Superpixels(Sequence[SegmentedImage]):
     memo : dict
         Room for what is fitted on these images and shared by several
         transformers, such as a dictionary of textons. Not pickled.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_zoomout import SegmentedImage, Superpixels
+    >>> image, segments = np.zeros((1, 3, 3)), np.array([[0, 0, 1]])
+    >>> superpixels = Superpixels([SegmentedImage(image, segments)] * 3)
+    >>> superpixels
+    Superpixels(3 images, 6 superpixels)
+    >>> superpixels[1:].row_offsets
+    array([0, 2, 4])
     """
 
     def __init__(self, items: Iterable[SegmentedImage]) -> None:
