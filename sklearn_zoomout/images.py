@@ -116,6 +116,7 @@ def _check_image(image: Any, name: str) -> NDArray[Any]:
             f"{name}: expected an array, got the path {os.fspath(image)!r}; read the "
             "file with skimage.io.imread(path)."
         )
+    _refuse_masked(image, name, "fill in a color, image.filled(0)")
     image = np.asarray(image)
     _check_image_shape(image, name)
     expected = "uint8 in 0..255 or floating point in 0..1"
@@ -129,6 +130,14 @@ def _check_image(image: Any, name: str) -> NDArray[Any]:
             "are 0..255."
         )
     return image
+
+
+def _refuse_masked(array: Any, name: str, cure: str) -> None:
+    if np.ma.isMaskedArray(array):
+        raise ValueError(
+            f"{name}: expected an array, got a masked array, whose masked pixels would "
+            f"count as any other; {cure}."
+        )
 
 
 def _check_image_shape(image: NDArray[Any], name: str) -> None:
@@ -173,16 +182,17 @@ def _check_float_range(image: NDArray[Any], name: str) -> None:
     if low < 0 or high > 1:
         hint = (
             "looks like 0..255: divide by 255 or convert to uint8"
-            if low >= 0 and high <= 255
-            else "rescale it first"
+            if low >= 0 and 2 < high <= 255
+            else "clip or rescale it first"
         )
         raise ValueError(
-            f"{name}: expected floating-point values in 0..1, got {low:g}..{high:g}; "
+            f"{name}: expected floating-point values in 0..1, got {low}..{high}; "
             f"{hint}."
         )
 
 
 def _check_mask(mask: Any, name: str, shape: tuple[int, int]) -> NDArray[Any]:
+    _refuse_masked(mask, name, "fill in the label of unlabeled pixels, mask.filled(-1)")
     mask = np.asarray(mask)
     if mask.ndim == 3:
         raise ValueError(

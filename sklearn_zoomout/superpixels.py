@@ -64,12 +64,19 @@ class Superpixels(Sequence[SegmentedImage]):
     def __len__(self) -> int:
         return len(self._items)
 
+    @property
+    def shape(self) -> tuple[int]:
+        """The number of images, as scikit-learn looks it up."""
+        return (len(self),)
+
     @overload
     def __getitem__(self, key: int) -> SegmentedImage: ...
     @overload
     def __getitem__(self, key: "slice | NDArray[Any] | list[int]") -> "Superpixels": ...
     def __getitem__(self, key: Any) -> Any:
         """Return one segmented image for an integer, else `Superpixels`."""
+        if isinstance(key, tuple):  # scikit-learn indexes arrays as X[rows, ...]
+            key = key[0]
         if isinstance(key, Integral):
             return self._items[int(key)]
         positions = np.arange(len(self))[key]

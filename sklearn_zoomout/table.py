@@ -312,7 +312,8 @@ class FeatureTable:
     ) -> "FeatureTable":
         if func is np.hstack:
             return _stack(args[0])
-        if func is np.concatenate and kwargs.get("axis", 0) == 1:
+        axis = kwargs.get("axis", args[1] if len(args) > 1 else 0)
+        if func is np.concatenate and axis == 1:
             return _stack(args[0])
         raise TypeError(
             f"numpy.{func.__name__} does not work on a FeatureTable; use "

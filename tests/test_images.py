@@ -47,6 +47,8 @@ def test_unusual_memory_layouts_are_read_and_left_alone(image):
         (lambda x: x[:0], r"images\[1\].*no pixels"),
         (lambda x: x.astype(float), r"images\[1\].*0\.\.1.*looks like 0\.\.255"),
         (lambda x: x / 255 - 0.5, r"images\[1\].*0\.\.1.*rescale"),
+        (lambda x: np.full(x.shape, 1 + 1e-9), r"images\[1\].*0\.\.1.*000001.*clip"),
+        (lambda x: np.ma.masked_equal(x, 0), r"images\[1\].*masked array.*filled"),
         (lambda x: x.astype(np.int64), r"images\[1\].*int64.*img_as_ubyte"),
         (lambda x: x.astype(np.int8), r"images\[1\].*int8"),
         (lambda x: x.astype(np.uint16), r"images\[1\].*uint16"),
@@ -98,6 +100,7 @@ def test_masks_of_any_integer_kind_are_accepted(image):
         (np.full((6, 8), 0.5), r"masks\[0\].*integer.*0\.5 at row 0, column 0"),
         (np.full((6, 8), np.nan), r"masks\[0\].*integer.*nan"),
         (np.full((6, 8), -2), r"masks\[0\].*-1 for unlabeled.*-2"),
+        (np.ma.masked_equal(np.eye(6, 8, dtype=int), 1), r"masks\[0\].*filled\(-1\)"),
         (np.full((6, 8), "sky"), r"masks\[0\].*integer.*dtype <U3"),
     ],
 )

@@ -3,13 +3,15 @@ import pickle
 import numpy as np
 import pytest
 from sklearn.base import clone
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import FeatureUnion, make_pipeline
+from sklearn.utils import _safe_indexing
 
 from sklearn_zoomout import (
     LocalFeatures,
     SegmentedImage,
     Superpixels,
     SuperpixelSegmenter,
+    ZoomoutClassifier,
 )
 from sklearn_zoomout.exceptions import SuperpixelWarning
 from sklearn_zoomout.superpixels import check_superpixels
@@ -31,6 +33,7 @@ def test_superpixels_index_like_an_array(superpixels):
     assert isinstance(some, Superpixels)
     assert [some[0], some[1]] == [superpixels[2], superpixels[0]]
     assert len(superpixels[1:]) == 3
+    assert len(_safe_indexing(superpixels, [3, 1])) == 2
     np.testing.assert_array_equal(np.diff(some.row_offsets)[0], some[0].n_segments)
     with pytest.raises(IndexError):
         superpixels[4]
@@ -133,3 +136,11 @@ def test_a_pipeline_can_name_its_features(images):
     pipeline = make_pipeline(SuperpixelSegmenter(n_segments=40), features).fit(images)
     names = pipeline.get_feature_names_out()
     np.testing.assert_array_equal(names, features.get_feature_names_out())
+
+
+def test_a_union_without_any_level_is_an_error_of_the_next_step(images, masks):
+    """Dropping every level leaves no feature to classify by."""
+    union = FeatureUnion([("local", "drop")])
+    model = make_pipeline(SuperpixelSegmenter(40), union, ZoomoutClassifier())
+    with pytest.raises(TypeError, match="expected a FeatureTable"):
+        model.fit(images, masks)

@@ -77,6 +77,7 @@ def test_stacking_and_indexing_copy_no_values(superpixels):
     view = stacked[np.array([2, 0])].select(["place"])
     assert view.blocks[0].values is first.blocks[0].values
     assert isinstance(np.hstack([first, second]), FeatureTable)
+    assert isinstance(np.concatenate([first, second], 1), FeatureTable)
 
 
 @pytest.mark.parametrize("key", [[2, 0], slice(1, 3), np.array([3]), -1, ([0, 2], ...)])
