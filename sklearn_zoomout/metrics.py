@@ -346,6 +346,8 @@ def _count(
     if labels is None:
         found = (distinct_labels(pixels, None) for pair in pairs for pixels in pair)
         labels = np.unique(np.concatenate([np.empty(0, np.int64), *found]))
+    else:
+        _check_listed(pairs, labels, void_label)
     labels = np.asarray(labels)
     classes, order = np.unique(labels, return_inverse=True)
     n = len(classes)
@@ -353,13 +355,6 @@ def _count(
         raise ValueError(f"labels: expected distinct classes, got {labels.tolist()}.")
     counts = np.zeros(n * n, dtype=np.int64)
     for i, (true, predicted) in enumerate(pairs):
-        for name, pixels in (("y_true", true), ("y_pred", predicted)):
-            unknown = np.setdiff1d(distinct_labels(pixels, None), classes)
-            if len(unknown):
-                raise ValueError(
-                    f"{name}[{i}]: {unknown.tolist()} are none of labels, "
-                    f"{classes.tolist()}; void_label is {void_label}."
-                )
         rows = encode_labels(true, classes, None, f"y_true[{i}]")
         columns = encode_labels(predicted, classes, None, f"y_pred[{i}]")
         counts += np.bincount(rows * n + columns, minlength=n * n)
@@ -368,6 +363,20 @@ def _count(
             f"y_true: all pixels have the void label {void_label}; nothing to measure."
         )
     return labels, counts.reshape(n, n)[np.ix_(order, order)]
+
+
+def _check_listed(
+    pairs: list[tuple[NDArray[Any], NDArray[Any]]], labels: Any, void_label: int | None
+) -> None:
+    """Refuse pixels of a class that is not among ``labels``."""
+    for i, pair in enumerate(pairs):
+        for name, pixels in zip(("y_true", "y_pred"), pair, strict=True):
+            unknown = np.setdiff1d(distinct_labels(pixels, None), labels)
+            if len(unknown):
+                raise ValueError(
+                    f"{name}[{i}]: {unknown.tolist()} are none of labels, "
+                    f"{np.asarray(labels).tolist()}; void_label is {void_label}."
+                )
 
 
 def _labeled_pixels(

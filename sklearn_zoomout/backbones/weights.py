@@ -114,8 +114,6 @@ def read_weights(found: WeightsFile) -> tuple[dict[str, "torch.Tensor"], str]:
         )
     try:
         state = _read_file(path)
-    except ImportError:
-        raise
     except Exception as error:  # parsers of damaged files raise whatever they like
         raise ValueError(
             f"weights: {str(path)!r} (sha256 {sha256}) is not a file of weights: "
@@ -280,12 +278,8 @@ def _read_file(path: Path) -> dict[str, "torch.Tensor"]:
     import torch
 
     if path.suffix == ".safetensors":
-        try:
-            from safetensors.torch import load_file
-        except ImportError as error:
-            raise ImportError(
-                f"Reading {str(path)!r} needs safetensors: pip install safetensors."
-            ) from error
+        from safetensors.torch import load_file
+
         state: Any = load_file(path)
     else:
         state = torch.load(path, map_location="cpu", weights_only=True)
