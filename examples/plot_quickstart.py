@@ -16,7 +16,6 @@ argument to show it.
 # %%
 # Images and masks are lists of arrays. Images may have any size, each its own, and
 # masks are integer label maps in which -1 means unlabeled.
-import os
 import sys
 
 import matplotlib.pyplot as plt
@@ -36,16 +35,10 @@ train_images, train_masks = images[:24], masks[:24]
 test_images, test_masks = images[24:], masks[24:]
 
 # %%
-# The distant and global levels use a convnet. On photographs it needs its ImageNet
-# weights; for these scenes a random network will do, and nothing is downloaded here:
-# the weights are taken only from the folder that SKLEARN_ZOOMOUT_WEIGHTS names.
-#
 # The defaults of the classifier suit hundreds of photographs; two dozen small scenes
 # are learned in fewer, larger steps.
-weights = "default" if os.environ.get("SKLEARN_ZOOMOUT_WEIGHTS") else None
 model = zoomout_pipeline(
     n_segments=150,
-    weights=weights,
     hidden_units=(64,),
     learning_rate=1e-3,
     max_epochs=20,
@@ -56,11 +49,11 @@ model.set_params(zoomout__distant__input_size=320)
 model.fit(train_images, train_masks)
 
 # %%
-# Which levels ran, and with which weights?
+# Which levels ran? The distant and global ones see the image through ZoomNet, a small
+# network that comes with the library.
 print("level     columns  made by")
 for name, level in model["zoomout"].transformer_list:
-    source = getattr(level, "weights_", None)
-    how = "hand-crafted" if source is None else f"{level.backbone}, weights: {source}"
+    how = getattr(level, "backbone", "hand-crafted")
     print(f"{name:8}  {level.n_features_out_:7}  {how}")
 
 # %%

@@ -19,7 +19,7 @@ def zoomout_pipeline(
     levels: Sequence[str] = LEVELS,
     n_segments: int = 500,
     compactness: float = 15.0,
-    backbone: Any = "squeezenet1_0",
+    backbone: Any = "zoomnet",
     weights: Any = "default",
     n_jobs: int | None = None,
     device: str = "cpu",
@@ -40,10 +40,10 @@ def zoomout_pipeline(
         The zoom-out levels to use.
     n_segments, compactness : int, float
         See `SuperpixelSegmenter`.
-    backbone : str or callable, default="squeezenet1_0"
+    backbone : str or callable, default="zoomnet"
         The convnet of the distant and global levels; see `ConvnetRegionFeatures`.
     weights : str, path or None, default="default"
-        Its weights; see `ConvnetRegionFeatures`. None, for random ones, needs no file.
+        Its weights; see `ConvnetRegionFeatures`.
     n_jobs : int or None, default=None
         How many images to work on at once in the steps that profit.
     device : str, default="cpu"

@@ -41,7 +41,7 @@ def data_home(tmp_path_factory):
 
 def run(data_home, *options):
     """Run the script and return what it printed."""
-    options = ["--weights", "none", "--input-size", "96", "--hidden", "8", *options]
+    options = ["--input-size", "96", "--hidden", "8", *options]
     done = subprocess.run(
         [sys.executable, "-W", "ignore", SCRIPT, "--epochs", "2", *options],
         env=os.environ | {"SKLEARN_ZOOMOUT_DATA": str(data_home)},
@@ -53,11 +53,20 @@ def run(data_home, *options):
 
 
 def test_cross_validation_prints_table_5(data_home):
-    """A row for each fold, their mean, the paper's figures, the ceiling, the cost."""
-    printed = run(data_home, "--folds", "2", "--superpixel-maps", "features.12")
+    """A row for each fold and network, their means, the ceiling, the cost."""
+    printed = run(
+        data_home,
+        *("--folds", "2", "--superpixel-maps", "blocks.9", "--crafted"),
+        *("--backbone", "zoomnet", "zoomnet=none"),
+    )
     rows = re.findall(r"^(\S.*?)  +([\d. ]+)$", printed, re.M)
     table = {name: [float(value) for value in values.split()] for name, values in rows}
-    for name, columns in {"four levels": 4660, "five levels": 5172}.items():
+    n_columns = {"local + proximal": 3636} | {
+        f"{count} levels, {network}": columns
+        for count, columns in {"four": 4148, "five": 4212}.items()
+        for network in ("zoomnet", "zoomnet=none")
+    }
+    for name, columns in n_columns.items():
         folds = [table[f"{name} ({columns} columns), fold {k}"] for k in (1, 2)]
         mean = np.mean(folds, axis=0)
         np.testing.assert_allclose(table[f"{name}, mean of folds"], mean, atol=0.11)

@@ -22,13 +22,12 @@ from sklearn_zoomout import (
 )
 
 DICTIONARY = {"n_textons": 8, "n_words": 20, "random_state": 0}
-NETWORK = {"backbone": "squeezenet1_0", "weights": None, "random_state": 0}
 ESTIMATORS = [
     SuperpixelSegmenter(n_segments=40),
     LocalFeatures(**DICTIONARY),
     ProximalFeatures(**DICTIONARY),
-    ConvnetRegionFeatures(**NETWORK, input_size=64),
-    GlobalFeatures(**NETWORK, input_size=64),
+    ConvnetRegionFeatures(input_size=64),
+    GlobalFeatures(input_size=64),
     ZoomoutClassifier(hidden_units=(8,), max_epochs=2, random_state=0),
 ]
 

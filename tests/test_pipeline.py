@@ -33,13 +33,13 @@ from sklearn_zoomout.metrics import (
 
 @pytest.fixture
 def model():
-    """Return the four levels with a small random convnet and small dictionaries."""
+    """Return the four levels with a small convnet input and small dictionaries."""
     dictionary = {"n_textons": 8, "n_words": 20, "random_state": 0}
     levels = [
         ("local", LocalFeatures(**dictionary)),
         ("proximal", ProximalFeatures(**dictionary)),
-        ("distant", ConvnetRegionFeatures(weights=None, input_size=64)),
-        ("global", GlobalFeatures(weights=None, input_size=64)),
+        ("distant", ConvnetRegionFeatures(input_size=64)),
+        ("global", GlobalFeatures(input_size=64)),
     ]
     classifier = ZoomoutClassifier(hidden_units=(8,), max_epochs=5, random_state=0)
     return Pipeline(
@@ -121,7 +121,7 @@ def test_grid_search_over_hidden_units(color_model, images, masks):
 
 def test_grid_search_over_levels(model, images, masks):
     """Dropping and exchanging a level, the paper's ablation, is a grid like others."""
-    levels = ["drop", GlobalFeatures(weights=None, input_size=64)]
+    levels = ["drop", GlobalFeatures(input_size=64)]
     search = GridSearchCV(
         model.set_params(zoomout__local="drop", zoomout__proximal="drop"),
         {"zoomout__distant": [*levels, model["zoomout"].transformer_list[2][1]]},

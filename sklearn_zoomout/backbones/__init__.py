@@ -1,9 +1,9 @@
-"""ImageNet networks: their names, their weights, and where they are tapped.
+"""Networks: their names, their weights, and where they are tapped.
 
-A backbone is a name (any convolutional classifier of torchvision, or a variant of
-`names`), or a callable that returns a ``torch.nn.Module``. It is never a module
-itself, because ``clone`` would copy all of its weights. Networks are built when they
-are first used.
+A backbone is a name ("zoomnet", whose weights come with the library, or any
+convolutional classifier of torchvision), or a callable that returns a
+``torch.nn.Module``. It is never a module itself, because ``clone`` would copy all of
+its weights. Networks are built when they are first used.
 """
 
 from .frozen import FrozenNetwork

@@ -25,7 +25,7 @@ class FrozenNetwork:
         Its description.
     layers : sequence of str or None, default=None
         Names of the modules whose maps are wanted; None for the network's own
-        feature vector.
+        features.
     device : str, default="cpu"
         Where it runs.
 
@@ -58,7 +58,7 @@ class FrozenNetwork:
         import torch
 
         self.spec = spec
-        self.layers = (spec.last_map,) if layers is None else tuple(layers)
+        self.layers = spec.maps if layers is None else tuple(layers)
         self.device = torch.device(device)
         self._lock = threading.Lock()
         _check_layers(module, spec, self.layers)
@@ -78,7 +78,8 @@ class FrozenNetwork:
         self.module = self._freeze(module).to(memory_format=torch.channels_last)
         self._mean = torch.tensor(spec.mean, device=self.device).view(3, 1, 1)
         self._std = torch.tensor(spec.std, device=self.device).view(3, 1, 1)
-        self._n_calls: int | None = 1 if layers is None else None
+        # How often the tapped modules are called: seen at the first pass.
+        self._n_calls: int | None = None
         self.widths = self._probe()
 
     def prepare(self, rgb: NDArray[np.float32]) -> "torch.Tensor":
@@ -138,9 +139,9 @@ class FrozenNetwork:
                     hook.remove()
         if self._n_calls is None:
             self._n_calls = calls
-        if "densenet" in self.spec.architecture and self.spec.last_map in seen:
+        if "densenet" in self.spec.architecture and "features" in seen:
             # torchvision applies the last ReLU outside of `features`.
-            seen[self.spec.last_map] = seen[self.spec.last_map].relu()
+            seen["features"] = seen["features"].relu()
         return [seen.get(name) for name in self.layers]  # type: ignore[misc]
 
     def vectors(self, batch: "torch.Tensor") -> "torch.Tensor":

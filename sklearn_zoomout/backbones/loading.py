@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._device import check_device
 from .frozen import FrozenNetwork
-from .names import BackboneSpec, find_backbone, import_torchvision
+from .names import EMBEDDED, BackboneSpec, find_backbone, import_torchvision
 from .weights import digest_tensors, find_weights, load_state, read_weights
 
 if TYPE_CHECKING:
@@ -83,6 +83,10 @@ def _build(
         if callable(backbone):
             # The network is changed by us (frozen, moved): not the caller's own.
             return copy.deepcopy(_check_module(backbone())).float()
+        if spec.architecture == EMBEDDED:
+            from .zoomnet import ZoomNet
+
+            return ZoomNet()
         options: dict[str, Any] = {"weights": None}
         if spec.architecture in ("googlenet", "inception_v3"):
             options["init_weights"] = not meta  # warns when left to its default
@@ -91,9 +95,10 @@ def _build(
 
     with _BUILDING, torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(seed)
-        if meta and not spec.architecture.startswith("regnet"):
+        if meta and not spec.architecture.startswith(("regnet", EMBEDDED)):
             # No memory and no time for random numbers that weights will replace.
-            # (RegNet computes its widths with tensors, which meta tensors cannot.)
+            # (RegNet computes its widths with tensors, which meta tensors cannot; and
+            # a small network is built before torch has imported what "meta" needs.)
             with torch.device("meta"):
                 return build()
         return build()

@@ -1,4 +1,4 @@
-"""The names of ImageNet networks, and what is known of each before it is loaded."""
+"""The names of the networks, and what is known of each before it is loaded."""
 
 import difflib
 from collections.abc import Callable
@@ -45,9 +45,11 @@ class BackboneSpec:
     name : str
         Name for users.
     architecture : str
-        Name of torchvision's constructor, "" for a network of the user's own.
-    last_map : str
-        Name of the module that gives the last feature map; "" is the whole network.
+        Name of torchvision's constructor, or "zoomnet"; "" for a network of the
+        user's own.
+    maps : tuple of str
+        Names of the modules whose maps are the network's features, unless `layers`
+        names others; "" is the whole network.
     mean, std : tuple of 3 floats
         Standardization of RGB in [0, 1].
     same_padding : bool
@@ -58,17 +60,29 @@ class BackboneSpec:
 
     name: str
     architecture: str
-    last_map: str
+    maps: tuple[str, ...]
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
     same_padding: bool = False
     has_fc7: bool = False
 
 
-_VARIANTS = {
+#: The backbone whose weights come with the library, and the default.
+EMBEDDED = "zoomnet"
+
+_NOT_OF_TORCHVISION = {
+    # Its last maps at strides 16 and 32.
+    EMBEDDED: BackboneSpec(
+        EMBEDDED, EMBEDDED, ("blocks.12", "blocks.15"), _HALF, _HALF
+    ),
     # The weights of TensorFlow 2: other preprocessing and other padding.
     "mobilenet_v2_tf2": BackboneSpec(
-        "mobilenet_v2_tf2", "mobilenet_v2", "features", _HALF, _HALF, same_padding=True
+        "mobilenet_v2_tf2",
+        "mobilenet_v2",
+        ("features",),
+        _HALF,
+        _HALF,
+        same_padding=True,
     ),
 }
 
@@ -79,17 +93,19 @@ def known_backbones() -> list[str]:
     Returns
     -------
     names : list of str
-        Sorted names of torchvision's convolutional classifiers and our variants.
+        Sorted: "zoomnet", which comes with the library, torchvision's convolutional
+        classifiers, and variants of them.
 
     Examples
     --------
     >>> from sklearn_zoomout.backbones import known_backbones
-    >>> "squeezenet1_0" in known_backbones()
+    >>> "zoomnet" in known_backbones()
     True
     """
     models = import_torchvision().models
     names = models.list_models(module=models)
-    return sorted({n for n in names if n.startswith(tuple(_LAST_MAP))} | set(_VARIANTS))
+    of_torchvision = {name for name in names if name.startswith(tuple(_LAST_MAP))}
+    return sorted(of_torchvision | set(_NOT_OF_TORCHVISION))
 
 
 def find_backbone(backbone: str | Callable[[], Any]) -> BackboneSpec:
@@ -112,9 +128,9 @@ def find_backbone(backbone: str | Callable[[], Any]) -> BackboneSpec:
         If the name is unknown.
     """
     if callable(backbone):
-        return BackboneSpec(getattr(backbone, "__name__", repr(backbone)), "", "")
-    if backbone in _VARIANTS:
-        return _VARIANTS[backbone]
+        return BackboneSpec(getattr(backbone, "__name__", repr(backbone)), "", ("",))
+    if backbone in _NOT_OF_TORCHVISION:
+        return _NOT_OF_TORCHVISION[backbone]
     known = known_backbones()
     if backbone not in known:
         close = difflib.get_close_matches(str(backbone), known, n=3, cutoff=0.5)
@@ -129,7 +145,7 @@ def find_backbone(backbone: str | Callable[[], Any]) -> BackboneSpec:
     return BackboneSpec(
         name=backbone,
         architecture=backbone,
-        last_map=_LAST_MAP[family],
+        maps=(_LAST_MAP[family],),
         mean=_HALF if centered else IMAGENET_MEAN,
         std=_HALF if centered else IMAGENET_STD,
         has_fc7=family in _WITH_FC7,
@@ -142,8 +158,9 @@ def import_torchvision() -> Any:
         import torchvision
     except (ImportError, RuntimeError) as error:
         raise ImportError(
-            "Named backbones need torchvision in a build that matches torch's; "
-            "install both from the same place: pip install torch torchvision. "
+            f"Backbones other than {EMBEDDED!r} need torchvision in a build that "
+            "matches torch's; install both from the same place: "
+            "pip install torch torchvision. "
             f"(Importing it failed with: {error})"
         ) from error
     return torchvision

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .names import BackboneSpec, find_backbone, known_backbones
+from .names import EMBEDDED, BackboneSpec, find_backbone, known_backbones
 
 if TYPE_CHECKING:
     import torch
 
 ENVIRONMENT_VARIABLE = "SKLEARN_ZOOMOUT_WEIGHTS"
+EMBEDDED_FILE = Path(__file__).parent / "zoomnet" / "zoomnet.safetensors"
+EMBEDDED_SHA256 = "71f020dbb0dbb9061c0896d8e98d1c1f595b0bea1f9d0e96465ed0ae87a2f76a"
 _SUFFIXES = (".safetensors", ".pth", ".pt")
 
 
@@ -49,10 +51,11 @@ def find_weights(spec: BackboneSpec, weights: str | os.PathLike) -> WeightsFile:
     spec : BackboneSpec
         The backbone.
     weights : str or path
-        A file (.safetensors, .pth, .pt), or "default": a file in the folder that the
-        environment variable SKLEARN_ZOOMOUT_WEIGHTS names, whose own name begins
-        with the backbone's; otherwise torchvision's ImageNet weights, downloaded
-        with a progress bar if they are not in torch's folder for them.
+        A file (.safetensors, .pth, .pt), or "default": for "zoomnet" the file that
+        comes with the library; for others a file in the folder that the environment
+        variable SKLEARN_ZOOMOUT_WEIGHTS names, whose own name begins with the
+        backbone's, otherwise torchvision's ImageNet weights, downloaded with a
+        progress bar if they are not in torch's folder for them.
 
     Returns
     -------
@@ -79,6 +82,8 @@ def find_weights(spec: BackboneSpec, weights: str | os.PathLike) -> WeightsFile:
             )
         owner = _owner(path, spec)
         return WeightsFile(path, spec if owner is None else owner)
+    if spec.name == EMBEDDED:
+        return WeightsFile(EMBEDDED_FILE, spec, EMBEDDED_SHA256)
     return _find_in_folder(spec) or _find_torchvision(spec)
 
 
@@ -107,10 +112,12 @@ def read_weights(found: WeightsFile) -> tuple[dict[str, "torch.Tensor"], str]:
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     if not sha256.startswith(found.sha256):
+        remedy = "delete it and download it again"
+        if path == EMBEDDED_FILE:
+            remedy = "install it again: pip install --force-reinstall sklearn-zoomout"
         raise ValueError(
             f"weights: {str(path)!r} is damaged or not the original: expected a sha256 "
-            f"that begins with {found.sha256}, found {sha256}; delete it and download "
-            "it again."
+            f"that begins with {found.sha256}, found {sha256}; {remedy}."
         )
     try:
         state = _read_file(path)
@@ -220,8 +227,8 @@ def _find_in_folder(spec: BackboneSpec) -> WeightsFile | None:
 
 def _owner(path: Path, spec: BackboneSpec) -> BackboneSpec | None:
     """Tell which backbone a file is named after, if it can serve this one."""
-    if path.suffix not in _SUFFIXES or not spec.architecture:
-        return None
+    if path.suffix not in _SUFFIXES or spec.architecture in ("", EMBEDDED):
+        return None  # no names to go by, or no variants
     names = [name for name in known_backbones() if path.stem.startswith(name)]
     if not names:
         return None

@@ -1,4 +1,4 @@
-"""Distant and global levels: what an ImageNet convnet sees (section 4.2.3)."""
+"""Distant and global levels: what a convnet sees (section 4.2.3)."""
 
 import os
 from abc import abstractmethod
@@ -129,22 +129,25 @@ class ConvnetRegionFeatures(_ConvnetFeatures):
     """Describe the box around each superpixel's surroundings by a convnet.
 
     The distant level of the paper: the bounding box of all superpixels within a
-    graph distance of 3, as an ImageNet network sees it. Images and crops are resized
-    by antialiased bilinear interpolation.
+    graph distance of 3, as a network sees it that has learned from ImageNet. Images
+    and crops are resized by antialiased bilinear interpolation.
 
     Parameters
     ----------
-    backbone : str or callable, default="squeezenet1_0"
-        A convolutional classifier of torchvision, such as "vgg16" (the paper's),
-        or "mobilenet_v2_tf2" (torchvision's MobileNet V2 with TensorFlow's
-        preprocessing and padding), or a callable without arguments that returns a
-        ``torch.nn.Module`` from images standardized by ImageNet's mean and deviation
-        (N, 3, H, W) to maps (N, C, h, w).
+    backbone : str or callable, default="zoomnet"
+        - "zoomnet": a small network that comes with the library, weights included;
+        - a convolutional classifier of torchvision, such as "squeezenet1_0" or
+          "vgg16" (the paper's), or "mobilenet_v2_tf2" (torchvision's MobileNet V2
+          with TensorFlow's preprocessing and padding);
+        - a callable without arguments that returns a ``torch.nn.Module`` from images
+          standardized by ImageNet's mean and deviation (N, 3, H, W) to maps
+          (N, C, h, w).
     weights : "default", str, path or None, default="default"
-        - "default": a file in the folder that the environment variable
-          SKLEARN_ZOOMOUT_WEIGHTS names, if its name begins with the backbone's;
-          otherwise torchvision's ImageNet weights, downloaded with a progress bar
-          unless torch has them already. For a callable: as it returns the network.
+        - "default": for "zoomnet" those of the library. For others a file in the
+          folder that the environment variable SKLEARN_ZOOMOUT_WEIGHTS names, if its
+          name begins with the backbone's; otherwise torchvision's ImageNet weights,
+          downloaded with a progress bar unless torch has them already. For a
+          callable: as it returns the network.
         - a path: a .safetensors file, or a state dict (.pth, .pt); no code in it is
           run.
         - None: random weights.
@@ -157,9 +160,10 @@ class ConvnetRegionFeatures(_ConvnetFeatures):
         `crop_size` pixels: about a hundred times the work.
     layers : sequence of str or None, default=None
         Modules of the network whose maps are averaged over the region, such as
-        ``("features.5", "features.12")``. None takes the network's own feature
-        vector: for VGG and AlexNet the last hidden layer after its ReLU ("fc7",
-        4,096 values), for others the last map, averaged.
+        ``("blocks.5", "blocks.15")`` of ZoomNet. None takes the network's own
+        features: of ZoomNet its last maps at strides 16 and 32 (96 and 160 values),
+        of VGG and AlexNet the last hidden layer after its ReLU ("fc7", 4,096
+        values), of others the last map.
     input_size : int, default=640
         Longer side in pixels that the image is resized to when `pooling` is "roi";
         its aspect ratio is kept, unless the shorter side would have less than 96.
@@ -196,9 +200,9 @@ class ConvnetRegionFeatures(_ConvnetFeatures):
     >>> from sklearn_zoomout.datasets import make_scenes
     >>> images, masks = make_scenes(n_images=2, random_state=0)
     >>> superpixels = SuperpixelSegmenter(n_segments=50).fit_transform(images)
-    >>> distant = ConvnetRegionFeatures(weights=None, input_size=128)
+    >>> distant = ConvnetRegionFeatures(input_size=320)
     >>> distant.fit_transform(superpixels)
-    FeatureTable(2 images, ... superpixels, 512 columns; distant: 512)
+    FeatureTable(2 images, ... superpixels, 256 columns; distant: 256)
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -210,7 +214,7 @@ class ConvnetRegionFeatures(_ConvnetFeatures):
 
     def __init__(
         self,
-        backbone: str | Callable[[], Any] = "squeezenet1_0",
+        backbone: str | Callable[[], Any] = "zoomnet",
         weights: str | os.PathLike | None = "default",
         *,
         radius: int = 3,
@@ -311,8 +315,8 @@ class GlobalFeatures(_ConvnetFeatures):
     >>> from sklearn_zoomout.datasets import make_scenes
     >>> images, masks = make_scenes(n_images=2, random_state=0)
     >>> superpixels = SuperpixelSegmenter(n_segments=50).fit_transform(images)
-    >>> GlobalFeatures(weights=None).fit_transform(superpixels)
-    FeatureTable(2 images, ... superpixels, 512 columns; global: 512)
+    >>> GlobalFeatures().fit_transform(superpixels)
+    FeatureTable(2 images, ... superpixels, 256 columns; global: 256)
     """
 
     per_image = True
@@ -320,7 +324,7 @@ class GlobalFeatures(_ConvnetFeatures):
 
     def __init__(
         self,
-        backbone: str | Callable[[], Any] = "squeezenet1_0",
+        backbone: str | Callable[[], Any] = "zoomnet",
         weights: str | os.PathLike | None = "default",
         *,
         layers: Sequence[str] | None = None,

@@ -1,0 +1,182 @@
+"""The network that comes with the library."""
+
+import hashlib
+import inspect
+import sys
+
+import numpy as np
+import pytest
+import skimage.data
+
+torch = pytest.importorskip("torch")
+safetensors = pytest.importorskip("safetensors.torch")
+
+from sklearn_zoomout import (  # noqa: E402
+    ConvnetRegionFeatures,
+    GlobalFeatures,
+    zoomout_pipeline,
+)
+from sklearn_zoomout.backbones import known_backbones, load_network  # noqa: E402
+from sklearn_zoomout.backbones import weights as weights_module  # noqa: E402
+from sklearn_zoomout.backbones.zoomnet import ZoomNet  # noqa: E402
+
+FILE = weights_module.EMBEDDED_FILE
+STRIDES = {"stem": 2, "blocks.2": 4, "blocks.5": 8, "blocks.12": 16, "blocks.15": 32}
+
+
+@pytest.fixture
+def nothing_else(monkeypatch):
+    """Neither torchvision nor a network nor a folder of weights."""
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    monkeypatch.delenv("SKLEARN_ZOOMOUT_WEIGHTS", raising=False)
+
+    def offline(*args, **kwargs):
+        raise OSError("no network")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
+
+
+def small_photo(image, height=96, width=128):
+    """Shrink an image, and standardize it for the network."""
+    pixels = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 127.5 - 1
+    size = (height, width)
+    return torch.nn.functional.interpolate(pixels, size, mode="area")
+
+
+def test_it_needs_nothing_but_the_library(nothing_else):
+    """Offline and without torchvision it loads its weights and gives two maps."""
+    network = load_network("zoomnet")
+    assert network.source == str(FILE)
+    maps = network.maps(torch.zeros(2, 3, 64, 96))
+    assert [tuple(m.shape) for m in maps] == [(2, 96, 4, 6), (2, 160, 2, 3)]
+
+
+def test_weights_are_the_ones_that_were_measured():
+    """The digest in the code is the file's, and `weights_sha256_` tells it."""
+    digest = hashlib.sha256(FILE.read_bytes()).hexdigest()
+    assert digest == weights_module.EMBEDDED_SHA256
+    assert load_network("zoomnet").sha256 == digest
+
+
+@pytest.mark.parametrize("damage", ["truncated", "one bit"])
+def test_damaged_weights_are_refused(damage, tmp_path, monkeypatch):
+    """The message names the file and says how to mend it."""
+    content = bytearray(FILE.read_bytes())
+    if damage == "truncated":
+        del content[-100:]
+    else:
+        content[-1] ^= 1
+    path = tmp_path / "zoomnet.safetensors"
+    path.write_bytes(content)
+    monkeypatch.setattr(weights_module, "EMBEDDED_FILE", path)
+    with pytest.raises(ValueError, match=r"zoomnet.safetensors' is damaged.*reinstall"):
+        load_network("zoomnet")
+
+
+def test_default_weights_are_always_its_own(tmp_path, monkeypatch):
+    """A file of the same name in the user's folder changes nothing by itself."""
+    state = ZoomNet().state_dict()
+    path = tmp_path / "zoomnet_mine.safetensors"
+    safetensors.save_file(state, path)
+    monkeypatch.setenv("SKLEARN_ZOOMOUT_WEIGHTS", str(tmp_path))
+    assert load_network("zoomnet").source == str(FILE)
+    mine = load_network("zoomnet", path)
+    assert torch.equal(mine.module.stem.weight, state["stem.weight"])
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    """Keys that do not fit are named."""
+    path = tmp_path / "mobilenet_v2.safetensors"
+    safetensors.save_file({"features.0.0.weight": torch.zeros(32, 3, 3, 3)}, path)
+    with pytest.raises(ValueError, match=r"does not fit backbone 'zoomnet'.*missing"):
+        load_network("zoomnet", path)
+
+
+def test_it_is_small():
+    """At most 3 MB, 0.25 billion multiplications at 224 x 224, plain convolutions."""
+    assert FILE.stat().st_size <= 3_000_000
+    network, products = ZoomNet(), []
+
+    def count(conv, _inputs, output):
+        products.append(conv.weight.numel() * output.shape[2] * output.shape[3])
+
+    leaves = [m for m in network.modules() if not list(m.children())]
+    assert all(isinstance(m, torch.nn.Conv2d | torch.nn.Identity) for m in leaves)
+    for leaf in leaves:
+        if isinstance(leaf, torch.nn.Conv2d):
+            leaf.register_forward_hook(count)
+    network(torch.zeros(1, 3, 224, 224))
+    assert sum(products) <= 250_000_000
+
+
+@pytest.mark.parametrize("size", [(96, 128), (97, 131), (33, 190)])
+def test_maps_have_a_cell_for_every_stride_begun(size):
+    """A map of stride s has ceil(size / s) cells a side, whatever the size."""
+    network = load_network("zoomnet", layers=list(STRIDES))
+    maps = network.maps(torch.zeros(1, 3, *size))
+    for stride, found in zip(STRIDES.values(), maps, strict=True):
+        assert found.shape[2:] == tuple(-(-side // stride) for side in size)
+
+
+@pytest.mark.parametrize(("layer", "stride"), STRIDES.items())
+def test_cells_look_at_their_own_place(layer, stride):
+    """The pixels that a cell depends on are centered on it, to a quarter of it.
+
+    All weights are equal, so that the center of the gradient is that of the windows.
+    """
+    network = ZoomNet().double().requires_grad_(False)
+    for conv in network.modules():
+        if isinstance(conv, torch.nn.Conv2d):
+            conv.weight.fill_(0.1 / conv.weight[0].numel())
+            conv.bias.fill_(1.0)
+    seen = {}
+    network.get_submodule(layer).register_forward_hook(
+        lambda _module, _inputs, output: seen.update(map=output)
+    )
+    image = torch.zeros(1, 3, 512, 512, dtype=torch.double, requires_grad=True)
+    network(image)
+    cell = 256 // stride
+    seen["map"][0, :, cell, cell].sum().backward()
+    weight = image.grad[0].sum(dim=(0, 1))
+    center = float((weight * torch.arange(512)).sum() / weight.sum())
+    assert abs(center - ((cell + 0.5) * stride - 0.5)) <= stride / 4
+
+
+def test_it_is_the_default_everywhere():
+    """The estimators and the pipeline use it unless told otherwise."""
+    for maker in (ConvnetRegionFeatures, GlobalFeatures, zoomout_pipeline):
+        assert inspect.signature(maker).parameters["backbone"].default == "zoomnet"
+    assert "zoomnet" in known_backbones()
+
+
+def test_features_tell_photographs_apart():
+    """Two crops of a photograph are nearer than crops of two; not so by chance.
+
+    The crops differ in place, size and brightness, so that more than colors is needed.
+    """
+    photos = [
+        skimage.data.astronaut(),
+        skimage.data.chelsea(),
+        skimage.data.coffee(),
+        skimage.data.rocket(),
+    ]
+    network = load_network("zoomnet")
+    views = []
+    for photo in photos:
+        height, width, _ = photo.shape
+        left = photo[:, : int(0.7 * width)]
+        right = photo[int(0.1 * height) :, int(0.35 * width) :, :] // 2
+        views += [small_photo(left), small_photo(np.ascontiguousarray(right))]
+    vectors = network.vectors(torch.cat(views)).numpy()
+    vectors = (vectors - vectors.mean(axis=0)) / vectors.std(axis=0)
+    correlation = np.corrcoef(vectors)
+    np.fill_diagonal(correlation, -1)
+    partner = np.arange(8) ^ 1
+    np.testing.assert_array_equal(correlation.argmax(axis=1), partner)
+
+
+def test_model_card_and_licence_lie_beside_the_weights():
+    """The card tells the digest of the very file."""
+    card = (FILE.parent / "MODEL_CARD.md").read_text()
+    assert weights_module.EMBEDDED_SHA256 in card
+    assert "Apache License" in (FILE.parent / "LICENSE").read_text()
