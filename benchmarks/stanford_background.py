@@ -6,10 +6,13 @@ fold; superpixels and convnet features, which learn nothing from this data, are
 computed once. Measures are taken over all labeled pixels of a fold's test images.
 
     python benchmarks/stanford_background.py
-    python benchmarks/stanford_background.py --ablation
+    python benchmarks/stanford_background.py \
+        --crafted --backbone zoomnet zoomnet=none squeezenet1_0
+    python benchmarks/stanford_background.py --ablation --backbone squeezenet1_0
 
-The data comes from the folder in SKLEARN_ZOOMOUT_DATA, or is downloaded; the weights
-of the backbone from the folder in SKLEARN_ZOOMOUT_WEIGHTS, or are downloaded.
+The data comes from the folder in SKLEARN_ZOOMOUT_DATA, or is downloaded. ZoomNet's
+weights come with the library; those of other backbones from the folder in
+SKLEARN_ZOOMOUT_WEIGHTS, or are downloaded.
 """
 
 import argparse
@@ -52,14 +55,22 @@ def parse_arguments():
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0, help="of folds and training")
     parser.add_argument("--images", type=int, help="use N images drawn at random")
-    parser.add_argument("--backbone", default="squeezenet1_0")
-    parser.add_argument("--weights", default="default", help='a path, or "none"')
+    parser.add_argument(
+        "--backbone",
+        nargs="+",
+        default=["zoomnet"],
+        metavar="NAME[=WEIGHTS]",
+        help='WEIGHTS is a path, or "none" for random ones; one row for each',
+    )
+    parser.add_argument(
+        "--crafted", action="store_true", help="a row for local and proximal alone"
+    )
     parser.add_argument(
         "--superpixel-maps",
         nargs="+",
         metavar="LAYER",
         help="a fifth level: these maps averaged over the superpixel's own box, "
-        'such as "features.10 features.12" of SqueezeNet',
+        'such as "blocks.9 blocks.12 blocks.15" of ZoomNet',
     )
     parser.add_argument("--input-size", type=int, default=640)
     parser.add_argument("--hidden", type=int, nargs="*", default=[128])
@@ -71,7 +82,10 @@ def parse_arguments():
     parser.add_argument("--ablation", action="store_true", help="Table 1 instead")
     parser.add_argument("--ablation-folds", type=int, default=1)
     parser.add_argument("--verbose", type=int, default=0)
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.ablation and len(args.backbone) > 1:
+        parser.error("--ablation takes one --backbone")
+    return args
 
 
 class Stopwatch:
@@ -102,26 +116,38 @@ def make_classifier(args, hidden_units, class_weight="balanced"):
 
 
 def extract_once(args, images, stopwatch):
-    """Superpixels and the levels that learn nothing from the training images."""
-    weights = None if args.weights == "none" else args.weights
-    common = {"backbone": args.backbone, "weights": weights, "verbose": args.verbose}
+    """Superpixels, and the levels that learn nothing from the training images.
+
+    The latter are a table for each backbone.
+    """
+    with stopwatch("superpixels"):
+        segmenter = SuperpixelSegmenter(n_jobs=args.n_jobs, verbose=args.verbose)
+        superpixels = segmenter.transform(images)
+    tables = {}
+    for backbone in args.backbone:
+        tables[backbone] = describe(args, backbone, superpixels, stopwatch)
+    return superpixels, tables
+
+
+def describe(args, backbone, superpixels, stopwatch):
+    """Compute the convnet's levels of one backbone."""
+    name, _, weights = backbone.partition("=")
+    weights = None if weights == "none" else weights or "default"
+    common = {"backbone": name, "weights": weights, "verbose": args.verbose}
     common_regions = common | {"input_size": args.input_size}
     levels = [ConvnetRegionFeatures(**common_regions), GlobalFeatures(**common)]
     if args.superpixel_maps:
         own_box = {"radius": 0, "layers": args.superpixel_maps}
         levels.append(ConvnetRegionFeatures(**own_box, **common_regions))
-    with stopwatch("superpixels"):
-        segmenter = SuperpixelSegmenter(n_jobs=args.n_jobs, verbose=args.verbose)
-        superpixels = segmenter.transform(images)
     tables = []
     for level in levels:
-        with stopwatch(level.block_name):
+        with stopwatch(f"{level.block_name}, {backbone}"):
             tables.append(level.fit_transform(superpixels))
-    print(f"weights: {level.weights_}, sha256 {level.weights_sha256_}")
-    return superpixels, np.concatenate(tables, axis=1)
+    print(f"{backbone}: {level.weights_}, sha256 {level.weights_sha256_}")
+    return np.concatenate(tables, axis=1)
 
 
-def add_crafted(args, superpixels, train, convnet, stopwatch):
+def describe_crafted(args, superpixels, train, stopwatch):
     """Local and proximal features, their dictionaries fitted on ``train``."""
     options = {
         "n_jobs": args.n_jobs,
@@ -137,8 +163,7 @@ def add_crafted(args, superpixels, train, convnet, stopwatch):
     with stopwatch("dictionaries"):
         union.fit(superpixels[train])
     with stopwatch("local and proximal"):
-        crafted = union.transform(superpixels)
-    return np.concatenate([crafted, convnet], axis=1)
+        return union.transform(superpixels)
 
 
 def measure(masks, predictions, test):
@@ -148,8 +173,8 @@ def measure(masks, predictions, test):
     )
 
 
-def print_row(name, values, width=44):
-    print(f"{name:{width}s}" + "".join(f"{v:8.1f}" for v in values), flush=True)
+def print_row(name, values):
+    print(f"{name:60s}" + "".join(f"{v:8.1f}" for v in values), flush=True)
 
 
 def ceiling(masks, superpixels):
@@ -159,49 +184,56 @@ def ceiling(masks, superpixels):
     ]
 
 
-def cross_validate(args, data, superpixels, convnet, splits, stopwatch):
+def choose_levels(args, crafted, convnets):
+    """Give the table of every row of Table 5 that was asked for, by its name."""
+    rows = {"local + proximal": crafted} if args.crafted else {}
+    for backbone, convnet in convnets.items():
+        table = np.concatenate([crafted, convnet], axis=1)
+        rows[f"four levels, {backbone}"] = table.select(list(LEVELS))
+        if args.superpixel_maps:
+            rows[f"five levels, {backbone}"] = table
+    return rows
+
+
+def cross_validate(args, data, superpixels, convnets, splits, stopwatch):
     """Table 5, printing a row for each fold and set of levels."""
-    masks = data.masks
-    level_sets = {"four levels": list(LEVELS)}
-    if args.superpixel_maps:
-        level_sets["five levels"] = [*LEVELS, "radius0"]
-    scores = {name: [] for name in level_sets}
-    predicted = {name: [None] * len(masks) for name in level_sets}
-    print(f"\n{'':44s}{'pixel':>8s}{'class':>8s}{'IoU':>8s}")
+    masks, scores, predicted = data.masks, {}, {}
+    print(f"\n{'':60s}{'pixel':>8s}{'class':>8s}{'IoU':>8s}")
     for fold, (train, test) in enumerate(splits):
-        table = add_crafted(args, superpixels, train, convnet, stopwatch)
-        for name, levels in level_sets.items():
-            chosen = table.select(levels)
+        crafted = describe_crafted(args, superpixels, train, stopwatch)
+        for name, table in choose_levels(args, crafted, convnets).items():
             model = make_classifier(args, args.hidden)
             with stopwatch(f"training, {name}"):
-                model.fit(chosen[train], [masks[i] for i in train])
+                model.fit(table[train], [masks[i] for i in train])
             with stopwatch(f"prediction, {name}"):
-                predictions = model.predict(chosen[test])
+                predictions = model.predict(table[test])
             for i, prediction in zip(test, predictions, strict=True):
-                predicted[name][i] = prediction
-            scores[name].append(measure(masks, predictions, test))
-            label = f"{name} ({chosen.n_columns} columns), fold {fold + 1}"
-            print_row(label, scores[name][-1])
-        del table, chosen
+                predicted.setdefault(name, [None] * len(masks))[i] = prediction
+            score = measure(masks, predictions, test)
+            scores.setdefault(name, []).append(score)
+            print_row(f"{name} ({table.n_columns} columns), fold {fold + 1}", score)
+        del crafted, table
     everything = np.arange(len(masks))
-    for name in level_sets:
+    for name in scores:
         print_row(f"{name}, mean of folds", np.mean(scores[name], axis=0))
         print_row("  standard deviation", np.std(scores[name], axis=0, ddof=1))
         print_row("  all pixels", measure(masks, predicted[name], everything))
     print_row("paper, Table 5", PAPER)
     best = ceiling(masks, superpixels)
     print_row("ceiling of the superpixels", measure(masks, best, everything))
-    for name in level_sets:
+    for name in scores:
         print(f"\n{name}, all pixels")
         classes = {"labels": range(8), "class_names": data.class_names}
         print(segmentation_report(masks, predicted[name], **classes))
 
 
-def ablate(args, data, superpixels, convnet, splits, stopwatch):
+def ablate(args, data, superpixels, convnets, splits, stopwatch):
     """Table 1 on this data: all subsets of levels, features extracted once a fold."""
     masks, scores = data.masks, {}
+    (convnet,) = convnets.values()
     for train, test in splits[: args.ablation_folds]:
-        table = add_crafted(args, superpixels, train, convnet, stopwatch)
+        crafted = describe_crafted(args, superpixels, train, stopwatch)
+        table = np.concatenate([crafted, convnet], axis=1)
         for size in range(1, len(LEVELS) + 1):
             for levels in combinations(LEVELS, size):
                 for hidden in ((), tuple(args.hidden)):
@@ -216,8 +248,8 @@ def ablate(args, data, superpixels, convnet, splits, stopwatch):
                         key = (hidden, weight, "+".join(levels))
                         score = measure(masks, predictions, test)
                         scores.setdefault(key, []).append(score)
-                        print_row(" ".join(map(str, key)), score, 60)
-        del table
+                        print_row(" ".join(map(str, key)), score)
+        del crafted, table
     folds = f"mean of {args.ablation_folds} of {args.folds} folds"
     columns = [(h, w) for h in ((), tuple(args.hidden)) for w in ("balanced", None)]
     print(f"\npixel accuracy, class accuracy and mean IoU; {folds}")
@@ -234,17 +266,17 @@ def ablate(args, data, superpixels, convnet, splits, stopwatch):
 
 
 def print_cost(stopwatch, n_images):
-    print("\nseconds                    total   per image and pass")
+    print(f"\n{'seconds':46s}total   per image and pass")
     passes = {"dictionaries", "local and proximal"}
     for stage, seconds in stopwatch.seconds.items():
         share = seconds / n_images / (stopwatch.passes if stage in passes else 1)
-        print(f"{stage:26s}{seconds:6.0f}{share:12.3f}")
+        print(f"{stage:44s}{seconds:7.0f}{share:12.3f}")
     one_pass = sum(
         seconds / (stopwatch.passes if stage in passes else 1)
         for stage, seconds in stopwatch.seconds.items()
         if not stage.startswith(("training", "prediction"))
     )
-    print(f"one extraction of all levels: {one_pass / 60:.1f} minutes")
+    print(f"one extraction of all that is above: {one_pass / 60:.1f} minutes")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"peak memory: {peak:.1f} GB")
 
@@ -267,12 +299,12 @@ def main():
         data.images = [data.images[i] for i in chosen]
         data.masks = [data.masks[i] for i in chosen]
     stopwatch = Stopwatch()
-    superpixels, convnet = extract_once(args, data.images, stopwatch)
+    superpixels, convnets = extract_once(args, data.images, stopwatch)
     folds = KFold(args.folds, shuffle=True, random_state=args.seed)
     splits = list(folds.split(data.images))
     stopwatch.passes = args.ablation_folds if args.ablation else args.folds
     run = ablate if args.ablation else cross_validate
-    run(args, data, superpixels, convnet, splits, stopwatch)
+    run(args, data, superpixels, convnets, splits, stopwatch)
     print_cost(stopwatch, len(data.images))
 
 
