@@ -21,7 +21,7 @@ _BUILDING = threading.RLock()
 def load_network(
     backbone: str | Callable[[], Any],
     weights: Any = "default",
-    layers: Sequence[str] | None = None,
+    layers: str | Sequence[str] | None = None,
     device: str = "cpu",
     seed: int = 0,
 ) -> FrozenNetwork:
@@ -34,7 +34,7 @@ def load_network(
     weights : "default", str, path or None, default="default"
         See `find_weights`; None for random weights. The default for a callable is
         the network as the callable returns it.
-    layers : sequence of str or None, default=None
+    layers : "all", sequence of str or None, default=None
         See `FrozenNetwork`.
     device : str, default="cpu"
         Device of torch.
