@@ -150,7 +150,7 @@ def test_missing_photograph_is_named(monkeypatch):
 
 
 def test_scribbles_teach_to_label_the_rest(data):
-    """Two photographs, six classes, no convnet: far above the 27 % of always sky."""
+    """Two photographs, no convnet: far above the 45 % of always foliage."""
     images, scribbles, checks = (
         [data[key][i] for i in (1, 2)] for key in ("images", "scribbles", "checks")
     )
