@@ -29,6 +29,10 @@ EXPECTED = {
         r"^pixel accuracy +(\S+)\nclass accuracy +(\S+)\nmean IoU +(\S+)$",
         lambda pixel, label, iou: min(pixel, label, iou) > 80,
     ),
+    "plot_scribbles": (
+        r"^all +(\S+)$",
+        lambda right: 65 < right < 100,
+    ),
     "plot_zoomout_levels": (
         r"^local( +\d+){3} +(\d+) .*\n.*\n^distant( +\d+){3} +(\d+) ",
         lambda first, local, second, distant: distant > 20 * local,
