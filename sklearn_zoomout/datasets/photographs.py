@@ -53,8 +53,8 @@ Pixels without a stroke are -1.
 Both were made for this project, as the coordinates of strokes that were chosen by
 looking at the photographs and not by an algorithm, and have its license. The checks
 were finished before anything was predicted; ten scribbles near boundaries were added
-after a first prediction, as a user would. They are PNG files whose palette indices are the
-labels, 255 where there is none.
+after a first prediction, as a user would. They are PNG files whose palette indices are
+the labels, 255 where there is none.
 
 The photographs, as the two libraries describe them:
 
