@@ -25,13 +25,13 @@ EXPECTED = {
         r"^without them: .* mean IoU (\S+)\nwith +them: .* mean IoU (\S+)$",
         lambda before, after: after > before + 2,
     ),
-    "plot_quickstart": (
-        r"^pixel accuracy +(\S+)\nclass accuracy +(\S+)\nmean IoU +(\S+)$",
-        lambda pixel, label, iou: min(pixel, label, iou) > 80,
-    ),
     "plot_scribbles": (
         r"^all +(\S+)$",
         lambda right: 65 < right < 100,
+    ),
+    "plot_whole_masks": (
+        r"^pixel accuracy +(\S+)\nclass accuracy +(\S+)\nmean IoU +(\S+)$",
+        lambda pixel, label, iou: min(pixel, label, iou) > 80,
     ),
     "plot_zoomout_levels": (
         r"^local( +\d+){3} +(\d+) .*\n.*\n^distant( +\d+){3} +(\d+) ",
@@ -116,9 +116,9 @@ def test_example_runs(name, run):
 
 
 @pytest.mark.slow
-def test_quickstart_names_its_levels(run):
+def test_whole_masks_names_its_levels(run):
     """All four levels run, two of them by the network that comes with the library."""
-    output, _ = run("plot_quickstart")
+    output, _ = run("plot_whole_masks")
     for level, columns in (("local", 1818), ("proximal", 1818)):
         assert re.search(rf"^{level} +{columns} +hand-crafted$", output, re.MULTILINE)
     for level in ("distant", "global"):

@@ -1,6 +1,6 @@
 """
-Quick start
-===========
+From whole masks
+================
 
 Learn to label every pixel from two dozen annotated images, and look at the result on
 images that were held out.
@@ -9,7 +9,7 @@ The images are made-up landscapes in which pairs of classes look alike from clos
 moon and stone, sky and water, sand and snow. So each zoom-out level has something to
 add; ``plot_zoomout_levels.py`` draws what they see.
 
-Run ``python plot_quickstart.py picture.png`` to save the picture, or without an
+Run ``python plot_whole_masks.py picture.png`` to save the picture, or without an
 argument to show it.
 """
 
