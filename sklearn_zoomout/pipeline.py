@@ -63,6 +63,8 @@ def zoomout_pipeline(
     ------
     ValueError
         If a level is unknown, or none is given.
+    TypeError
+        If a parameter is not one of `ZoomoutClassifier`.
 
     Examples
     --------
@@ -79,6 +81,13 @@ def zoomout_pipeline(
     if isinstance(levels, str) or unknown or not levels:
         raise ValueError(
             f"levels: expected a list of names among {list(LEVELS)}, got {levels!r}."
+        )
+    foreign = set(classifier) - set(ZoomoutClassifier().get_params())
+    if foreign:
+        raise TypeError(
+            f"zoomout_pipeline: {sorted(foreign)} are no parameters of it or of "
+            "ZoomoutClassifier; set those of a level on what it returns, such as "
+            "set_params(zoomout__distant__layers=...)."
         )
     crafted: dict[str, Any] = {
         "n_jobs": n_jobs,

@@ -14,7 +14,7 @@ from PIL import Image
 
 from sklearn_zoomout.datasets import make_scenes
 
-SCRIPT = Path(__file__).parents[1] / "benchmarks" / "stanford_background.py"
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,11 @@ def run(data_home, *options):
     """Run the script and return what it printed."""
     options = ["--input-size", "96", "--hidden", "8", *options]
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", SCRIPT, "--epochs", "2", *options],
+        [
+            *(sys.executable, "-W", "ignore", BENCHMARKS / "stanford_background.py"),
+            *("--epochs", "2"),
+            *options,
+        ],
         env=os.environ | {"SKLEARN_ZOOMOUT_DATA": str(data_home)},
         capture_output=True,
         text=True,
@@ -87,3 +91,22 @@ def test_ablation_prints_all_subsets_of_the_levels(data_home):
     rows = re.findall(r"^((?:local|proximal|distant|global)\S*) +(.+)$", summary, re.M)
     assert len({levels for levels, _ in rows}) == 15
     assert {len(values.split()) for _, values in rows} == {12}
+
+
+@pytest.mark.slow
+def test_scribbles_are_measured_beside_a_vote_of_neighbors():
+    """A row of three measures for each way of labeling; all are far above chance."""
+    done = subprocess.run(
+        [
+            *(sys.executable, BENCHMARKS / "scribbles.py"),
+            *("--n-segments", "200", "--seeds", "0"),
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = re.findall(r"^(\S.*?)  +([\d.]+) ± .*$", done.stdout, re.M)
+    assert [name.partition(",")[0] for name, _ in rows] == [
+        *("vote of neighbors", "local + proximal", "four levels", "four levels"),
+    ]
+    assert all(50 < float(right) < 100 for _, right in rows)

@@ -283,6 +283,12 @@ def test_zoomout_pipeline_makes_the_documented_steps():
     assert model.get_params()["classifier__hidden_units"] == (16,)
 
 
+def test_zoomout_pipeline_refuses_parameters_of_a_level():
+    """The message says how to set them, and not that the classifier has none such."""
+    with pytest.raises(TypeError, match=r"\['layers'\] are no.*zoomout__distant__"):
+        zoomout_pipeline(layers=("blocks.5",))
+
+
 @pytest.mark.parametrize("levels", [[], "local", ["locale"]])
 def test_zoomout_pipeline_refuses_unknown_levels(levels):
     """A level that does not exist is an error that lists those that do."""

@@ -142,7 +142,8 @@ def find_backbone(backbone: str | Callable[[], Any]) -> BackboneSpec:
         return _NOT_OF_TORCHVISION[backbone]
     known = known_backbones()
     if backbone not in known:
-        close = difflib.get_close_matches(str(backbone), known, n=3, cutoff=0.5)
+        wanted = str(backbone).lower()
+        close = difflib.get_close_matches(wanted, known, n=3, cutoff=0.5)
         hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
         raise ValueError(
             f"backbone: expected one of the known networks, got {backbone!r}.{hint} "

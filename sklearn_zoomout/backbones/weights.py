@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 ENVIRONMENT_VARIABLE = "SKLEARN_ZOOMOUT_WEIGHTS"
 EMBEDDED_FILE = Path(__file__).parent / "zoomnet" / "zoomnet.safetensors"
 EMBEDDED_SHA256 = "71f020dbb0dbb9061c0896d8e98d1c1f595b0bea1f9d0e96465ed0ae87a2f76a"
+_REINSTALL = "it comes with sklearn-zoomout: install that again"
 _SUFFIXES = (".safetensors", ".pth", ".pt")
 
 
@@ -83,6 +84,10 @@ def find_weights(spec: BackboneSpec, weights: str | os.PathLike) -> WeightsFile:
         owner = _owner(path, spec)
         return WeightsFile(path, spec if owner is None else owner)
     if spec.name == EMBEDDED:
+        if not EMBEDDED_FILE.is_file():
+            raise FileNotFoundError(
+                f"weights: {EMBEDDED_FILE} is missing; {_REINSTALL}."
+            )
         return WeightsFile(EMBEDDED_FILE, spec, EMBEDDED_SHA256)
     return _find_in_folder(spec) or _find_torchvision(spec)
 
@@ -114,7 +119,7 @@ def read_weights(found: WeightsFile) -> tuple[dict[str, "torch.Tensor"], str]:
     if not sha256.startswith(found.sha256):
         remedy = "delete it and download it again"
         if path == EMBEDDED_FILE:
-            remedy = "install it again: pip install --force-reinstall sklearn-zoomout"
+            remedy = _REINSTALL
         raise ValueError(
             f"weights: {str(path)!r} is damaged or not the original: expected a sha256 "
             f"that begins with {found.sha256}, found {sha256}; {remedy}."

@@ -40,21 +40,19 @@ The classes are sky, foliage, building (with launch towers and pad), flower, wat
 person (with suit and helmet), spacecraft and background (all else, such as a flag).
 Pixels without a stroke are -1.
 
-- The scribbles, to learn from, are what a user draws in a minute per photograph:
-  strokes 5 or 6 pixels wide on 2 to 3 % of the pixels. Some were added after a first
-  prediction, where it was wrong: close to the rocket and the towers, to the roof, hair
-  and shuttle, and on the water at the left.
+- The scribbles, to learn from, are strokes 5 or 6 pixels wide on 2 to 3 % of the
+  pixels. Ten of them were added after a first prediction, where it looked wrong:
+  close to the rocket and the towers, to the roof, hair and shuttle, and on the water
+  at the left.
 - The checks, to count how much was learned, are other strokes, none closer than 10
   pixels to a scribble, and were drawn before any prediction. They favor the hard
   places: boundaries, small and thin things, and patches that look unlike every
   scribble. They sample the photographs and are no complete ground truth; the shore in
   the haze, the boats and the lamps are in neither.
 
-Both were made for this project, as the coordinates of strokes that were chosen by
-looking at the photographs and not by an algorithm, and have its license. The checks
-were finished before anything was predicted; ten scribbles near boundaries were added
-after a first prediction, as a user would. They are PNG files whose palette indices are
-the labels, 255 where there is none.
+Both were drawn by eye for this project, without the help of an algorithm, and have its
+license. They are PNG files whose palette indices are the labels, 255 where there is
+none.
 
 The photographs, as the two libraries describe them:
 

@@ -69,7 +69,16 @@ def test_damaged_weights_are_refused(damage, tmp_path, monkeypatch):
     path = tmp_path / "zoomnet.safetensors"
     path.write_bytes(content)
     monkeypatch.setattr(weights_module, "EMBEDDED_FILE", path)
-    with pytest.raises(ValueError, match=r"zoomnet.safetensors' is damaged.*reinstall"):
+    with pytest.raises(
+        ValueError, match=r"zoomnet.safetensors' is damaged.*install that"
+    ):
+        load_network("zoomnet")
+
+
+def test_missing_weights_are_explained(tmp_path, monkeypatch):
+    """An installation without the file says what to do."""
+    monkeypatch.setattr(weights_module, "EMBEDDED_FILE", tmp_path / "none")
+    with pytest.raises(FileNotFoundError, match="is missing; .* install that again"):
         load_network("zoomnet")
 
 

@@ -49,7 +49,8 @@ class ZoomNet(nn.Module):
     cannot be centered on its cells, since 3 is odd: padding as torch does shifts
     every map to the left and up, by half a cell at stride 32, and TensorFlow's "SAME"
     as much to the right and down. Here the two alternate, and every map is centered
-    to a fifth of its cells, so that a region of the image is the same region of a map.
+    to a quarter of a cell, from stride 4 on to a fifth, so that a region of the image
+    is the same region of a map.
 
     References
     ----------

@@ -1,0 +1,88 @@
+"""Labels from scribbles, on the photographs of ``load_scribbled_photographs``.
+
+For every way of labeling the rest of the photographs: how much of the check strokes is
+right, which were drawn apart from the scribbles. A nearest-neighbor vote on color and
+position, photograph by photograph, is what a few lines without this library give.
+
+    python benchmarks/scribbles.py
+    python benchmarks/scribbles.py --n-segments 300 500 1000 2000 --seeds 0
+
+Needs nothing but the library.
+"""
+
+import argparse
+import time
+
+import numpy as np
+from skimage.color import rgb2lab
+from sklearn.neighbors import KNeighborsClassifier
+
+from sklearn_zoomout import zoomout_pipeline
+from sklearn_zoomout.datasets import load_scribbled_photographs
+from sklearn_zoomout.metrics import class_accuracy, mean_iou, pixel_accuracy
+
+PIPELINES = {
+    "local + proximal": {"levels": ["local", "proximal"]},
+    "four levels, random network": {"weights": None},
+    "four levels": {},
+}
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--n-segments", type=int, nargs="+", default=[2000])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    return parser.parse_args()
+
+
+def vote_of_neighbors(image, scribbles):
+    """Label every pixel by the 5 scribbled ones nearest in Lab and position."""
+    height, width = scribbles.shape
+    rows, columns = np.mgrid[:height, :width] * (100 / max(height, width))
+    pixels = np.dstack([rgb2lab(image), rows, columns]).reshape(-1, 5)
+    known = scribbles.ravel() != -1
+    voters = KNeighborsClassifier(5).fit(pixels[known], scribbles.ravel()[known])
+    return voters.predict(pixels).reshape(height, width)
+
+
+def measure(checks, predictions):
+    return [
+        100 * f(checks, predictions) for f in (pixel_accuracy, class_accuracy, mean_iou)
+    ]
+
+
+def print_row(name, scores, seconds):
+    cells = zip(np.mean(scores, axis=0), np.ptp(scores, axis=0) / 2, strict=True)
+    text = "".join(f"{mean:9.1f} ± {half:3.1f}" for mean, half in cells)
+    print(f"{name:45}{text}{seconds:9.0f}", flush=True)
+
+
+def main():
+    args = parse_arguments()
+    data = load_scribbled_photographs()
+    print(f"mean ± half of the range of seeds {args.seeds}, in percent")
+    print(f"{'':45}{'pixel':>9}{'class':>15}{'IoU':>15}{'seconds':>15}")
+    start = time.perf_counter()
+    voted = [
+        vote_of_neighbors(image, scribbles)
+        for image, scribbles in zip(data.images, data.scribbles, strict=True)
+    ]
+    scores = [measure(data.checks, voted)]
+    print_row("vote of neighbors", scores, time.perf_counter() - start)
+    for n_segments in args.n_segments:
+        for name, options in PIPELINES.items():
+            start, scores = time.perf_counter(), []
+            for seed in args.seeds:
+                model = zoomout_pipeline(
+                    n_segments=n_segments, random_state=seed, **options
+                )
+                model.fit(data.images, data.scribbles)
+                scores.append(measure(data.checks, model.predict(data.images)))
+            seconds = (time.perf_counter() - start) / len(args.seeds)
+            print_row(f"{name}, {n_segments} superpixels", scores, seconds)
+
+
+if __name__ == "__main__":
+    main()
