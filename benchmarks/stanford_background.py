@@ -29,6 +29,7 @@ from sklearn.pipeline import FeatureUnion
 
 from sklearn_zoomout import (
     ConvnetRegionFeatures,
+    ConvnetSuperpixelFeatures,
     GlobalFeatures,
     LocalFeatures,
     ProximalFeatures,
@@ -66,11 +67,11 @@ def parse_arguments():
         "--crafted", action="store_true", help="a row for local and proximal alone"
     )
     parser.add_argument(
-        "--superpixel-maps",
-        nargs="+",
+        "--maps",
+        nargs="*",
         metavar="LAYER",
-        help="a fifth level: these maps averaged over the superpixel's own box, "
-        'such as "blocks.9 blocks.12 blocks.15" of ZoomNet',
+        help="rows with a fifth level: the backbone's maps averaged over superpixels; "
+        "all of its resolutions unless layers are named",
     )
     parser.add_argument("--input-size", type=int, default=640)
     parser.add_argument("--hidden", type=int, nargs="*", default=[128])
@@ -136,9 +137,9 @@ def describe(args, backbone, superpixels, stopwatch):
     common = {"backbone": name, "weights": weights, "verbose": args.verbose}
     common_regions = common | {"input_size": args.input_size}
     levels = [ConvnetRegionFeatures(**common_regions), GlobalFeatures(**common)]
-    if args.superpixel_maps:
-        own_box = {"radius": 0, "layers": args.superpixel_maps}
-        levels.append(ConvnetRegionFeatures(**own_box, **common_regions))
+    if args.maps is not None:
+        layers = args.maps or "all"
+        levels.append(ConvnetSuperpixelFeatures(layers=layers, **common_regions))
     tables = []
     for level in levels:
         with stopwatch(f"{level.block_name}, {backbone}"):
@@ -190,8 +191,9 @@ def choose_levels(args, crafted, convnets):
     for backbone, convnet in convnets.items():
         table = np.concatenate([crafted, convnet], axis=1)
         rows[f"four levels, {backbone}"] = table.select(list(LEVELS))
-        if args.superpixel_maps:
-            rows[f"five levels, {backbone}"] = table
+        if args.maps is not None:
+            rows[f"four levels + maps, {backbone}"] = table
+            rows[f"distant + global + maps, {backbone}"] = convnet
     return rows
 
 

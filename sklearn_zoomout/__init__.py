@@ -17,6 +17,7 @@ _MODULES = {
     "ProximalFeatures": "features.proximal",
     "ConvnetRegionFeatures": "features.convnet",
     "GlobalFeatures": "features.convnet",
+    "ConvnetSuperpixelFeatures": "features.maps",
     "ZoomoutClassifier": "classifier",
     "zoomout_pipeline": "pipeline",
 }
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from .features.convnet import ConvnetRegionFeatures as ConvnetRegionFeatures
     from .features.convnet import GlobalFeatures as GlobalFeatures
     from .features.local import LocalFeatures as LocalFeatures
+    from .features.maps import ConvnetSuperpixelFeatures as ConvnetSuperpixelFeatures
     from .features.proximal import ProximalFeatures as ProximalFeatures
     from .pipeline import zoomout_pipeline as zoomout_pipeline
     from .regions import SegmentedImage as SegmentedImage

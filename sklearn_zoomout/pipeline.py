@@ -8,10 +8,13 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 from .classifier import ZoomoutClassifier
 from .features.convnet import ConvnetRegionFeatures, GlobalFeatures
 from .features.local import LocalFeatures
+from .features.maps import ConvnetSuperpixelFeatures
 from .features.proximal import ProximalFeatures
 from .superpixels import SuperpixelSegmenter
 
+#: The levels of the paper, and one of its later form.
 LEVELS = ("local", "proximal", "distant", "global")
+ALL_LEVELS = (*LEVELS, "maps")
 
 
 def zoomout_pipeline(
@@ -37,11 +40,11 @@ def zoomout_pipeline(
     Parameters
     ----------
     levels : sequence of str, default=("local", "proximal", "distant", "global")
-        The zoom-out levels to use.
+        The zoom-out levels to use; "maps" is `ConvnetSuperpixelFeatures`.
     n_segments, compactness : int, float
         See `SuperpixelSegmenter`.
     backbone : str or callable, default="zoomnet"
-        The convnet of the distant and global levels; see `ConvnetRegionFeatures`.
+        The convnet of the distant, global and maps levels; see `ConvnetRegionFeatures`.
     weights : str, path or None, default="default"
         Its weights; see `ConvnetRegionFeatures`.
     n_jobs : int or None, default=None
@@ -77,10 +80,11 @@ def zoomout_pipeline(
     >>> model.fit(images[:6], masks[:6]).predict(images[6:])[0].shape == masks[6].shape
     True
     """
-    unknown = set(levels) - set(LEVELS)
+    unknown = set(levels) - set(ALL_LEVELS)
     if isinstance(levels, str) or unknown or not levels:
         raise ValueError(
-            f"levels: expected a list of names among {list(LEVELS)}, got {levels!r}."
+            f"levels: expected a list of names among {list(ALL_LEVELS)}, got "
+            f"{levels!r}."
         )
     foreign = set(classifier) - set(ZoomoutClassifier().get_params())
     if foreign:
@@ -106,6 +110,7 @@ def zoomout_pipeline(
         "proximal": ProximalFeatures(**crafted),
         "distant": ConvnetRegionFeatures(**convnet),
         "global": GlobalFeatures(**convnet),
+        "maps": ConvnetSuperpixelFeatures(**convnet),
     }
     segmenter = SuperpixelSegmenter(
         n_segments, compactness, n_jobs=n_jobs, verbose=verbose
@@ -118,7 +123,7 @@ def zoomout_pipeline(
             ("superpixels", segmenter),
             (
                 "zoomout",
-                FeatureUnion([(n, features[n]) for n in LEVELS if n in levels]),
+                FeatureUnion([(n, features[n]) for n in ALL_LEVELS if n in levels]),
             ),
             ("classifier", model),
         ]

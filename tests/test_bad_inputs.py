@@ -10,6 +10,7 @@ from sklearn.pipeline import Pipeline
 
 from sklearn_zoomout import (
     ConvnetRegionFeatures,
+    ConvnetSuperpixelFeatures,
     GlobalFeatures,
     LocalFeatures,
     ProximalFeatures,
@@ -152,6 +153,7 @@ def test_tiny_image_goes_through_the_convnets(shape, pooling, images):
             weights=None, pooling=pooling, input_size=64, crop_size=64
         ),
         GlobalFeatures(weights=None, input_size=64),
+        ConvnetSuperpixelFeatures(input_size=64),
     ):
         table = features.fit_transform(superpixels)
         assert np.isfinite(table.to_numpy()).all()

@@ -60,14 +60,18 @@ def test_cross_validation_prints_table_5(data_home):
     """A row for each fold and network, their means, the ceiling, the cost."""
     printed = run(
         data_home,
-        *("--folds", "2", "--superpixel-maps", "blocks.9", "--crafted"),
+        *("--folds", "2", "--maps", "blocks.9", "--crafted"),
         *("--backbone", "zoomnet", "zoomnet=none"),
     )
     rows = re.findall(r"^(\S.*?)  +([\d. ]+)$", printed, re.M)
     table = {name: [float(value) for value in values.split()] for name, values in rows}
     n_columns = {"local + proximal": 3636} | {
-        f"{count} levels, {network}": columns
-        for count, columns in {"four": 4148, "five": 4212}.items()
+        f"{levels}, {network}": columns
+        for levels, columns in {
+            "four levels": 4148,
+            "four levels + maps": 4212,
+            "distant + global + maps": 576,
+        }.items()
         for network in ("zoomnet", "zoomnet=none")
     }
     for name, columns in n_columns.items():

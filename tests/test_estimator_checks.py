@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator
 import sklearn_zoomout
 from sklearn_zoomout import (
     ConvnetRegionFeatures,
+    ConvnetSuperpixelFeatures,
     GlobalFeatures,
     LocalFeatures,
     ProximalFeatures,
@@ -28,6 +29,7 @@ ESTIMATORS = [
     ProximalFeatures(**DICTIONARY),
     ConvnetRegionFeatures(input_size=64),
     GlobalFeatures(input_size=64),
+    ConvnetSuperpixelFeatures(input_size=64),
     ZoomoutClassifier(hidden_units=(8,), max_epochs=2, random_state=0),
 ]
 

@@ -283,6 +283,20 @@ def test_zoomout_pipeline_makes_the_documented_steps():
     assert model.get_params()["classifier__hidden_units"] == (16,)
 
 
+def test_zoomout_pipeline_takes_maps_as_a_level(images, masks):
+    """Maps over superpixels beside the convnet's other levels, nothing hand-crafted."""
+    model = zoomout_pipeline(
+        levels=["maps", "distant", "global"], n_segments=30, max_epochs=5
+    )
+    names = [name for name, _ in model["zoomout"].transformer_list]
+    assert names == ["distant", "global", "maps"]
+    for name in ("distant", "maps"):
+        model.set_params(**{f"zoomout__{name}__input_size": 96})
+    predicted = model.fit(images, masks).predict(images[:1])
+    assert predicted[0].shape == masks[0].shape
+    assert model["classifier"].n_features_in_ == 256 + 256 + 328
+
+
 def test_zoomout_pipeline_refuses_parameters_of_a_level():
     """The message says how to set them, and not that the classifier has none such."""
     with pytest.raises(TypeError, match=r"\['layers'\] are no.*zoomout__distant__"):

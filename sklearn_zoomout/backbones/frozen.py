@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .layers import map_layers
+
 if TYPE_CHECKING:
     import torch
 
@@ -23,9 +25,9 @@ class FrozenNetwork:
         The network, with its weights.
     spec : BackboneSpec
         Its description.
-    layers : sequence of str or None, default=None
+    layers : "all", sequence of str or None, default=None
         Names of the modules whose maps are wanted; None for the network's own
-        features.
+        features, "all" for maps of every resolution (see `map_layers`).
     device : str, default="cpu"
         Where it runs.
 
@@ -52,15 +54,21 @@ class FrozenNetwork:
         self,
         module: "torch.nn.Module",
         spec: "BackboneSpec",
-        layers: Sequence[str] | None = None,
+        layers: str | Sequence[str] | None = None,
         device: str = "cpu",
     ) -> None:
         import torch
 
         self.spec = spec
-        self.layers = spec.maps if layers is None else tuple(layers)
         self.device = torch.device(device)
         self._lock = threading.Lock()
+        module = self._freeze(module)
+        if layers is None:
+            self.layers = spec.maps
+        elif layers == "all":
+            self.layers = map_layers(module, spec)
+        else:
+            self.layers = tuple(layers)
         _check_layers(module, spec, self.layers)
         self.head: torch.nn.Sequential | None = None
         self.grid = 1
@@ -75,7 +83,7 @@ class FrozenNetwork:
             trunk.classifier = torch.nn.Identity()
         if spec.same_padding:
             _pad_as_tensorflow(module)
-        self.module = self._freeze(module).to(memory_format=torch.channels_last)
+        self.module = module.to(memory_format=torch.channels_last)
         self._mean = torch.tensor(spec.mean, device=self.device).view(3, 1, 1)
         self._std = torch.tensor(spec.std, device=self.device).view(3, 1, 1)
         # How often the tapped modules are called: seen at the first pass.

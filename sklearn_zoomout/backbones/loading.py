@@ -3,16 +3,19 @@
 import copy
 import threading
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .._device import check_device
 from .frozen import FrozenNetwork
-from .names import EMBEDDED, BackboneSpec, find_backbone, import_torchvision
+from .names import BackboneSpec, find_backbone, import_torchvision
 from .weights import digest_tensors, find_weights, load_state, read_weights
 
 if TYPE_CHECKING:
     import torch
 
+# Networks that torchvision does not have, and the modules that define them.
+_DEFINED_HERE = {"ZoomNet": ".zoomnet", "MobileNetEdgeTPU": ".mobilenet_edgetpu"}
 # Building a network seeds torch's global generator and restores it afterwards: only
 # one thread may do so at a time.
 _BUILDING = threading.RLock()
@@ -21,7 +24,7 @@ _BUILDING = threading.RLock()
 def load_network(
     backbone: str | Callable[[], Any],
     weights: Any = "default",
-    layers: Sequence[str] | None = None,
+    layers: str | Sequence[str] | None = None,
     device: str = "cpu",
     seed: int = 0,
 ) -> FrozenNetwork:
@@ -34,7 +37,7 @@ def load_network(
     weights : "default", str, path or None, default="default"
         See `find_weights`; None for random weights. The default for a callable is
         the network as the callable returns it.
-    layers : sequence of str or None, default=None
+    layers : "all", sequence of str or None, default=None
         See `FrozenNetwork`.
     device : str, default="cpu"
         Device of torch.
@@ -83,10 +86,9 @@ def _build(
         if callable(backbone):
             # The network is changed by us (frozen, moved): not the caller's own.
             return copy.deepcopy(_check_module(backbone())).float()
-        if spec.architecture == EMBEDDED:
-            from .zoomnet import ZoomNet
-
-            return ZoomNet()
+        if spec.architecture in _DEFINED_HERE:
+            home = import_module(_DEFINED_HERE[spec.architecture], __package__)
+            return getattr(home, spec.architecture)()
         options: dict[str, Any] = {"weights": None}
         if spec.architecture in ("googlenet", "inception_v3"):
             options["init_weights"] = not meta  # warns when left to its default
@@ -95,7 +97,8 @@ def _build(
 
     with _BUILDING, torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(seed)
-        if meta and not spec.architecture.startswith(("regnet", EMBEDDED)):
+        small = spec.architecture in _DEFINED_HERE
+        if meta and not small and not spec.architecture.startswith("regnet"):
             # No memory and no time for random numbers that weights will replace.
             # (RegNet computes its widths with tensors, which meta tensors cannot; and
             # a small network is built before torch has imported what "meta" needs.)

@@ -45,8 +45,8 @@ class BackboneSpec:
     name : str
         Name for users.
     architecture : str
-        Name of torchvision's constructor, or "zoomnet"; "" for a network of the
-        user's own.
+        Name of torchvision's constructor, or of our own class; "" for a network of
+        the user's.
     maps : tuple of str
         Names of the modules whose maps are the network's features, unless `layers`
         names others; "" is the whole network.
@@ -73,7 +73,16 @@ EMBEDDED = "zoomnet"
 _NOT_OF_TORCHVISION = {
     # Its last maps at strides 16 and 32.
     EMBEDDED: BackboneSpec(
-        EMBEDDED, EMBEDDED, ("blocks.12", "blocks.15"), _HALF, _HALF
+        EMBEDDED, "ZoomNet", ("blocks.12", "blocks.15"), _HALF, _HALF
+    ),
+    # Likewise.
+    "mobilenet_edgetpu_100": BackboneSpec(
+        "mobilenet_edgetpu_100",
+        "MobileNetEdgeTPU",
+        ("blocks.16", "blocks.21"),
+        _HALF,
+        _HALF,
+        same_padding=True,
     ),
     # The weights of TensorFlow 2: other preprocessing and other padding.
     "mobilenet_v2_tf2": BackboneSpec(
@@ -94,7 +103,7 @@ def known_backbones() -> list[str]:
     -------
     names : list of str
         Sorted: "zoomnet", which comes with the library, torchvision's convolutional
-        classifiers, and variants of them.
+        classifiers, "mobilenet_v2_tf2" and "mobilenet_edgetpu_100".
 
     Examples
     --------

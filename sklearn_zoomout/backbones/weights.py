@@ -232,7 +232,7 @@ def _find_in_folder(spec: BackboneSpec) -> WeightsFile | None:
 
 def _owner(path: Path, spec: BackboneSpec) -> BackboneSpec | None:
     """Tell which backbone a file is named after, if it can serve this one."""
-    if path.suffix not in _SUFFIXES or spec.architecture in ("", EMBEDDED):
+    if path.suffix not in _SUFFIXES or spec.name == EMBEDDED or not spec.architecture:
         return None  # no names to go by, or no variants
     names = [name for name in known_backbones() if path.stem.startswith(name)]
     if not names:

@@ -1,12 +1,17 @@
-"""Annotated images to learn from: a public data set, photographs, made-up scenes."""
+"""Annotated images to learn from: public data sets, photographs, made-up scenes."""
 
 from .photographs import load_scribbled_photographs
 from .scenes import SCENE_CLASSES, make_scenes
 from .stanford_background import fetch_stanford_background
+from .voc2012 import load_voc2012, voc_colors
+from .voc_submission import write_voc_submission
 
 __all__ = [
     "SCENE_CLASSES",
     "fetch_stanford_background",
     "load_scribbled_photographs",
+    "load_voc2012",
     "make_scenes",
+    "voc_colors",
+    "write_voc_submission",
 ]

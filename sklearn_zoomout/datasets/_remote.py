@@ -1,13 +1,14 @@
 """Where data sets live on this computer, and how they come there."""
 
 import os
-import tempfile
 import urllib.request
 from http.client import HTTPException
 from pathlib import Path
 
 from sklearn.datasets import get_data_home
 from tqdm.auto import tqdm
+
+from ._files import write_whole
 
 DATA_VARIABLE = "SKLEARN_ZOOMOUT_DATA"
 _CHUNK = 1 << 18  # bytes
@@ -38,9 +39,6 @@ def find_data_home(data_home: str | os.PathLike[str] | None = None) -> Path:
 def download(url: str, path: Path, *, verbose: int = 0) -> None:
     """Download a file so that `path` holds all of it or is not there.
 
-    The bytes go to a temporary file in the same folder, which takes the name
-    `path` when all of them have come.
-
     Parameters
     ----------
     url : str
@@ -57,12 +55,10 @@ def download(url: str, path: Path, *, verbose: int = 0) -> None:
         cannot be written. The message names the address and the place where a
         file that was downloaded by other means is looked for.
     """
-    temporary = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with (
+            write_whole(path) as file,
             urllib.request.urlopen(url, timeout=60) as response,
-            tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file,
             tqdm(
                 desc=f"Downloading {url}",
                 total=(total := int(response.headers.get("Content-Length") or 0)),
@@ -71,21 +67,15 @@ def download(url: str, path: Path, *, verbose: int = 0) -> None:
                 disable=not verbose,
             ) as bar,
         ):
-            temporary = Path(file.name)
             while chunk := response.read(_CHUNK):
                 file.write(chunk)
                 bar.update(len(chunk))
             received = file.tell()
-        if total and received != total:
-            raise OSError(f"{received} of {total} bytes came")
-        temporary.chmod(0o644)  # temporary files are private
-        temporary.replace(path)
+            if total and received != total:
+                raise OSError(f"{received} of {total} bytes came")
     except (OSError, HTTPException) as error:
         raise OSError(
             f"{url} could not be downloaded to {path} ({error}). Without a network, "
             f"bring the file there by other means, or set {DATA_VARIABLE} to the "
             "folder that holds it."
         ) from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)

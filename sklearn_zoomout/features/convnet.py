@@ -28,7 +28,7 @@ _SHORTEST_SIDE = 96
 _REGIONS_AT_ONCE = 256
 
 
-class _ConvnetFeatures(RegionFeatures):
+class ConvnetFeatures(RegionFeatures):
     """A frozen network that is loaded on use and never pickled or cloned."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -44,7 +44,7 @@ class _ConvnetFeatures(RegionFeatures):
 
     backbone: str | Callable[[], Any]
     weights: str | os.PathLike | None
-    layers: Sequence[str] | None
+    layers: str | Sequence[str] | None
     device: str
     random_state: Any
     batch_size: int
@@ -125,7 +125,7 @@ class _ConvnetFeatures(RegionFeatures):
         return network
 
 
-class ConvnetRegionFeatures(_ConvnetFeatures):
+class ConvnetRegionFeatures(ConvnetFeatures):
     """Describe the box around each superpixel's surroundings by a convnet.
 
     The distant level of the paper: the bounding box of all superpixels within a
@@ -206,7 +206,7 @@ class ConvnetRegionFeatures(_ConvnetFeatures):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **_ConvnetFeatures._parameter_constraints,
+        **ConvnetFeatures._parameter_constraints,
         "radius": [Interval(Integral, 0, None, closed="left")],
         "pooling": [StrOptions({"roi", "crop"})],
         "crop_size": [Interval(Integral, 1, None, closed="left")],
@@ -274,10 +274,7 @@ class ConvnetRegionFeatures(_ConvnetFeatures):
         import torch
 
         height, width = pixels.shape[1:]
-        scale = self.input_size / max(height, width)
-        shortest = min(_SHORTEST_SIDE, self.input_size)
-        size = [max(round(side * scale), shortest) for side in (height, width)]
-        maps = network.maps(resize(pixels, size)[None])
+        maps = network.maps(resize_longer_side(pixels, self.input_size)[None])
         pools = [BoxPooling(m[0], (height, width)) for m in maps]
         if network.head is None:
             return torch.cat([pool.average(boxes) for pool in pools], dim=1).flatten(1)
@@ -286,7 +283,7 @@ class ConvnetRegionFeatures(_ConvnetFeatures):
         return torch.cat([network.head(region) for region in regions])
 
 
-class GlobalFeatures(_ConvnetFeatures):
+class GlobalFeatures(ConvnetFeatures):
     """Describe the whole image by a convnet.
 
     The global level of the paper: all superpixels of an image share one feature
@@ -388,6 +385,30 @@ def resize(pixels: "torch.Tensor", size: Sequence[int]) -> "torch.Tensor":
     return interpolate(
         pixels[None], tuple(size), mode="bilinear", align_corners=False, antialias=True
     )[0]
+
+
+def resize_longer_side(pixels: "torch.Tensor", length: int) -> "torch.Tensor":
+    """Resize an image to a length of its longer side, keeping its aspect ratio.
+
+    Parameters
+    ----------
+    pixels : tensor of shape (channels, height, width), float32
+        The image.
+    length : int
+        New length of its longer side in pixels. The shorter side of a very long image
+        is stretched to 96 pixels.
+
+    Returns
+    -------
+    tensor of shape (channels, new height, new width), float32
+        The resized image.
+    """
+    height, width = pixels.shape[1:]
+    scale = length / max(height, width)
+    shortest = min(_SHORTEST_SIDE, length)
+    return resize(
+        pixels, [max(round(side * scale), shortest) for side in (height, width)]
+    )
 
 
 def _batches(n_items: int, batch_size: int) -> Iterator[slice]:

@@ -1,9 +1,10 @@
-"""Averages of a feature map over boxes, for all boxes of an image at once."""
+"""Averages of a feature map over boxes or superpixels, for all of them at once."""
 
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 if TYPE_CHECKING:
     import torch
@@ -118,3 +119,77 @@ def _corners(
     index = np.concatenate([pair[:, :-1], pair[:, 1:]], axis=-1)
     weight = np.concatenate([-share[:, :-1], share[:, 1:]], axis=-1)
     return index, weight / np.diff(cuts, axis=1)[..., None]
+
+
+def sum_over_segments(
+    feature_map: NDArray[np.float32], segments: NDArray[np.int32], n_segments: int
+) -> NDArray[np.float32]:
+    """Sum a feature map, interpolated bilinearly to the pixels, over segments.
+
+    The map is never enlarged: interpolation and summing are both linear, so that the
+    sums are a sparse product with the cells.
+
+    Parameters
+    ----------
+    feature_map : ndarray of shape (channels, rows, columns), float32
+        Map of one image, whose cells share the image evenly; not more of them than
+        pixels along either side.
+    segments : ndarray of int32 of shape (height, width)
+        Label map, with labels 0 to ``n_segments - 1``.
+    n_segments : int
+        Number of labels.
+
+    Returns
+    -------
+    ndarray of shape (n_segments, channels), float32
+        Sums over the pixels of each segment; divided by its area, the averages.
+
+    References
+    ----------
+    .. [1] Mostajabi, Yadollahpour, Shakhnarovich, "Feedforward semantic segmentation
+       with zoom-out features", CVPR 2015: "we upsample each feature map ... and
+       average over the superpixel".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_zoomout.features.pooling import sum_over_segments
+    >>> feature_map = np.array([[[0.0, 4.0]]], dtype=np.float32)
+    >>> segments = np.array([[0, 0, 1, 1]], dtype=np.int32)
+    >>> sum_over_segments(feature_map, segments, 2)
+    array([[1.],
+           [7.]], dtype=float32)
+    """
+    channels, *shape = feature_map.shape
+    (rows, down), (columns, across) = (
+        _neighboring_cells(length, n_cells)
+        for length, n_cells in zip(segments.shape, shape, strict=True)
+    )
+    # Four cells and their weights for every pixel.
+    cells = rows[:, None, :, None] * shape[1] + columns[None, :, None, :]
+    weights = down[:, None, :, None] * across[None, :, None, :]
+    labels = np.broadcast_to(segments[:, :, None, None], cells.shape)
+    shares = sparse.coo_array(
+        (weights.ravel(), (labels.ravel(), cells.ravel())),
+        shape=(n_segments, shape[0] * shape[1]),
+    )
+    return shares.tocsr() @ feature_map.reshape(channels, -1).T
+
+
+def _neighboring_cells(
+    length: int, n_cells: int
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Find the two cells that each pixel of an axis is interpolated from.
+
+    Returns
+    -------
+    cells : ndarray of shape (length, 2), int32
+    weights : ndarray of shape (length, 2), float32
+        They add up to 1.
+    """
+    position = (np.arange(length) + 0.5) * (n_cells / length) - 0.5
+    position = np.clip(position, 0, n_cells - 1)
+    low = np.minimum(position.astype(np.int32), max(n_cells - 2, 0))
+    fraction = (position - low).astype(np.float32)
+    cells = np.stack([low, np.minimum(low + 1, n_cells - 1)], axis=1)
+    return cells, np.stack([1 - fraction, fraction], axis=1)

@@ -2,7 +2,9 @@
 
 import os
 
+import numpy as np
 import pytest
+import skimage.data
 
 torch = pytest.importorskip("torch")
 torchvision = pytest.importorskip("torchvision")
@@ -13,6 +15,7 @@ from sklearn_zoomout.backbones import (  # noqa: E402
     known_backbones,
     load_network,
 )
+from sklearn_zoomout.features.convnet import resize  # noqa: E402
 
 needs_weights = pytest.mark.skipif(
     "SKLEARN_ZOOMOUT_WEIGHTS" not in os.environ, reason="no folder of weights"
@@ -283,3 +286,24 @@ def test_weights_of_a_variant_bring_its_preprocessing():
     assert plain.spec.same_padding
     x = batch(1, 3, 64, 64)
     assert torch.equal(plain.maps(x)[0], variant.maps(x)[0])
+
+
+def test_edgetpu_is_not_of_torchvision(monkeypatch):
+    """Its definition is ours, its weights are a file of the user's."""
+    network = load_network("mobilenet_edgetpu_100", weights=None)
+    assert network.widths == [96, 192]
+    maps = network.maps(batch(1, 3, 97, 130))
+    assert [tuple(m.shape[2:]) for m in maps] == [(7, 9), (4, 5)]
+    monkeypatch.delenv("SKLEARN_ZOOMOUT_WEIGHTS", raising=False)
+    with pytest.raises(FileNotFoundError, match="cannot be downloaded"):
+        load_network("mobilenet_edgetpu_100")
+
+
+@needs_weights
+def test_edgetpu_takes_its_published_weights():
+    """Names and shapes fit, and of 1,000 classes it sees a cat in a cat's picture."""
+    network = load_network("mobilenet_edgetpu_100")
+    pixels = network.prepare(skimage.data.chelsea()[:, 75:375] / np.float32(255))
+    with torch.inference_mode():
+        scores = network.module(resize(pixels, (224, 224))[None])[0]
+    assert int(scores.argmax()) in (281, 282, 285)  # tabby, tiger cat, Egyptian cat

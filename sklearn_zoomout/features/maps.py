@@ -1,0 +1,131 @@
+"""A level beyond the paper's four: a convnet's maps, pooled over superpixels."""
+
+import os
+from collections.abc import Callable, Sequence
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from ..backbones import FrozenNetwork
+from ..regions import SegmentedImage
+from .convnet import ConvnetFeatures, resize_longer_side
+from .pooling import sum_over_segments
+
+if TYPE_CHECKING:
+    import torch
+
+
+class ConvnetSuperpixelFeatures(ConvnetFeatures):
+    """Average a convnet's maps over each superpixel.
+
+    The later form of the method [1]_: the network runs once over the whole image, and
+    its maps of every resolution, interpolated to the pixels, are averaged over the
+    superpixel, or over all superpixels within a graph distance. The fine maps tell
+    what a superpixel is made of, the coarse ones what it is part of.
+
+    Parameters
+    ----------
+    backbone, weights
+        See `ConvnetRegionFeatures`.
+    radius : int, default=0
+        Graph distance up to which superpixels are averaged over; 0 is the superpixel
+        itself.
+    layers : "all" or sequence of str, default="all"
+        Modules of the network whose maps are averaged. "all" takes the last map of
+        every resolution; of VGG and AlexNet all rectified convolutions (4,224 values
+        for VGG-16).
+    input_size : int, default=640
+        Longer side in pixels that the image is resized to; its aspect ratio is kept,
+        unless the shorter side would have less than 96.
+    device : str, default="cpu"
+        Device of torch, such as "cuda".
+    random_state : int, RandomState instance or None, default=0
+        Seed of random weights.
+    verbose : int, default=0
+        Show a progress bar if positive.
+
+    Attributes
+    ----------
+    weights_, weights_sha256_, n_features_out_
+        See `ConvnetRegionFeatures`.
+
+    References
+    ----------
+    .. [1] Mostajabi, Yadollahpour, Shakhnarovich, "Feedforward semantic segmentation
+       with zoom-out features", CVPR 2015.
+
+    Examples
+    --------
+    >>> from sklearn_zoomout import ConvnetSuperpixelFeatures, SuperpixelSegmenter
+    >>> from sklearn_zoomout.datasets import make_scenes
+    >>> images, masks = make_scenes(n_images=2, random_state=0)
+    >>> superpixels = SuperpixelSegmenter(n_segments=50).fit_transform(images)
+    >>> ConvnetSuperpixelFeatures(input_size=320).fit_transform(superpixels)
+    FeatureTable(2 images, ... superpixels, 328 columns; maps: 328)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **{
+            name: constraint
+            for name, constraint in ConvnetFeatures._parameter_constraints.items()
+            if name != "batch_size"
+        },
+        "radius": [Interval(Integral, 0, None, closed="left")],
+        "layers": [tuple, list, StrOptions({"all"})],
+    }
+
+    def __init__(
+        self,
+        backbone: str | Callable[[], Any] = "zoomnet",
+        weights: str | os.PathLike | None = "default",
+        *,
+        radius: int = 0,
+        layers: str | Sequence[str] = "all",
+        input_size: int = 640,
+        device: str = "cpu",
+        random_state: Any = 0,
+        verbose: int = 0,
+    ) -> None:
+        self.backbone = backbone
+        self.weights = weights
+        self.radius = radius
+        self.layers = layers
+        self.input_size = input_size
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @property
+    def block_name(self) -> str:
+        """Return "maps", followed by the radius unless it is 0."""
+        return f"maps{self.radius or ''}"
+
+    def _describe(
+        self, segmented: SegmentedImage, network: FrozenNetwork
+    ) -> "torch.Tensor":
+        import torch
+
+        pixels = network.prepare(segmented.rgb)
+        maps = network.maps(resize_longer_side(pixels, self.input_size)[None])
+        sums = torch.cat([self._sum(m, segmented) for m in maps], dim=1).numpy()
+        near = segmented.neighborhood(self.radius)
+        areas = segmented.region_areas(self.radius)
+        return torch.from_numpy((near @ sums) / areas[:, None].astype(sums.dtype))
+
+    @staticmethod
+    def _sum(one_map: "torch.Tensor", segmented: SegmentedImage) -> "torch.Tensor":
+        """Sum a map (1, C, h, w) over the superpixels, (n_segments, C)."""
+        import torch
+
+        height, width = one_map.shape[2:]
+        # A map that is finer than the image is first brought to the image's size.
+        size = (min(height, segmented.shape[0]), min(width, segmented.shape[1]))
+        if size != (height, width):
+            one_map = torch.nn.functional.interpolate(
+                one_map, size, mode="bilinear", antialias=True
+            )
+        sums = sum_over_segments(
+            one_map[0].cpu().numpy(), segmented.segments, segmented.n_segments
+        )
+        return torch.from_numpy(sums)
