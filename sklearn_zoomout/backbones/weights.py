@@ -250,16 +250,15 @@ def _owner(path: Path, spec: BackboneSpec) -> BackboneSpec | None:
     if path.suffix not in _SUFFIXES or spec.name == EMBEDDED or not spec.architecture:
         return None  # no names to go by, or no variants
     names = [name for name in known_backbones() if path.stem.startswith(name)]
-    published = [_PUBLISHED[path.stem]] if path.stem in _PUBLISHED else []
-    if not names + published:
+    if path.stem in _PUBLISHED:
+        names = [_PUBLISHED[path.stem]]
+    if not names:
         return None
-    owner: BackboneSpec | None = find_backbone(max(names + published, key=len))
-    if path.suffix == _CAFFE:
-        owner = caffe_variant(owner)
-    if owner is None:
+    named = find_backbone(max(names, key=len))
+    owner = caffe_variant(named) if path.suffix == _CAFFE else named
+    if owner is None or owner.architecture != spec.architecture:
         return None
-    fits = owner.architecture == spec.architecture and owner.name.startswith(spec.name)
-    return owner if fits else None
+    return owner if owner.name.startswith(spec.name) else None
 
 
 def _find_torchvision(spec: BackboneSpec) -> WeightsFile:

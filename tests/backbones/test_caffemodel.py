@@ -197,7 +197,11 @@ class NarrowVGG16(torch.nn.Module):
         return self.classifier(self.avgpool(self.features(x)).flatten(1))
 
 
-VGG16_LAYERS = ["conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1", "conv3_2", "conv3_3", "conv4_1", "conv4_2", "conv4_3", "conv5_1", "conv5_2", "conv5_3", "fc6", "fc7", "fc8"]
+STAGES = enumerate((2, 2, 3, 3, 3), start=1)
+VGG16_LAYERS = [
+    *(f"conv{stage}_{i + 1}" for stage, n_layers in STAGES for i in range(n_layers)),
+    *("fc6", "fc7", "fc8"),
+]
 
 
 @pytest.fixture
