@@ -103,6 +103,14 @@ def name_as_torch(
     state : dict of str to tensor
         The same numbers, not copied. Layers that the network does not have keep their
         names, and arrays that cannot be its parameters their shapes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_zoomout.backbones.caffemodel import name_as_torch
+    >>> layers = {"fc6": [np.zeros((1, 1, 3, 2), np.float32)]}
+    >>> name_as_torch(layers, "vgg16")["classifier.0.weight"].shape
+    torch.Size([3, 2])
     """
     import torch
 

@@ -2,8 +2,10 @@
 
 import functools
 import hashlib
+import pickle
 import struct
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -411,6 +413,26 @@ def test_noise(tmp_path):
         path.write_bytes(rng.bytes(size))
         with pytest.raises(ValueError, match=r"w\.caffemodel'.*not a file of weights"):
             load_network("cnn_s", path)
+
+
+class Attack:
+    """Runs code when it is unpickled."""
+
+    def __init__(self, victim):
+        self.victim = victim
+
+    def __reduce__(self):
+        return (Path.touch, (self.victim,))
+
+
+def test_code_in_a_file_is_not_run(tmp_path):
+    """A pickle that calls itself a .caffemodel is refused before it does anything."""
+    victim, path = tmp_path / "victim", tmp_path / "w.caffemodel"
+    for write in (torch.save, lambda it, path: path.write_bytes(pickle.dumps(it))):
+        write({"conv1": Attack(victim)}, path)
+        with pytest.raises(ValueError, match="nothing else is run"):
+            load_network("cnn_s", path)
+        assert not victim.exists()
 
 
 HUGE = varint(1 << 62)
