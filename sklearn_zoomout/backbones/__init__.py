@@ -1,7 +1,7 @@
 """Networks: their names, their weights, and where they are tapped.
 
-A backbone is a name ("zoomnet", whose weights come with the library, or any
-convolutional classifier of torchvision), or a callable that returns a
+A backbone is a name ("zoomnet", whose weights come with the library, any
+convolutional classifier of torchvision, or "cnn_s"), or a callable that returns a
 ``torch.nn.Module``. It is never a module itself, because ``clone`` would copy all of
 its weights. Networks are built when they are first used.
 """

@@ -91,11 +91,12 @@ class FrozenNetwork:
         self.widths = self._probe()
 
     def prepare(self, rgb: NDArray[np.float32]) -> "torch.Tensor":
-        """Standardize an image, (H, W, 3) float32 in [0, 1] -> (3, H, W) tensor."""
+        """Standardize an image, RGB (H, W, 3) in [0, 1] -> (3, H, W), both float32."""
         import torch
 
         pixels = torch.from_numpy(np.ascontiguousarray(rgb)).to(self.device)
-        return (pixels.permute(2, 0, 1) - self._mean) / self._std
+        standardized = (pixels.permute(2, 0, 1) - self._mean) / self._std
+        return standardized.flip(0) if self.spec.bgr else standardized
 
     def maps(self, batch: "torch.Tensor") -> list["torch.Tensor"]:
         """Compute the tapped maps of a batch.

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     import torch
 
 # Networks that torchvision does not have, and the modules that define them.
-_DEFINED_HERE = {"ZoomNet": ".zoomnet", "MobileNetEdgeTPU": ".mobilenet_edgetpu"}
+_DEFINED_HERE = {
+    "ZoomNet": ".zoomnet",
+    "MobileNetEdgeTPU": ".mobilenet_edgetpu",
+    "CNNS": ".cnn_s",
+}
 # Building a network seeds torch's global generator and restores it afterwards: only
 # one thread may do so at a time.
 _BUILDING = threading.RLock()
@@ -97,7 +101,7 @@ def _build(
 
     with _BUILDING, torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(seed)
-        small = spec.architecture in _DEFINED_HERE
+        small = spec.architecture in _DEFINED_HERE and not spec.has_fc7
         if meta and not small and not spec.architecture.startswith("regnet"):
             # No memory and no time for random numbers that weights will replace.
             # (RegNet computes its widths with tensors, which meta tensors cannot; and

@@ -8,6 +8,8 @@ from typing import Any
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 _HALF = (0.5, 0.5, 0.5)
+# Caffe's networks were trained on 0..255 without a division by a deviation.
+_CAFFE_STD = (1 / 255, 1 / 255, 1 / 255)
 
 # torchvision's families of convolutional classifiers, by the beginning of their
 # names, and the module that gives the last map before the pooling over all positions.
@@ -52,6 +54,8 @@ class BackboneSpec:
         names others; "" is the whole network.
     mean, std : tuple of 3 floats
         Standardization of RGB in [0, 1].
+    bgr : bool
+        Whether the network takes standardized channels in the order BGR, as Caffe's.
     same_padding : bool
         Whether strided convolutions are padded as TensorFlow's "SAME".
     has_fc7 : bool
@@ -63,6 +67,7 @@ class BackboneSpec:
     maps: tuple[str, ...]
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
+    bgr: bool = False
     same_padding: bool = False
     has_fc7: bool = False
 
@@ -93,6 +98,27 @@ _NOT_OF_TORCHVISION = {
         _HALF,
         same_padding=True,
     ),
+    # The average of the authors' mean image, which is not subtracted pixel by pixel:
+    # regions and whole images have other sizes than it.
+    "cnn_s": BackboneSpec(
+        "cnn_s",
+        "CNNS",
+        ("features",),
+        (123.51 / 255, 115.773 / 255, 102.717 / 255),
+        _CAFFE_STD,
+        bgr=True,
+        has_fc7=True,
+    ),
+    # The authors' own weights (gist.github.com/ksimonyan/211839e770f7b538e2d8).
+    "vgg16_caffe": BackboneSpec(
+        "vgg16_caffe",
+        "vgg16",
+        ("features",),
+        (123.68 / 255, 116.779 / 255, 103.939 / 255),
+        _CAFFE_STD,
+        bgr=True,
+        has_fc7=True,
+    ),
 }
 
 
@@ -103,7 +129,8 @@ def known_backbones() -> list[str]:
     -------
     names : list of str
         Sorted: "zoomnet", which comes with the library, torchvision's convolutional
-        classifiers, "mobilenet_v2_tf2" and "mobilenet_edgetpu_100".
+        classifiers, and "cnn_s", "vgg16_caffe", "mobilenet_v2_tf2" and
+        "mobilenet_edgetpu_100".
 
     Examples
     --------
@@ -160,6 +187,31 @@ def find_backbone(backbone: str | Callable[[], Any]) -> BackboneSpec:
         std=_HALF if centered else IMAGENET_STD,
         has_fc7=family in _WITH_FC7,
     )
+
+
+def caffe_variant(spec: BackboneSpec) -> BackboneSpec | None:
+    """Find the variant of a backbone that takes Caffe's weights, if there is one.
+
+    Parameters
+    ----------
+    spec : BackboneSpec
+        The backbone.
+
+    Returns
+    -------
+    variant : BackboneSpec or None
+        A backbone of the same architecture with Caffe's preprocessing.
+
+    Examples
+    --------
+    >>> from sklearn_zoomout.backbones.names import caffe_variant, find_backbone
+    >>> caffe_variant(find_backbone("vgg16")).name
+    'vgg16_caffe'
+    """
+    for variant in _NOT_OF_TORCHVISION.values():
+        if variant.bgr and variant.architecture == spec.architecture:
+            return variant
+    return None
 
 
 def import_torchvision() -> Any:

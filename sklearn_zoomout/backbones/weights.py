@@ -1,7 +1,7 @@
 """Files of pretrained weights: where they are, and whether they can be trusted.
 
-Nothing in a file is run: safetensors holds only numbers, and state dicts are read
-by ``torch.load(weights_only=True)``.
+Nothing in a file is run: safetensors and Caffe's files hold only numbers, and state
+dicts are read by ``torch.load(weights_only=True)``.
 """
 
 import hashlib
@@ -13,7 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .names import EMBEDDED, BackboneSpec, find_backbone, known_backbones
+from .caffemodel import name_as_torch, read_caffemodel
+from .names import (
+    EMBEDDED,
+    BackboneSpec,
+    caffe_variant,
+    find_backbone,
+    known_backbones,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +29,10 @@ ENVIRONMENT_VARIABLE = "SKLEARN_ZOOMOUT_WEIGHTS"
 EMBEDDED_FILE = Path(__file__).parent / "zoomnet" / "zoomnet.safetensors"
 EMBEDDED_SHA256 = "71f020dbb0dbb9061c0896d8e98d1c1f595b0bea1f9d0e96465ed0ae87a2f76a"
 _REINSTALL = "it comes with sklearn-zoomout: install that again"
-_SUFFIXES = (".safetensors", ".pth", ".pt")
+_CAFFE = ".caffemodel"
+_SUFFIXES = (".safetensors", ".pth", ".pt", _CAFFE)
+# The names under which the authors published Caffe's files, and their backbones.
+_PUBLISHED = {"VGG_CNN_S": "cnn_s", "VGG_ILSVRC_16_layers": "vgg16_caffe"}
 
 
 @dataclass(frozen=True)
@@ -52,25 +62,27 @@ def find_weights(spec: BackboneSpec, weights: str | os.PathLike) -> WeightsFile:
     spec : BackboneSpec
         The backbone.
     weights : str or path
-        A file (.safetensors, .pth, .pt), or "default": for "zoomnet" the file that
-        comes with the library; for others a file in the folder that the environment
-        variable SKLEARN_ZOOMOUT_WEIGHTS names, whose own name begins with the
-        backbone's, otherwise torchvision's ImageNet weights, downloaded with a
-        progress bar if they are not in torch's folder for them.
+        A file (.safetensors, .pth, .pt, .caffemodel), or "default": for "zoomnet" the
+        file that comes with the library; for others a file in the folder that the
+        environment variable SKLEARN_ZOOMOUT_WEIGHTS names, whose own name begins with
+        the backbone's (or is the one its authors gave it: VGG_CNN_S.caffemodel,
+        VGG_ILSVRC_16_layers.caffemodel), otherwise torchvision's ImageNet weights,
+        downloaded with a progress bar if they are not in torch's folder for them.
 
     Returns
     -------
     found : WeightsFile
         The file. A file that is named after a variant of the backbone (as
         ``mobilenet_v2_tf2`` is of ``mobilenet_v2``) brings the variant's
-        preprocessing.
+        preprocessing, and a .caffemodel always brings Caffe's.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If several files of the folder fit equally well.
+        If several files of the folder fit equally well, or a .caffemodel is given for
+        another backbone than CNN-S and VGG-16.
     OSError
         If a download fails.
     """
@@ -82,6 +94,14 @@ def find_weights(spec: BackboneSpec, weights: str | os.PathLike) -> WeightsFile:
                 f"{', '.join(_SUFFIXES)} file, 'default' or None (random)."
             )
         owner = _owner(path, spec)
+        if owner is None and path.suffix == _CAFFE:
+            owner = caffe_variant(spec)
+            if owner is None:
+                raise ValueError(
+                    f"weights: {str(path)!r} is a file of Caffe; expected backbone "
+                    f"'cnn_s', 'vgg16' or 'vgg16_caffe', got {spec.name!r}; change one "
+                    "of the two."
+                )
         return WeightsFile(path, spec if owner is None else owner)
     if spec.name == EMBEDDED:
         if not EMBEDDED_FILE.is_file():
@@ -125,12 +145,12 @@ def read_weights(found: WeightsFile) -> tuple[dict[str, "torch.Tensor"], str]:
             f"that begins with {found.sha256}, found {sha256}; {remedy}."
         )
     try:
-        state = _read_file(path)
+        state = _read_file(found)
     except Exception as error:  # parsers of damaged files raise whatever they like
         raise ValueError(
             f"weights: {str(path)!r} (sha256 {sha256}) is not a file of weights: "
-            f"expected safetensors, or a state dict saved by torch.save that holds "
-            f"tensors only (nothing else is run). {type(error).__name__}: "
+            f"expected safetensors, a .caffemodel, or a state dict saved by torch.save "
+            f"that holds tensors only (nothing else is run). {type(error).__name__}: "
             f"{str(error).splitlines()[0] if str(error) else ''}"
         ) from error
     return state, sha256
@@ -235,21 +255,29 @@ def _owner(path: Path, spec: BackboneSpec) -> BackboneSpec | None:
     if path.suffix not in _SUFFIXES or spec.name == EMBEDDED or not spec.architecture:
         return None  # no names to go by, or no variants
     names = [name for name in known_backbones() if path.stem.startswith(name)]
+    if path.stem in _PUBLISHED:
+        names = [_PUBLISHED[path.stem]]
     if not names:
         return None
-    owner = find_backbone(max(names, key=len))
-    fits = owner.architecture == spec.architecture and owner.name.startswith(spec.name)
-    return owner if fits else None
+    named = find_backbone(max(names, key=len))
+    owner = caffe_variant(named) if path.suffix == _CAFFE else named
+    if owner is None or owner.architecture != spec.architecture:
+        return None
+    return owner if owner.name.startswith(spec.name) else None
 
 
 def _find_torchvision(spec: BackboneSpec) -> WeightsFile:
     import torch
 
     if spec.name != spec.architecture:
+        published = [
+            f"{p}{_CAFFE}" for p, name in _PUBLISHED.items() if name == spec.name
+        ]
+        expected = " or ".join([f"{spec.name}.safetensors", *published])
         raise FileNotFoundError(
             f"weights: none for backbone {spec.name!r}, and they cannot be downloaded. "
-            f"Pass the path of a file, or put a file {spec.name}.safetensors into the "
-            f"folder that {ENVIRONMENT_VARIABLE} names."
+            f"Pass the path of a file, or put a file {expected} into the folder that "
+            f"{ENVIRONMENT_VARIABLE} names."
         )
     from torchvision.models import get_model_weights
 
@@ -286,13 +314,16 @@ def _download(url: str, path: Path, prefix: str) -> None:
         ) from error
 
 
-def _read_file(path: Path) -> dict[str, "torch.Tensor"]:
+def _read_file(found: WeightsFile) -> dict[str, "torch.Tensor"]:
     import torch
 
+    path = found.path
     if path.suffix == ".safetensors":
         from safetensors.torch import load_file
 
         state: Any = load_file(path)
+    elif path.suffix == _CAFFE:
+        state = name_as_torch(read_caffemodel(path), found.spec.architecture)
     else:
         state = torch.load(path, map_location="cpu", weights_only=True)
     if not isinstance(state, Mapping) or not state:
@@ -329,11 +360,13 @@ def _check_finite(
     if bad and bad == in_classifier:
         if not fc7:
             return  # maps are wanted, and these are all right
+        of_torchvision = spec.name == spec.architecture
+        better = "the IMAGENET1K_V1 weights" if of_torchvision else "another file"
         raise ValueError(
             f"{name} has no usable classifier (NaN or inf in "
             f"{_listing('tensors', bad)}), as torchvision's IMAGENET1K_FEATURES "
-            f"weights, but fc7 of backbone {spec.name!r} needs it. Use the "
-            "IMAGENET1K_V1 weights, or take maps, such as layers=('features',)."
+            f"weights, but fc7 of backbone {spec.name!r} needs it. Use "
+            f"{better}, or take maps, such as layers=('features',)."
         )
     if bad:
         raise ValueError(

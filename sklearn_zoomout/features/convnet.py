@@ -139,16 +139,21 @@ class ConvnetRegionFeatures(ConvnetFeatures):
         - a convolutional classifier of torchvision, such as "squeezenet1_0" or
           "vgg16" (the paper's), or "mobilenet_v2_tf2" (torchvision's MobileNet V2
           with TensorFlow's preprocessing and padding);
+        - "cnn_s", the paper's other network, and "vgg16_caffe", VGG-16 with Caffe's
+          preprocessing: 0..255 in the order BGR, less the mean over ImageNet;
         - a callable without arguments that returns a ``torch.nn.Module`` from images
           standardized by ImageNet's mean and deviation (N, 3, H, W) to maps
           (N, C, h, w).
     weights : "default", str, path or None, default="default"
         - "default": for "zoomnet" those of the library. For others a file in the
           folder that the environment variable SKLEARN_ZOOMOUT_WEIGHTS names, if its
-          name begins with the backbone's; otherwise torchvision's ImageNet weights,
+          name begins with the backbone's, or is the one that the authors of CNN-S and
+          VGG-16 gave it (VGG_CNN_S.caffemodel, for non-commercial use only, and
+          VGG_ILSVRC_16_layers.caffemodel); otherwise torchvision's ImageNet weights,
           downloaded with a progress bar unless torch has them already. For a
           callable: as it returns the network.
-        - a path: a .safetensors file, or a state dict (.pth, .pt); no code in it is
+        - a path: a .safetensors file, a state dict (.pth, .pt), or for CNN-S and
+          VGG-16 a .caffemodel, which brings Caffe's preprocessing; no code in it is
           run.
         - None: random weights.
     radius : int, default=3
@@ -162,7 +167,7 @@ class ConvnetRegionFeatures(ConvnetFeatures):
         Modules of the network whose maps are averaged over the region, such as
         ``("blocks.5", "blocks.15")`` of ZoomNet. None takes the network's own
         features: of ZoomNet its last maps at strides 16 and 32 (96 and 160 values),
-        of VGG and AlexNet the last hidden layer after its ReLU ("fc7", 4,096
+        of VGG, CNN-S and AlexNet the last hidden layer after its ReLU ("fc7", 4,096
         values), of others the last map.
     input_size : int, default=640
         Longer side in pixels that the image is resized to when `pooling` is "roi";
