@@ -25,6 +25,7 @@ PIPELINES = {
     "local + proximal": {"levels": ["local", "proximal"]},
     "four levels, random network": {"weights": None},
     "four levels": {},
+    "distant + global + maps": {"levels": ["distant", "global", "maps"]},
 }
 
 
