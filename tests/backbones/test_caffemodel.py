@@ -26,7 +26,7 @@ from sklearn_zoomout.backbones.cnn_s import CNNS  # noqa: E402
 from sklearn_zoomout.backbones.weights import find_weights  # noqa: E402
 
 CHANNELS, UNITS = (6, 5, 4, 4, 7), 10
-LAYOUTS = ["old", "new", "unpacked", "double"]
+LAYOUTS = ["old", "new", "unpacked", "double", "unpacked double"]
 
 
 def varint(value):
@@ -52,11 +52,15 @@ def write_blob(array, layout):
         sides = [1] * (4 - array.ndim) + list(array.shape)
         shape = b"".join(number(i, side) for i, side in enumerate(sides, start=1))
         return shape + message(5, array.astype("<f4").tobytes())
-    if layout == "unpacked":
+    if layout.startswith("unpacked"):
         shape = message(7, b"".join(number(1, side) for side in array.shape))
-        tag = varint(5 << 3 | 5)
-        values = array.astype("<f4").ravel()
-        return shape + b"".join(tag + struct.pack("<f", value) for value in values)
+        double = layout.endswith("double")
+        tag, kind = (
+            varint(8 << 3 | 1 if double else 5 << 3 | 5),
+            "<d" if double else "<f",
+        )
+        values = array.astype(kind).ravel()
+        return shape + b"".join(tag + struct.pack(kind, value) for value in values)
     shape = message(7, message(1, b"".join(map(varint, array.shape))))
     if layout == "double":
         return shape + message(8, array.astype("<f8").tobytes())
@@ -340,7 +344,7 @@ def test_shape_is_not_forced(layers, tmp_path):
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e300])
 def test_numbers_that_are_not_finite(layers, tmp_path, layer, layout, value):
     """One of them is found and its layer named; so is one too large for float32."""
-    if value == 1e300 and layout != "double":
+    if value == 1e300 and "double" not in layout:
         value = -float("inf")
     weight = layers[layer][0].astype(float)
     weight.flat[7] = value
@@ -455,7 +459,16 @@ def layer_of(blob):
         (b"\x08" + b"\xff" * 9 + b"\x02", "byte 1: expected a number of at most 64"),
         (b"\x08\xff", "byte 1: expected a number, found its beginning only"),
         (number(100, 7), "expected field 100 to be of wire type 2, found 0"),
-        (layer_of(message(5, bytes(6))), "expected numbers of 4 bytes"),
+        (
+            layer_of(b"\x2a\x08" + bytes(4)) + message(1, bytes(20)),
+            "byte 14: expected 8 bytes of field 5, found 4",
+        ),
+        (
+            layer_of(b"\x08\xff") + message(1, bytes(20)),
+            "byte 13: expected a number, found its beginning only",
+        ),
+        (layer_of(message(5, bytes(6))), "of 8 bytes, found 6 and 0 bytes"),
+        (layer_of(message(8, bytes(12))), "of 8 bytes, found 0 and 12 bytes"),
         (
             layer_of(message(5, bytes(8)) + message(8, bytes(8))),
             "byte 12: expected numbers of 4 bytes, or of 8 bytes, found 8 and 8 bytes",
