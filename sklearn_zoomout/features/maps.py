@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ..backbones import FrozenNetwork
@@ -108,24 +110,23 @@ class ConvnetSuperpixelFeatures(ConvnetFeatures):
 
         pixels = network.prepare(segmented.rgb)
         maps = network.maps(resize_longer_side(pixels, self.input_size)[None])
-        sums = torch.cat([self._sum(m, segmented) for m in maps], dim=1).numpy()
+        sums = np.hstack([_sum(one_map, segmented) for one_map in maps])
         near = segmented.neighborhood(self.radius)
         areas = segmented.region_areas(self.radius)
         return torch.from_numpy((near @ sums) / areas[:, None].astype(sums.dtype))
 
-    @staticmethod
-    def _sum(one_map: "torch.Tensor", segmented: SegmentedImage) -> "torch.Tensor":
-        """Sum a map (1, C, h, w) over the superpixels, (n_segments, C)."""
-        import torch
 
-        height, width = one_map.shape[2:]
-        # A map that is finer than the image is first brought to the image's size.
-        size = (min(height, segmented.shape[0]), min(width, segmented.shape[1]))
-        if size != (height, width):
-            one_map = torch.nn.functional.interpolate(
-                one_map, size, mode="bilinear", antialias=True
-            )
-        sums = sum_over_segments(
-            one_map[0].cpu().numpy(), segmented.segments, segmented.n_segments
+def _sum(one_map: "torch.Tensor", segmented: SegmentedImage) -> NDArray[np.float32]:
+    """Sum a map (1, C, h, w) over the superpixels, (n_segments, C)."""
+    import torch
+
+    height, width = one_map.shape[2:]
+    # A map that is finer than the image is first brought to the image's size.
+    size = (min(height, segmented.shape[0]), min(width, segmented.shape[1]))
+    if size != (height, width):
+        one_map = torch.nn.functional.interpolate(
+            one_map, size, mode="bilinear", antialias=True
         )
-        return torch.from_numpy(sums)
+    return sum_over_segments(
+        one_map[0].cpu().numpy(), segmented.segments, segmented.n_segments
+    )

@@ -147,8 +147,7 @@ def sum_over_segments(
     References
     ----------
     .. [1] Mostajabi, Yadollahpour, Shakhnarovich, "Feedforward semantic segmentation
-       with zoom-out features", CVPR 2015: "we upsample each feature map ... and
-       average over the superpixel".
+       with zoom-out features", CVPR 2015.
 
     Examples
     --------
