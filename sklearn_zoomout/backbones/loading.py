@@ -31,6 +31,7 @@ def load_network(
     layers: str | Sequence[str] | None = None,
     device: str = "cpu",
     seed: int = 0,
+    flip: bool = False,
 ) -> FrozenNetwork:
     """Build a network, load its weights, freeze it.
 
@@ -41,10 +42,8 @@ def load_network(
     weights : "default", str, path or None, default="default"
         See `find_weights`; None for random weights. The default for a callable is
         the network as the callable returns it.
-    layers : "all", sequence of str or None, default=None
+    layers, device, flip
         See `FrozenNetwork`.
-    device : str, default="cpu"
-        Device of torch.
     seed : int, default=0
         Seed of random weights.
 
@@ -75,7 +74,7 @@ def load_network(
         load_state(module, state, found, fc7=spec.has_fc7 and layers is None)
         source = str(found.path)
     sha256 = digest_tensors(state) if sha256 is None else sha256
-    network = FrozenNetwork(module, spec, layers, device)
+    network = FrozenNetwork(module, spec, layers, device, flip)
     network.source, network.sha256 = source, sha256
     return network
 
