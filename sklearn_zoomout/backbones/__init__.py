@@ -1,9 +1,9 @@
 """Networks: their names, their weights, and where they are tapped.
 
 A backbone is a name ("zoomnet", whose weights come with the library, any
-convolutional classifier of torchvision, or "cnn_s"), or a callable that returns a
-``torch.nn.Module``. It is never a module itself, because ``clone`` would copy all of
-its weights. Networks are built when they are first used.
+convolutional classifier of torchvision or, as "timm:NAME", of timm, or "cnn_s"), or a
+callable that returns a ``torch.nn.Module``. It is never a module itself, because
+``clone`` would copy all of its weights. Networks are built when they are first used.
 """
 
 from .frozen import FrozenNetwork

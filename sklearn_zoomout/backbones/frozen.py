@@ -45,8 +45,8 @@ class FrozenNetwork:
     grid : int
         Cells per side that a region's map is pooled to.
     source, sha256 : str
-        Where the weights came from, and the digest of their file ("random" weights:
-        of the tensors).
+        Where the weights came from, and the digest of their file ("random" weights
+        and those of timm's models: of the tensors).
     """
 
     source: str
@@ -162,7 +162,7 @@ class FrozenNetwork:
                     hook.remove()
         if self._n_calls is None:
             self._n_calls = calls
-        if "densenet" in self.spec.architecture and "features" in seen:
+        if self.spec.architecture.startswith("densenet") and "features" in seen:
             # torchvision applies the last ReLU outside of `features`.
             seen["features"] = seen["features"].relu()
         return [seen.get(name) for name in self.layers]  # type: ignore[misc]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from .._device import check_device
 from .frozen import FrozenNetwork
-from .names import BackboneSpec, find_backbone, import_torchvision
+from .names import TIMM, BackboneSpec, find_backbone, import_torchvision
+from .timm_models import build_timm
 from .weights import digest_tensors, find_weights, load_state, read_weights
 
 if TYPE_CHECKING:
@@ -64,25 +65,32 @@ def load_network(
     own = callable(backbone)
     if weights is None or (own and isinstance(weights, str) and weights == "default"):
         module = _build(backbone, spec, seed)
-        state = module.state_dict()
         source, sha256 = "random" if weights is None else "callable", None
+    elif (found := find_weights(spec, weights)) is None:
+        module = _build(backbone, spec, seed, pretrained=True)
+        source, sha256 = "timm", None
     else:
-        found = find_weights(spec, weights)
         spec = found.spec
         state, sha256 = read_weights(found)
         module = _build(backbone, spec, seed, meta=not own)
         load_state(module, state, found, fc7=spec.has_fc7 and layers is None)
         source = str(found.path)
-    sha256 = digest_tensors(state) if sha256 is None else sha256
+    if sha256 is None or spec.of_timm:
+        # timm's weights are the same, whether timm loads them or a file of the user's.
+        sha256 = digest_tensors(module.state_dict())
     network = FrozenNetwork(module, spec, layers, device, flip)
     network.source, network.sha256 = source, sha256
     return network
 
 
 def _build(
-    backbone: str | Callable[[], Any], spec: BackboneSpec, seed: int, meta: bool = False
+    backbone: str | Callable[[], Any],
+    spec: BackboneSpec,
+    seed: int,
+    meta: bool = False,
+    pretrained: bool = False,
 ) -> "torch.nn.Module":
-    """Build the network with random weights, or with none of them (`meta`)."""
+    """Build the network: random, without weights (`meta`), or with those of timm."""
     import torch
 
     def build() -> torch.nn.Module:
@@ -92,6 +100,8 @@ def _build(
         if spec.architecture in _DEFINED_HERE:
             home = import_module(_DEFINED_HERE[spec.architecture], __package__)
             return getattr(home, spec.architecture)()
+        if spec.of_timm:
+            return build_timm(spec, pretrained)
         options: dict[str, Any] = {"weights": None}
         if spec.architecture in ("googlenet", "inception_v3"):
             options["init_weights"] = not meta  # warns when left to its default
@@ -101,10 +111,11 @@ def _build(
     with _BUILDING, torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(seed)
         small = spec.architecture in _DEFINED_HERE and not spec.has_fc7
-        if meta and not small and not spec.architecture.startswith("regnet"):
+        if meta and not small and not spec.architecture.startswith(("regnet", TIMM)):
             # No memory and no time for random numbers that weights will replace.
-            # (RegNet computes its widths with tensors, which meta tensors cannot; and
-            # a small network is built before torch has imported what "meta" needs.)
+            # (RegNet computes its widths with tensors, which meta tensors cannot, and
+            # timm's models constants that no file holds; and a small network is built
+            # before torch has imported what "meta" needs.)
             with torch.device("meta"):
                 return build()
         return build()

@@ -47,8 +47,8 @@ class BackboneSpec:
     name : str
         Name for users.
     architecture : str
-        Name of torchvision's constructor, or of our own class; "" for a network of
-        the user's.
+        Name of torchvision's constructor, or of our own class, or "timm:" and the
+        name of timm's; "" for a network of the user's.
     maps : tuple of str
         Names of the modules whose maps are the network's features, unless `layers`
         names others; "" is the whole network.
@@ -71,7 +71,19 @@ class BackboneSpec:
     same_padding: bool = False
     has_fc7: bool = False
 
+    @property
+    def of_timm(self) -> bool:
+        """Whether the network is one of timm's."""
+        return self.architecture.startswith(TIMM)
 
+    @property
+    def file_stem(self) -> str:
+        """How the names of its files begin: its own name, with ":" as "_"."""
+        return self.name.replace(":", "_")
+
+
+#: What the names of timm's models begin with.
+TIMM = "timm:"
 #: The backbone whose weights come with the library, and the default.
 EMBEDDED = "zoomnet"
 
@@ -152,6 +164,7 @@ def find_backbone(backbone: str | Callable[[], Any]) -> BackboneSpec:
     backbone : str or callable
         A name of `known_backbones`, or a callable without arguments that returns a
         ``torch.nn.Module`` from standardized images (N, 3, H, W) to maps (N, C, h, w).
+        "timm:NAME" is the model NAME of timm.
 
     Returns
     -------
@@ -160,6 +173,8 @@ def find_backbone(backbone: str | Callable[[], Any]) -> BackboneSpec:
 
     Raises
     ------
+    ImportError
+        If the name is of torchvision or timm, and that is not installed.
     ValueError
         If the name is unknown.
     """
@@ -167,6 +182,10 @@ def find_backbone(backbone: str | Callable[[], Any]) -> BackboneSpec:
         return BackboneSpec(getattr(backbone, "__name__", repr(backbone)), "", ("",))
     if backbone in _NOT_OF_TORCHVISION:
         return _NOT_OF_TORCHVISION[backbone]
+    if backbone.startswith(TIMM):
+        from .timm_models import find_timm  # which describes by the class above
+
+        return find_timm(backbone)
     known = known_backbones()
     if backbone not in known:
         wanted = str(backbone).lower()
@@ -174,8 +193,8 @@ def find_backbone(backbone: str | Callable[[], Any]) -> BackboneSpec:
         hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
         raise ValueError(
             f"backbone: expected one of the known networks, got {backbone!r}.{hint} "
-            f"Known are: {', '.join(known)}; or pass a callable that returns a "
-            "torch.nn.Module."
+            f"Known are: {', '.join(known)}; or '{TIMM}NAME' for the model NAME of "
+            "timm, or pass a callable that returns a torch.nn.Module."
         )
     family = next(f for f in _LAST_MAP if backbone.startswith(f))
     centered = backbone in _CENTERED

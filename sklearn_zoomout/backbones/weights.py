@@ -21,6 +21,7 @@ from .names import (
     find_backbone,
     known_backbones,
 )
+from .timm_models import list_timm
 
 if TYPE_CHECKING:
     import torch
@@ -54,7 +55,7 @@ class WeightsFile:
     sha256: str = ""
 
 
-def find_weights(spec: BackboneSpec, weights: str | os.PathLike) -> WeightsFile:
+def find_weights(spec: BackboneSpec, weights: str | os.PathLike) -> WeightsFile | None:
     """Find the file of weights for a backbone.
 
     Parameters
@@ -66,13 +67,15 @@ def find_weights(spec: BackboneSpec, weights: str | os.PathLike) -> WeightsFile:
         file that comes with the library; for others a file in the folder that the
         environment variable SKLEARN_ZOOMOUT_WEIGHTS names, whose own name begins with
         the backbone's (or is the one its authors gave it: VGG_CNN_S.caffemodel,
-        VGG_ILSVRC_16_layers.caffemodel), otherwise torchvision's ImageNet weights,
-        downloaded with a progress bar if they are not in torch's folder for them.
+        VGG_ILSVRC_16_layers.caffemodel; the ":" of "timm:NAME" is a "_" there),
+        otherwise torchvision's ImageNet weights, downloaded with a progress bar if
+        they are not in torch's folder for them.
 
     Returns
     -------
-    found : WeightsFile
-        The file. A file that is named after a variant of the backbone (as
+    found : WeightsFile or None
+        The file, or None if a model of timm is to have timm's own weights, which only
+        timm can load. A file that is named after a variant of the backbone (as
         ``mobilenet_v2_tf2`` is of ``mobilenet_v2``) brings the variant's
         preprocessing, and a .caffemodel always brings Caffe's.
 
@@ -109,7 +112,10 @@ def find_weights(spec: BackboneSpec, weights: str | os.PathLike) -> WeightsFile:
                 f"weights: {EMBEDDED_FILE} is missing; {_REINSTALL}."
             )
         return WeightsFile(EMBEDDED_FILE, spec, EMBEDDED_SHA256)
-    return _find_in_folder(spec) or _find_torchvision(spec)
+    in_folder = _find_in_folder(spec)
+    if in_folder is not None or spec.of_timm:
+        return in_folder
+    return _find_torchvision(spec)
 
 
 def read_weights(found: WeightsFile) -> tuple[dict[str, "torch.Tensor"], str]:
@@ -237,7 +243,7 @@ def _find_in_folder(spec: BackboneSpec) -> WeightsFile | None:
         owner = _owner(path, spec)
         if owner is not None and path.is_file():
             # An exact name wins, then a file of this backbone, then of a variant.
-            rank = 0 if path.stem == spec.name else 1 + (owner.name != spec.name)
+            rank = 0 if path.stem == spec.file_stem else 1 + (owner.name != spec.name)
             ranked.setdefault(rank, []).append(WeightsFile(path, owner))
     if not ranked:
         return None
@@ -254,7 +260,8 @@ def _owner(path: Path, spec: BackboneSpec) -> BackboneSpec | None:
     """Tell which backbone a file is named after, if it can serve this one."""
     if path.suffix not in _SUFFIXES or spec.name == EMBEDDED or not spec.architecture:
         return None  # no names to go by, or no variants
-    names = [name for name in known_backbones() if path.stem.startswith(name)]
+    known = list_timm() if spec.of_timm else known_backbones()
+    names = [name for name in known if path.stem.startswith(name.replace(":", "_"))]
     if path.stem in _PUBLISHED:
         names = [_PUBLISHED[path.stem]]
     if not names:

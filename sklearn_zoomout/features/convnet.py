@@ -148,6 +148,9 @@ class ConvnetRegionFeatures(ConvnetFeatures):
           with TensorFlow's preprocessing and padding);
         - "cnn_s", the paper's other network, and "vgg16_caffe", VGG-16 with Caffe's
           preprocessing: 0..255 in the order BGR, less the mean over ImageNet;
+        - "timm:NAME", the convolutional model NAME of timm, such as
+          "timm:mobilenetv3_small_100" or, with the name of its weights,
+          "timm:resnet18.a1_in1k" (needs ``pip install "sklearn-zoomout[timm]"``);
         - a callable without arguments that returns a ``torch.nn.Module`` from images
           standardized by ImageNet's mean and deviation (N, 3, H, W) to maps
           (N, C, h, w).
@@ -156,9 +159,10 @@ class ConvnetRegionFeatures(ConvnetFeatures):
           folder that the environment variable SKLEARN_ZOOMOUT_WEIGHTS names, if its
           name begins with the backbone's, or is the one that the authors of CNN-S and
           VGG-16 gave it (VGG_CNN_S.caffemodel, for non-commercial use only, and
-          VGG_ILSVRC_16_layers.caffemodel); otherwise torchvision's ImageNet weights,
-          downloaded with a progress bar unless torch has them already. For a
-          callable: as it returns the network.
+          VGG_ILSVRC_16_layers.caffemodel; a file for "timm:NAME" begins with
+          timm_NAME, dots included); otherwise torchvision's ImageNet weights, or
+          timm's own, downloaded with a progress bar unless they have been already.
+          For a callable: as it returns the network.
         - a path: a .safetensors file, a state dict (.pth, .pt), or for CNN-S and
           VGG-16 a .caffemodel, which brings Caffe's preprocessing; no code in it is
           run.
@@ -196,10 +200,10 @@ class ConvnetRegionFeatures(ConvnetFeatures):
     Attributes
     ----------
     weights_ : str
-        The file of the weights, or "random" or "callable".
+        The file of the weights, or "random", "callable" or "timm".
     weights_sha256_ : str
-        Digest of that file (of the tensors when there is none). A network that is
-        loaded again after unpickling must have the same.
+        Digest of that file (of the tensors when there is none, or the model is of
+        timm). A network that is loaded again after unpickling must have the same.
     n_features_out_ : int
         Number of columns.
 

@@ -1,6 +1,7 @@
 """Names of backbones and the networks behind them."""
 
 import os
+import sys
 
 import numpy as np
 import pytest
@@ -182,6 +183,14 @@ def test_network_of_the_caller_is_left_as_it_was():
     load_network(lambda: mine)
     assert mine.training
     assert all(p.requires_grad for p in mine.parameters())
+
+
+def test_timm_is_needed_for_its_names_only(monkeypatch):
+    """Without timm its names say what to install, and others work."""
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(ImportError, match=r'pip install "sklearn-zoomout\[timm\]"'):
+        load_network("timm:resnet18", None)
+    assert load_network("zoomnet").source.endswith("zoomnet.safetensors")
 
 
 def test_module_instead_of_a_name_is_refused():
