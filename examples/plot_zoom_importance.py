@@ -15,7 +15,8 @@ argument to show it.
 
 # %%
 # In the made-up scenes, moon and stone look alike from close up, and so do sand and
-# snow: only a look from further away tells them apart.
+# snow: only a look from further away tells them apart. So the global level should
+# matter for sand and snow, and for nothing else.
 import sys
 
 import matplotlib.pyplot as plt
@@ -50,8 +51,9 @@ print("\nheld-out images, in percent")
 print(error_budget(model, images[16:], masks[16:]))
 
 # %%
-# One of the held-out scenes.
-importances[1].plot(class_names=SCENE_CLASSES)
+# One of the held-out scenes, a coast. The level that is left out is missed most near
+# borders and where two classes look alike, least where the others say the same.
+importances[0].plot(class_names=SCENE_CLASSES)
 if len(sys.argv) > 1:
     plt.savefig(sys.argv[1], dpi=100)
 else:
