@@ -22,7 +22,14 @@ _MODULES = {
     "ZoomoutClassifier": "classifier",
     "zoomout_pipeline": "pipeline",
 }
-_SUBMODULES = ["backbones", "datasets", "exceptions", "metrics", "plotting"]
+_SUBMODULES = [
+    "backbones",
+    "datasets",
+    "exceptions",
+    "inspection",
+    "metrics",
+    "plotting",
+]
 
 __all__ = ["__version__", *_MODULES, *_SUBMODULES]  # noqa: PLE0604
 

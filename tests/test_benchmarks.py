@@ -209,3 +209,27 @@ def test_scribbles_are_measured_beside_a_vote_of_neighbors():
         "distant + global + maps",
     ]
     assert all(50 < float(right) < 100 for _, right in rows)
+
+
+def test_figures_of_the_paper_are_drawn(data_home, tmp_path):
+    """One command leaves four pictures, and says how good what they show is."""
+    script = BENCHMARKS / "paper_figures.py"
+    options = ["--train-images", "4", "--images", "2", "--hidden", "8", "--epochs", "2"]
+    done = subprocess.run(
+        [sys.executable, "-W", "error", script, "--output", tmp_path / "f", *options],
+        env=os.environ | {"SKLEARN_ZOOMOUT_DATA": str(data_home)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    names = [f"figure_{number}.png" for number in (2, 3, 5, 6)]
+    assert sorted(path.name for path in (tmp_path / "f").iterdir()) == names
+    for name in names:
+        with Image.open(tmp_path / "f" / name) as picture:
+            assert len(picture.convert("RGB").getcolors(2**24)) > 500
+    right = re.findall(r"^(.*\S) +([\d.]+) % of the pixels", done.stdout, re.M)
+    assert [name for name, _ in right] == [
+        *("local", "local, proximal", "local, proximal, global", "all four levels"),
+        "figure 6",
+    ]
+    assert all(0 < float(value) < 100 for _, value in right)

@@ -33,6 +33,10 @@ EXPECTED = {
         r"^pixel accuracy +(\S+)\nclass accuracy +(\S+)\nmean IoU +(\S+)$",
         lambda pixel, label, iou: min(pixel, label, iou) > 80,
     ),
+    "plot_zoom_importance": (
+        r"^sand +(\S+) +(\S+) +(\S+) +(\S+)$",
+        lambda local, proximal, distant, far: far > max(local, proximal, distant),
+    ),
     "plot_zoomout_levels": (
         r"^local( +\d+){3} +(\d+) .*\n.*\n^distant( +\d+){3} +(\d+) ",
         lambda first, local, second, distant: distant > 20 * local,

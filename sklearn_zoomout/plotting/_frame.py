@@ -5,6 +5,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+# The colors of the paper's figures 1 to 3.
+LEVEL_COLORS = {
+    "local": "#E6001F",
+    "proximal": "#00C8D7",
+    "distant": "#FF8C00",
+    "global": "#1FA81F",
+}
+
 
 def draw_frame(ax: "Axes", color: str, width: float) -> None:
     """Leave out the ticks and color the frame of a picture."""

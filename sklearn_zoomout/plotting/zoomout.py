@@ -1,6 +1,6 @@
 """What each zoom-out level sees of a superpixel."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -8,18 +8,10 @@ from numpy.typing import NDArray
 
 from ..regions import SegmentedImage
 from ..superpixels import SuperpixelSegmenter
-from ._frame import draw_frame
+from ._frame import LEVEL_COLORS, draw_frame
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-# The colors of the paper's figures 1 to 3.
-_LEVEL_COLORS = {
-    "local": "#E6001F",
-    "proximal": "#00C8D7",
-    "distant": "#FF8C00",
-    "global": "#1FA81F",
-}
 
 
 class ZoomoutDisplay:
@@ -136,52 +128,72 @@ class ZoomoutDisplay:
         )
         main = self.figure_.add_subplot(grid[:, 0])
         self.axes_: dict[str, Any] = {"image": main}
-        for j, level in enumerate(_LEVEL_COLORS):
+        for j, level in enumerate(LEVEL_COLORS):
             self.axes_[level] = [
                 self.figure_.add_subplot(grid[i, j + 1]) for i in range(n_rows)
             ]
-        self._plot_outlines(main)
+            title = {"color": LEVEL_COLORS[level], "weight": "bold"}
+            self.axes_[level][0].set_title(level, **title)
+        self.plot_outlines(main)
         for i, number in enumerate(self.superpixels):
-            for level, (picture, caption) in self._crops(number).items():
-                ax = self.axes_[level][i]
-                ax.imshow(picture, interpolation="nearest")
-                draw_frame(ax, _LEVEL_COLORS[level], 2)
-                ax.set_anchor("N")  # so that the titles of a row are level
-                ax.set_xlabel(caption, fontsize="x-small")
-                if i == 0:
-                    ax.set_title(level, color=_LEVEL_COLORS[level], weight="bold")
-            self.axes_["local"][i].set_ylabel(chr(ord("A") + i), rotation=0, labelpad=9)
+            axes = {level: self.axes_[level][i] for level in LEVEL_COLORS}
+            self.plot_crops(axes, number)
+            axes["local"].set_ylabel(chr(ord("A") + i), rotation=0, labelpad=9)
         return self
 
-    def _plot_outlines(self, ax: "Axes") -> None:
-        """Draw the image, the superpixels' borders and the regions' outlines."""
+    def plot_crops(self, axes: "Mapping[str, Axes]", superpixel: int) -> None:
+        """Draw what levels see of one superpixel, on axes of your own.
+
+        Parameters
+        ----------
+        axes : mapping of str to matplotlib Axes
+            Where to draw each level, of "local", "proximal", "distant" and "global".
+        superpixel : int
+            Its number.
+        """
+        crops = self._crops(superpixel)
+        for level, ax in axes.items():
+            picture, caption = crops[level]
+            ax.imshow(picture, interpolation="nearest")
+            draw_frame(ax, LEVEL_COLORS[level], 2)
+            ax.set_anchor("N")  # so that the titles of a row are level
+            ax.set_xlabel(caption, fontsize="x-small")
+
+    def plot_outlines(self, ax: "Axes") -> None:
+        """Draw the image, borders of superpixels and outlines, on axes of your own.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes
+            Where to draw.
+        """
         from matplotlib.patches import Rectangle
 
         segmented = self.segmented
         height, width = segmented.shape
         ax.imshow(_mark_borders(segmented), interpolation="nearest")
-        draw_frame(ax, _LEVEL_COLORS["global"], 3)
+        draw_frame(ax, LEVEL_COLORS["global"], 3)
         for i, number in enumerate(self.superpixels):
             near = self._region(number, self.distant_radius)
-            _outline(ax, near, _LEVEL_COLORS["distant"], 1.2)
+            _outline(ax, near, LEVEL_COLORS["distant"], 1.2)
             top, left, bottom, right = self._box(number)
             box = Rectangle(
                 (left - 0.5, top - 0.5),
                 right - left,
                 bottom - top,
                 fill=False,
-                edgecolor=_LEVEL_COLORS["distant"],
+                edgecolor=LEVEL_COLORS["distant"],
                 linewidth=2,
             )
             ax.add_patch(box)
             region = self._region(number, self.proximal_radius)
-            _outline(ax, region, _LEVEL_COLORS["proximal"], 2)
-            _outline(ax, self._region(number, 0), _LEVEL_COLORS["local"], 2)
+            _outline(ax, region, LEVEL_COLORS["proximal"], 2)
+            _outline(ax, self._region(number, 0), LEVEL_COLORS["local"], 2)
             ax.annotate(
                 chr(ord("A") + i),
-                segmented.centroids[number][::-1],
-                ha="center",
-                va="center",
+                (left + 2, top + 2),
+                ha="left",
+                va="top",
                 weight="bold",
                 color="white",
                 bbox={"boxstyle": "round,pad=0.15", "fc": "black", "lw": 0},
