@@ -301,7 +301,7 @@ def plot(cells, rivals, path):
             scores = [[r["scores"][k] for r in cells[name, size]] for size in sizes]
             mean = np.array([np.mean(draws) for draws in scores])
             ax.plot(sizes, mean, label=name, linewidth=1.8, ms=4.5, **styles[name])
-            sd = [np.std(d, ddof=1) if len(d) > 1 else 0 for d in scores]
+            sd = [np.std(d, ddof=1) if len(d) > 1 else np.nan for d in scores]
             band = {"color": styles[name]["color"], "alpha": 0.1, "linewidth": 0}
             ax.fill_between(sizes, mean - sd, mean + sd, **band)
         ax.set_xscale("log")
@@ -311,7 +311,7 @@ def plot(cells, rivals, path):
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(axis="y", color="#E6E6E6")
         ax.set_axisbelow(True)
-    figure.supxlabel("annotated images", fontsize=11)
+    axes[1].set_xlabel("annotated images")
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(
         handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=9
