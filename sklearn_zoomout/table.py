@@ -351,7 +351,7 @@ def _stack(tables: Sequence[Any]) -> FeatureTable:
         numbered = (f"{block.name}_{i}" for i in count(2))
         name = next(n for n in chain([block.name], numbered) if n not in taken)
         blocks.append(replace(block, name=name))
-    return FeatureTable(tables[0].superpixels, blocks)
+    return tables[0]._view(blocks=blocks)
 
 
 def check_table(table: Any) -> FeatureTable:

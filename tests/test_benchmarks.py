@@ -1,6 +1,7 @@
 """The benchmark scripts run from end to end, on data small enough for a test."""
 
 import io
+import json
 import os
 import re
 import subprocess
@@ -233,3 +234,59 @@ def test_figures_of_the_paper_are_drawn(data_home, tmp_path):
         "figure 6",
     ]
     assert all(0 < float(value) < 100 for _, value in right)
+
+
+@pytest.mark.slow
+def test_few_images_compares_methods_and_resumes(data_home, tmp_path):
+    """Two tables and a plot; what the file of results has is not run again."""
+    results, picture = tmp_path / "results.jsonl", tmp_path / "few.png"
+
+    def compare(*options):
+        """Give what was printed, the rows of both tables, and the records."""
+        done = subprocess.run(
+            [
+                *(sys.executable, "-W", "error", BENCHMARKS / "few_images.py"),
+                *("--draws", "2", "--test-images", "1", "--epochs", "2"),
+                *("--fcn-steps", "1", "--n-jobs", "1", "--results", results),
+                *options,
+            ],
+            env=os.environ | {"SKLEARN_ZOOMOUT_DATA": str(data_home)},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        rows = re.findall(r"^\| (\w.*?) \| (.*) \|$", done.stdout, re.M)
+        records = [json.loads(line) for line in results.read_text().splitlines()]
+        return done.stdout, [(n, c.split(" | ")) for n, c in rows], records
+
+    levels = ["--levels", "maps", "local+global"]
+    printed, rows, records = compare("--sizes", "2", *levels, "--plot", picture)
+    assert "4 images to draw from, 1 test images" in printed
+    methods = [
+        *("maps, zoomnet", "local + global, zoomnet"),
+        *("multiscale features + forest", "FCN-8s fine-tuned, zoomnet"),
+    ]
+    assert [name for name, _ in rows] == 2 * ["images", *methods]
+    assert [record["run"]["method"] for record in records] == 2 * methods
+    assert all(record["seconds"] > 0 for record in records)
+    for k, name in enumerate(methods):
+        first, second = records[k]["scores"], records[k + 4]["scores"]
+        assert rows[1 + k] == (
+            name,
+            [
+                " / ".join(
+                    f"{np.mean(draws):.1f} ± {np.std(draws, ddof=1):.1f}"
+                    for draws in zip(first, second, strict=True)
+                )
+            ],
+        )
+    assert picture.stat().st_size > 10_000
+
+    # An interrupted comparison goes on where it stopped.
+    results.write_text("".join(json.dumps(record) + "\n" for record in records[:-1]))
+    rivals = ["--methods", "forest", "fcn"]
+    _, more_rows, more_records = compare("--sizes", "2", "all", *rivals)
+    assert more_records[:7] == records[:7]
+    assert [r["run"]["images"] for r in more_records[7:]] == [2, 4, 4, 4, 4]
+    assert more_rows[0] == ("images", ["2", "4"])
+    assert [cells[0] for _, cells in more_rows[1:3]] == [c[0] for _, c in rows[3:5]]

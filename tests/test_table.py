@@ -175,6 +175,18 @@ def test_views_in_different_orders_do_not_stack_by_mistake(table, images):
         np.concatenate([table, np.zeros((4, 2))], axis=1)
 
 
+def test_views_of_the_same_images_stack(table):
+    """Blocks of one table that were selected apart come together again, uncopied."""
+    images = [2, 0]
+    view = table[images]
+    again = np.concatenate([view.select(["place"]), view.select(["size"])], axis=1)
+    np.testing.assert_array_equal(again.to_numpy(), view.to_numpy())
+    assert np.shares_memory(again.blocks[0].values, table.blocks[0].values)
+    np.testing.assert_array_equal(
+        np.concatenate([view], axis=1).to_numpy(), view.to_numpy()
+    )
+
+
 def test_numpy_functions_that_make_no_sense_say_what_to_use(table):
     """No silent object arrays."""
     with pytest.raises(TypeError, match="to_numpy"):

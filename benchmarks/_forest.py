@@ -1,0 +1,80 @@
+"""A random forest on pixels, as in scikit-image's example of trainable segmentation.
+
+https://scikit-image.org/docs/stable/auto_examples/segmentation/
+plot_trainable_segmentation.html
+"""
+
+import numpy as np
+from skimage.feature import multiscale_basic_features
+from sklearn.ensemble import RandomForestClassifier
+
+N_TREES = 100
+# Pixels drawn from every image, more if all images together would give too few.
+PIXELS_PER_IMAGE, LEAST_PIXELS = 400, 8000
+VOID = -1
+
+
+def describe_pixels(image):
+    """Give intensity, edges and texture of every channel at scales of 1 to 16 pixels.
+
+    Parameters
+    ----------
+    image : ndarray of shape (height, width, 3)
+        The image.
+
+    Returns
+    -------
+    ndarray of float32 of shape (height * width, 60)
+    """
+    features = multiscale_basic_features(
+        image, sigma_min=1, sigma_max=16, channel_axis=-1
+    )
+    return features.reshape(-1, features.shape[-1])
+
+
+def train_forest(images, masks, seed, n_jobs):
+    """Fit a forest to pixels drawn at random.
+
+    Parameters
+    ----------
+    images, masks : sequences of ndarray
+        The training images and their label maps, -1 where there is none.
+    seed : int
+        Determines the pixels and the trees.
+    n_jobs : int
+        Number of threads that fit the forest and predict.
+
+    Returns
+    -------
+    RandomForestClassifier
+    """
+    rng = np.random.RandomState(seed)
+    n_pixels = max(PIXELS_PER_IMAGE, LEAST_PIXELS // len(images))
+    rows, labels = [], []
+    for image, mask in zip(images, masks, strict=True):
+        known = np.flatnonzero(np.ravel(mask) != VOID)
+        chosen = rng.permutation(known)[:n_pixels]
+        rows.append(describe_pixels(image)[chosen])
+        labels.append(np.ravel(mask)[chosen])
+    forest = RandomForestClassifier(N_TREES, n_jobs=n_jobs, random_state=seed)
+    return forest.fit(np.concatenate(rows), np.concatenate(labels))
+
+
+def predict_forest(forest, images):
+    """Label every pixel.
+
+    Parameters
+    ----------
+    forest : RandomForestClassifier
+        A forest of `train_forest`.
+    images : sequence of ndarray
+        The images.
+
+    Returns
+    -------
+    list of ndarray of integers of shape (height, width)
+    """
+    return [
+        forest.predict(describe_pixels(image)).reshape(image.shape[:2])
+        for image in images
+    ]
