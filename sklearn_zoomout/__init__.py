@@ -14,6 +14,7 @@ _MODULES = {
     "FeatureTable": "table",
     "RegionFeatures": "features._base",
     "LocalFeatures": "features.local",
+    "LocalConvnetFeatures": "features.local_convnet",
     "ProximalFeatures": "features.proximal",
     "ConvnetRegionFeatures": "features.convnet",
     "GlobalFeatures": "features.convnet",
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from .features.convnet import ConvnetRegionFeatures as ConvnetRegionFeatures
     from .features.convnet import GlobalFeatures as GlobalFeatures
     from .features.local import LocalFeatures as LocalFeatures
+    from .features.local_convnet import LocalConvnetFeatures as LocalConvnetFeatures
     from .features.maps import ConvnetSuperpixelFeatures as ConvnetSuperpixelFeatures
     from .features.proximal import ProximalFeatures as ProximalFeatures
     from .pipeline import zoomout_pipeline as zoomout_pipeline

@@ -1,5 +1,7 @@
 """Devices of torch: an unknown one is never replaced in silence."""
 
+import warnings
+
 
 def check_device(device: str) -> None:
     """Raise ValueError if torch cannot compute on this device; never fall back."""
@@ -16,10 +18,15 @@ def check_device(device: str) -> None:
         ) from error
 
 
-def device_exists(device: str) -> bool:
-    """Tell whether torch can compute on this device."""
+def device_to_predict_on(device: str) -> str:
+    """Give the device, or the CPU, with a warning, if torch has no such device here."""
     try:
         check_device(device)
     except ValueError:
-        return False
-    return True
+        warnings.warn(
+            f"torch finds no device {device!r} here; predicting on the CPU.",
+            UserWarning,
+            stacklevel=3,
+        )
+        return "cpu"
+    return device

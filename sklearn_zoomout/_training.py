@@ -3,7 +3,6 @@
 import contextlib
 import copy
 import math
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
@@ -15,7 +14,7 @@ from skorch.callbacks import EarlyStopping
 from torch import Tensor
 
 from ._columns import check_finite
-from ._device import device_exists
+from ._device import device_to_predict_on
 from .net import InverseFrequencyLoss, ZoomoutNet
 from .table import FeatureTable
 
@@ -262,13 +261,7 @@ def predict_proba(
     ValueError
         If a feature is NaN or infinite.
     """
-    if not device_exists(device):
-        warnings.warn(
-            f"torch finds no device {device!r} here; predicting on the CPU.",
-            UserWarning,
-            stacklevel=3,
-        )
-        device = "cpu"
+    device = device_to_predict_on(device)
     if device != "cpu":
         module = copy.deepcopy(module).to(device)
     module.eval()

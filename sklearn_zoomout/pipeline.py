@@ -1,36 +1,55 @@
-"""The standard pipeline in one call."""
+"""The standard pipelines in one call."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sklearn.pipeline import FeatureUnion, Pipeline
 
 from .classifier import ZoomoutClassifier
 from .features.convnet import ConvnetRegionFeatures, GlobalFeatures
 from .features.local import LocalFeatures
+from .features.local_convnet import LocalConvnetFeatures
 from .features.maps import ConvnetSuperpixelFeatures
 from .features.proximal import ProximalFeatures
 from .superpixels import SuperpixelSegmenter
 
-#: The levels of the paper, and one of its later form.
-LEVELS = ("local", "proximal", "distant", "global")
-ALL_LEVELS = (*LEVELS, "maps")
+
+class Preset(NamedTuple):
+    """Settings of `zoomout_pipeline` that belong together."""
+
+    levels: tuple[str, ...]
+    backbone: str
+    hidden_units: tuple[int, ...]
+
+
+PRESETS = {
+    # Best in accuracy per second on a laptop; its weights come with the library.
+    "fast": Preset(("distant", "global", "maps"), "zoomnet", (512,)),
+    # Section 4.2, with the best network of Table 2.
+    "arxiv2014": Preset(
+        ("local", "local_convnet", "proximal", "distant", "global"), "vgg16", (1024,)
+    ),
+    # Its later form: no hand-crafted features.
+    "cvpr2015": Preset(("distant", "global", "maps"), "vgg16", (1024,)),
+}
 
 
 def zoomout_pipeline(
+    preset: str = "fast",
     *,
-    levels: Sequence[str] = LEVELS,
+    levels: Sequence[str] | None = None,
+    backbone: Any = None,
+    weights: Any = "default",
+    background: int | None = None,
     n_segments: int = 500,
     compactness: float = 15.0,
-    backbone: Any = "zoomnet",
-    weights: Any = "default",
     n_jobs: int | None = None,
     device: str = "cpu",
     random_state: int | None = None,
     verbose: int = 0,
     **classifier: Any,
 ) -> Pipeline:
-    """Make the standard zoom-out pipeline.
+    """Make a zoom-out pipeline.
 
     Its steps are "superpixels" (`SuperpixelSegmenter`), "zoomout" (a
     `sklearn.pipeline.FeatureUnion` of the levels) and "classifier"
@@ -39,24 +58,44 @@ def zoomout_pipeline(
 
     Parameters
     ----------
-    levels : sequence of str, default=("local", "proximal", "distant", "global")
-        The zoom-out levels to use; "maps" is `ConvnetSuperpixelFeatures`.
-    n_segments, compactness : int, float
-        See `SuperpixelSegmenter`.
-    backbone : str or callable, default="zoomnet"
-        The convnet of the distant, global and maps levels; see `ConvnetRegionFeatures`.
+    preset : {"fast", "arxiv2014", "cvpr2015"}, default="fast"
+        - "fast": the distant, global and maps levels with ZoomNet, and 512 hidden
+          units. Nothing is hand-crafted and nothing is downloaded.
+        - "arxiv2014": the paper [1]_. Local (hand-crafted and learned), proximal,
+          distant and global levels with VGG-16, and 1,024 hidden units: 11,836
+          columns with 8 classes. The distant level averages one map over all boxes;
+          ``set_params(zoomout__distant__pooling="crop")`` runs the network for every
+          box, as the paper does, in about a hundred times the time.
+        - "cvpr2015": its later form [2]_. All convolutions of VGG-16 averaged over
+          each superpixel, distant and global level: 12,416 columns.
+    levels : sequence of str, default=None
+        The zoom-out levels, if not those of the preset, among "local"
+        (`LocalFeatures`), "local_convnet" and "local_foreground"
+        (`LocalConvnetFeatures`), "proximal" (`ProximalFeatures`), "distant"
+        (`ConvnetRegionFeatures`), "global" (`GlobalFeatures`) and "maps"
+        (`ConvnetSuperpixelFeatures`).
+    backbone : str or callable, default=None
+        The convnet of the distant, global and maps levels, if not the preset's; see
+        `ConvnetRegionFeatures`.
     weights : str, path or None, default="default"
         Its weights; see `ConvnetRegionFeatures`.
+    background : int, default=None
+        The label of the background, if there is one, such as PASCAL VOC's 0. With it
+        "arxiv2014" has the level "local_foreground" too, as the paper on VOC: 11,851
+        columns with 21 classes.
+    n_segments, compactness : int, float
+        See `SuperpixelSegmenter`.
     n_jobs : int or None, default=None
         How many images to work on at once in the steps that profit.
     device : str, default="cpu"
         Where the convnets and the classifier run.
     random_state : int or None, default=None
-        Seed of the dictionaries and of the classifier.
+        Seed of the dictionaries, of the local convnets and of the classifier.
     verbose : int, default=0
         Show progress bars if positive.
     **classifier
         Further parameters of `ZoomoutClassifier`, such as ``hidden_units``.
+        ``classes`` and ``void_label`` reach the local convnets too.
 
     Returns
     -------
@@ -65,27 +104,32 @@ def zoomout_pipeline(
     Raises
     ------
     ValueError
-        If a level is unknown, or none is given.
+        If the preset or a level is unknown, or no level is given.
     TypeError
         If a parameter is not one of `ZoomoutClassifier`.
+
+    References
+    ----------
+    .. [1] Mostajabi, Yadollahpour, Shakhnarovich, "Feedforward semantic segmentation
+       with zoom-out features", arXiv 1412.0774, 2014.
+    .. [2] The same title and authors, CVPR 2015.
 
     Examples
     --------
     >>> from sklearn_zoomout import zoomout_pipeline
     >>> from sklearn_zoomout.datasets import make_scenes
     >>> images, masks = make_scenes(n_images=8, random_state=0)
-    >>> model = zoomout_pipeline(
-    ...     levels=["local", "proximal"], n_segments=100, random_state=0
-    ... )
+    >>> model = zoomout_pipeline(n_segments=100, random_state=0)
     >>> model.fit(images[:6], masks[:6]).predict(images[6:])[0].shape == masks[6].shape
     True
     """
-    unknown = set(levels) - set(ALL_LEVELS)
-    if isinstance(levels, str) or unknown or not levels:
-        raise ValueError(
-            f"levels: expected a list of names among {list(ALL_LEVELS)}, got "
-            f"{levels!r}."
-        )
+    if preset not in PRESETS:
+        raise ValueError(f"preset: expected one of {list(PRESETS)}, got {preset!r}.")
+    chosen = PRESETS[preset]
+    if levels is None:
+        levels = chosen.levels
+        if background is not None and "local_convnet" in levels:
+            levels = (*levels, "local_foreground")
     foreign = set(classifier) - set(ZoomoutClassifier().get_params())
     if foreign:
         raise TypeError(
@@ -100,31 +144,43 @@ def zoomout_pipeline(
     }
     # The convnets are not trained: their seed matters for weights=None alone.
     convnet: dict[str, Any] = {
-        "backbone": backbone,
+        "backbone": chosen.backbone if backbone is None else backbone,
         "weights": weights,
         "device": device,
         "verbose": verbose,
     }
+    labels = {k: v for k, v in classifier.items() if k in ("classes", "void_label")}
+    local_convnet: dict[str, Any] = {
+        "device": device,
+        "random_state": random_state,
+        "verbose": verbose,
+        **labels,
+    }
     features = {
         "local": LocalFeatures(**crafted),
+        "local_convnet": LocalConvnetFeatures(**local_convnet),
+        "local_foreground": LocalConvnetFeatures(
+            targets="foreground",
+            background=0 if background is None else background,
+            **local_convnet,
+        ),
         "proximal": ProximalFeatures(**crafted),
         "distant": ConvnetRegionFeatures(**convnet),
         "global": GlobalFeatures(**convnet),
         "maps": ConvnetSuperpixelFeatures(**convnet),
     }
+    if isinstance(levels, str) or not levels or set(levels) - set(features):
+        raise ValueError(
+            f"levels: expected a list of names among {list(features)}, got {levels!r}."
+        )
+    union = FeatureUnion([(n, features[n]) for n in features if n in levels])
     segmenter = SuperpixelSegmenter(
         n_segments, compactness, n_jobs=n_jobs, verbose=verbose
     )
+    options = {"hidden_units": chosen.hidden_units, **classifier}
     model = ZoomoutClassifier(
-        device=device, random_state=random_state, verbose=verbose, **classifier
+        device=device, random_state=random_state, verbose=verbose, **options
     )
     return Pipeline(
-        [
-            ("superpixels", segmenter),
-            (
-                "zoomout",
-                FeatureUnion([(n, features[n]) for n in ALL_LEVELS if n in levels]),
-            ),
-            ("classifier", model),
-        ]
+        [("superpixels", segmenter), ("zoomout", union), ("classifier", model)]
     )

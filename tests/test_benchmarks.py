@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tiny_voc import write_list, write_mask
 
-from sklearn_zoomout.datasets import make_scenes
+from sklearn_zoomout.datasets import load_voc2012, make_scenes
+from sklearn_zoomout.metrics import mean_iou
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -91,6 +93,102 @@ def test_ablation_prints_all_subsets_of_the_levels(data_home):
     rows = re.findall(r"^((?:local|proximal|distant|global)\S*) +(.+)$", summary, re.M)
     assert len({levels for levels, _ in rows}) == 15
     assert {len(values.split()) for _, values in rows} == {12}
+
+
+@pytest.fixture
+def voc_root(tmp_path):
+    """A folder with a PASCAL VOC 2012 of made-up scenes, two in each list."""
+    voc = tmp_path / "VOCdevkit" / "VOC2012"
+    images, masks = make_scenes(4, size=(48, 64), random_state=0)
+    names = [f"2007_{i:06}" for i in range(4)]
+    write_list(voc / "ImageSets/Segmentation/train.txt", names[:2])
+    write_list(voc / "ImageSets/Segmentation/val.txt", names[2:])
+    (voc / "JPEGImages").mkdir()
+    for name, image, mask in zip(names, images, masks, strict=True):
+        Image.fromarray(image).save(voc / f"JPEGImages/{name}.jpg")
+        mask = mask.astype(np.uint8)
+        mask[:3] = 255
+        write_mask(voc / f"SegmentationClass/{name}.png", mask)
+    return tmp_path
+
+
+def run_voc(*options):
+    """Run the script on made-up scenes, whose absent classes it warns of."""
+    script = BENCHMARKS / "voc2012.py"
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", script, *options],
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_voc_benchmark_prints_tables_1_and_2(voc_root):
+    """All subsets, all networks, the paper's figures, and the best predictions."""
+    submission = voc_root / "val.tgz"
+    done = run_voc(
+        *("--root", voc_root, "--submission", submission, "--input-size", "96"),
+        *("--maps", "blocks.9", "--epochs", "2", "--hidden", "0", "256", "8+8"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "train: 2 images\nval: 2 images\nthese are not the official" in done.stdout
+    _, table_1, four_levels, with_maps, only_maps = (
+        {
+            name: [float(value) for value in values.split()]
+            for name, values in re.findall(r"^(\S.*?)  +([\d. ]+)$", part, re.M)
+        }
+        for part in re.split(
+            "^Table .*$", done.stdout.split("the best,")[0], flags=re.M
+        )
+    )
+    levels = [name for name in table_1 if "maps" not in name and "loss" not in name]
+    assert len(levels) == 15
+    assert list(table_1)[15:] == [
+        "all, symmetric loss",
+        "distant+global+maps",
+        "local+proximal+distant+global+maps",
+    ]
+    assert {name: row[3] for name, row in table_1.items() if len(row) == 4} == {
+        "local": 14.6,
+        "proximal": 15.5,
+        "local+proximal": 17.7,
+        "local+distant": 37.4,
+        "local+global": 41.8,
+        "local+proximal+global": 43.4,
+        "distant+global": 47.0,
+        "local+proximal+distant+global": 52.4,
+        "all, symmetric loss": 20.4,
+    }
+    networks = ["linear", "256", "256, dropout 0.5", "8+8", "8+8, dropout 0.5"]
+    for table in (four_levels, with_maps, only_maps):
+        assert list(table) == networks
+        assert table["256"][:3] != table["256, dropout 0.5"][:3]
+    assert four_levels["linear"][3:] == [52.4]
+    assert four_levels["256"][3:] == [57.9, 62.3]
+    assert not with_maps["256"][3:]
+    # The same features and network as the last but three rows of Table 1.
+    assert four_levels["linear"][:3] == table_1["local+proximal+distant+global"][:3]
+
+    data = load_voc2012(voc_root, "val")
+    with tarfile.open(submission) as tar:
+        predictions = [np.array(Image.open(tar.extractfile(m))) for m in tar]
+    iou = 100 * mean_iou(data.masks, predictions, labels=range(21), void_label=255)
+    tables = (table_1, four_levels, with_maps, only_maps)
+    best = max(row[2] for table in tables for row in table.values())
+    assert iou == pytest.approx(best, abs=0.051)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--submission", "val.zip"], "a name in .tgz"),
+        (["--submission", "val.tgz", "--images", "1"], "needs all images"),
+    ],
+)
+def test_voc_benchmark_refuses_a_submission_before_the_work(options, message):
+    """What the archive cannot hold is told first, not after hours."""
+    done = run_voc(*options)
+    assert done.returncode == 2
+    assert message in done.stderr
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from sklearn_zoomout import (
     ConvnetRegionFeatures,
     ConvnetSuperpixelFeatures,
     GlobalFeatures,
+    LocalConvnetFeatures,
     LocalFeatures,
     ProximalFeatures,
     RegionFeatures,
@@ -26,6 +27,8 @@ DICTIONARY = {"n_textons": 8, "n_words": 20, "random_state": 0}
 ESTIMATORS = [
     SuperpixelSegmenter(n_segments=40),
     LocalFeatures(**DICTIONARY),
+    # With folds, fit_transform differs from fit().transform() by design.
+    LocalConvnetFeatures(cv=None, max_steps=2, batch_size=8, random_state=0),
     ProximalFeatures(**DICTIONARY),
     ConvnetRegionFeatures(input_size=64),
     GlobalFeatures(input_size=64),

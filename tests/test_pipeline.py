@@ -24,6 +24,7 @@ from sklearn_zoomout import (
     ZoomoutClassifier,
     zoomout_pipeline,
 )
+from sklearn_zoomout.datasets import make_scenes
 from sklearn_zoomout.metrics import (
     class_accuracy_scorer,
     mean_iou_scorer,
@@ -283,11 +284,9 @@ def test_zoomout_pipeline_makes_the_documented_steps():
     assert model.get_params()["classifier__hidden_units"] == (16,)
 
 
-def test_zoomout_pipeline_takes_maps_as_a_level(images, masks):
-    """Maps over superpixels beside the convnet's other levels, nothing hand-crafted."""
-    model = zoomout_pipeline(
-        levels=["maps", "distant", "global"], n_segments=30, max_epochs=5
-    )
+def test_the_default_needs_nothing_but_the_library(images, masks):
+    """The fast preset: ZoomNet at three levels, nothing hand-crafted."""
+    model = zoomout_pipeline(n_segments=30, max_epochs=5)
     names = [name for name, _ in model["zoomout"].transformer_list]
     assert names == ["distant", "global", "maps"]
     for name in ("distant", "maps"):
@@ -295,6 +294,68 @@ def test_zoomout_pipeline_takes_maps_as_a_level(images, masks):
     predicted = model.fit(images, masks).predict(images[:1])
     assert predicted[0].shape == masks[0].shape
     assert model["classifier"].n_features_in_ == 256 + 256 + 328
+
+
+@pytest.fixture(scope="module")
+def n_columns():
+    """Return a function that counts the columns of a preset with a random VGG-16."""
+    count_of = {}  # VGG-16 is large: the same level is fitted once
+
+    def count(preset, n_classes, **options):
+        (image,), (mask,) = make_scenes(n_images=1, size=(96, 96), random_state=0)
+        labels = np.arange(mask.size).reshape(mask.shape) // 16 % n_classes
+        model = zoomout_pipeline(preset, weights=None, n_segments=100, **options)
+        superpixels = model["superpixels"].fit_transform([image, image])
+        total = 0
+        for name, level in model["zoomout"].transformer_list:
+            key = (name, n_classes if "local_" in name else None)
+            if "local_" in name:
+                level.set_params(max_steps=1)
+            if key not in count_of:
+                level.fit(superpixels, [labels, labels])
+                count_of[key] = level.n_features_out_
+            total += count_of[key]
+        return total
+
+    return count
+
+
+@pytest.mark.parametrize(
+    ("preset", "n_classes", "options", "expected"),
+    [
+        ("arxiv2014", 8, {}, 11_836),
+        ("arxiv2014", 21, {"background": 0}, 11_851),
+        ("cvpr2015", 8, {}, 12_416),
+    ],
+)
+def test_presets_have_the_papers_columns(
+    n_columns, preset, n_classes, options, expected
+):
+    """Both forms of the method with VGG-16, on Stanford Background and on VOC."""
+    assert n_columns(preset, n_classes, **options) == expected
+
+
+def test_labels_reach_the_local_convnets():
+    """What marks void, and all classes, is the same for every step that learns."""
+    model = zoomout_pipeline("arxiv2014", background=3, void_label=255, classes=[1, 3])
+    for name in ("zoomout__local_convnet", "zoomout__local_foreground", "classifier"):
+        assert model.get_params()[f"{name}__void_label"] == 255
+        assert model.get_params()[f"{name}__classes"] == [1, 3]
+    assert model.get_params()["zoomout__local_foreground__background"] == 3
+
+
+def test_parameters_go_before_the_preset():
+    """Levels, backbone and hidden units of a preset can be replaced one by one."""
+    model = zoomout_pipeline("cvpr2015", backbone="zoomnet", hidden_units=(7,))
+    assert model.get_params()["zoomout__maps__backbone"] == "zoomnet"
+    assert model.get_params()["classifier__hidden_units"] == (7,)
+    assert model.set_params(zoomout__maps="drop")
+
+
+def test_zoomout_pipeline_refuses_an_unknown_preset():
+    """The error lists those that there are."""
+    with pytest.raises(ValueError, match="preset.*fast.*arxiv2014.*cvpr2015.*quick"):
+        zoomout_pipeline("quick")
 
 
 def test_zoomout_pipeline_refuses_parameters_of_a_level():

@@ -30,6 +30,8 @@ class FrozenNetwork:
         features, "all" for maps of every resolution (see `map_layers`).
     device : str, default="cpu"
         Where it runs.
+    flip : bool, default=False
+        Whether maps are averages of an image's and of its mirror image's.
 
     Attributes
     ----------
@@ -56,10 +58,12 @@ class FrozenNetwork:
         spec: "BackboneSpec",
         layers: str | Sequence[str] | None = None,
         device: str = "cpu",
+        flip: bool = False,
     ) -> None:
         import torch
 
         self.spec = spec
+        self.flip = flip
         self.device = torch.device(device)
         self._lock = threading.Lock()
         module = self._freeze(module)
@@ -111,6 +115,16 @@ class FrozenNetwork:
         maps : list of tensors of shape (N, C, h, w), float32
             One per tapped layer, in the order of `layers`.
         """
+        import torch
+
+        if not self.flip:
+            return self._tap(batch)
+        # Both images in one pass.
+        pairs = [m.chunk(2) for m in self._tap(torch.cat([batch, batch.flip(3)]))]
+        return [(plain + mirrored.flip(3)) / 2 for plain, mirrored in pairs]
+
+    def _tap(self, batch: "torch.Tensor") -> list["torch.Tensor"]:
+        """Run the network until the last tapped module, and keep what they return."""
         import torch
 
         seen: dict[str, torch.Tensor] = {}
@@ -181,7 +195,7 @@ class FrozenNetwork:
         """Look at a small black image: which layers give maps, and how wide."""
         import torch
 
-        maps = self.maps(torch.zeros(1, 3, 96, 96, device=self.device))
+        maps = self._tap(torch.zeros(1, 3, 96, 96, device=self.device))
         for name, output in zip(self.layers, maps, strict=True):
             if not _is_map(output):
                 shape = getattr(output, "shape", None)

@@ -32,6 +32,7 @@ def load_network(
     layers: str | Sequence[str] | None = None,
     device: str = "cpu",
     seed: int = 0,
+    flip: bool = False,
 ) -> FrozenNetwork:
     """Build a network, load its weights, freeze it.
 
@@ -42,10 +43,8 @@ def load_network(
     weights : "default", str, path or None, default="default"
         See `find_weights`; None for random weights. The default for a callable is
         the network as the callable returns it.
-    layers : "all", sequence of str or None, default=None
+    layers, device, flip
         See `FrozenNetwork`.
-    device : str, default="cpu"
-        Device of torch.
     seed : int, default=0
         Seed of random weights.
 
@@ -79,7 +78,7 @@ def load_network(
     if sha256 is None or spec.of_timm:
         # timm's weights are the same, whether timm loads them or a file of the user's.
         sha256 = digest_tensors(module.state_dict())
-    network = FrozenNetwork(module, spec, layers, device)
+    network = FrozenNetwork(module, spec, layers, device, flip)
     network.source, network.sha256 = source, sha256
     return network
 

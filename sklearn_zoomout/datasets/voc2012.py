@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
-from scipy.io import loadmat
+from PIL import Image, ImageOps
+from scipy.io import loadmat, whosmat
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import StrOptions, validate_params
 
@@ -138,6 +138,9 @@ def load_voc2012(
 
     Notes
     -----
+    A photograph whose EXIF data say that the camera was turned is given upright, as
+    annotation tools show it; those of VOC have no such entry.
+
     VOC leaves a band of void pixels around every object, SBD has none: its masks label
     the outlines too, less exactly. Pass ``void_label=255`` to `ZoomoutClassifier` and
     to the measures either way.
@@ -258,7 +261,8 @@ def _read_ids(path: Path) -> list[str]:
     """Read a list of images, one a line."""
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing, a list of images, one a line.")
-    text = path.read_text(encoding="utf-8", errors="replace")
+    # Windows' editors put a byte order mark before the first name.
+    text = path.read_text(encoding="utf-8-sig", errors="replace")
     ids = [line.strip() for line in text.splitlines() if line.strip()]
     if not ids:
         raise ValueError(f"{path} is empty: expected the name of an image a line.")
@@ -307,10 +311,11 @@ def _locate(ids: list[str], places: Sequence[tuple[Path, str]]) -> list[str]:
 
 @contextmanager
 def _open_picture(path: str, kind: str) -> Iterator[Image.Image]:
-    """Open a picture, and let the error of a damaged one name it."""
+    """Open a picture upright, and let the error of a damaged one name it."""
     with open(path, "rb") as file:
         try:
             with Image.open(file, formats=[kind]) as picture:
+                ImageOps.exif_transpose(picture, in_place=True)
                 yield picture
         except (OSError, SyntaxError, Image.DecompressionBombError) as error:
             raise ValueError(
@@ -352,7 +357,9 @@ def _read_voc_mask(path: str) -> NDArray[np.uint8]:
         palette = np.array(picture.getpalette(), dtype=np.uint8).reshape(-1, 3)
     labels = _check_labels(mask, path)
     # Tools that shrink PNG files renumber the palette, and with it the labels.
-    if not np.array_equal(palette[:VOID][labels], voc_colors()[labels]):
+    if labels.max(initial=-1) >= len(palette) or not np.array_equal(
+        palette[labels], voc_colors()[labels]
+    ):
         raise ValueError(
             f"{path}: expected the palette of VOC, got other colors for the labels "
             f"{labels.tolist()}, so that these may be renumbered; take the file from "
@@ -365,18 +372,22 @@ def _read_sbd_mask(path: str) -> NDArray[np.uint8]:
     """Read the field Segmentation of the struct GTcls."""
     with open(path, "rb") as file:
         try:
-            variables = loadmat(file, variable_names=["GTcls"])
+            shapes = {name: shape for name, shape, _ in whosmat(file)}
+            file.seek(0)
+            # scipy would fill the memory with as many structs as a damaged file says.
+            is_single = shapes.get("GTcls") == (1, 1)
+            variables = loadmat(file, variable_names=["GTcls"]) if is_single else {}
         except Exception as error:  # scipy fails in many ways on damaged bytes
             raise ValueError(
                 f"{path} cannot be read as a MATLAB file of version 5 ({error!r}); "
                 "extract it from its archive again."
             ) from error
     struct = variables.get("GTcls", np.empty(0))
-    if struct.shape != (1, 1) or "Segmentation" not in (struct.dtype.names or ()):
+    if "Segmentation" not in (struct.dtype.names or ()):
         raise ValueError(
             f"{path}: expected a struct GTcls with the field Segmentation, got "
-            f"{struct.dtype if struct.size else 'no GTcls'}; take the file from the "
-            "folder cls of the Semantic Boundaries Dataset."
+            f"{struct.dtype if is_single else f'variables of shapes {shapes}'}; take "
+            "the file from the folder cls of the Semantic Boundaries Dataset."
         )
     mask = np.asarray(struct["Segmentation"][0, 0])
     if mask.ndim != 2 or mask.dtype.kind not in "iu":

@@ -1,7 +1,7 @@
 """What all feature transformers share."""
 
 from abc import ABCMeta, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -95,13 +95,17 @@ class RegionFeatures(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         -------
         self
         """
+        superpixels = self._check_before_fit(superpixels)
+        self.learn(superpixels, masks)
+        self.n_features_out_ = len(self.column_names())
+        return self
+
+    def _check_before_fit(self, superpixels: Any) -> Superpixels:
         validate_params(self)
         superpixels = check_superpixels(superpixels)
         if len(superpixels) == 0:
             raise ValueError("superpixels: expected at least one image, got none.")
-        self.learn(superpixels, masks)
-        self.n_features_out_ = len(self.column_names())
-        return self
+        return superpixels
 
     def transform(self, superpixels: Superpixels) -> FeatureTable:
         """Describe the superpixels of every image.
@@ -117,11 +121,17 @@ class RegionFeatures(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         """
         check_is_fitted(self)
         superpixels = check_superpixels(superpixels)
+        return self._tabulate(superpixels, self._describe_all(superpixels))
+
+    def _tabulate(
+        self, superpixels: Superpixels, described: Iterable[NDArray[Any]]
+    ) -> FeatureTable:
+        """Collect the rows of every image."""
         columns = tuple(self.column_names())
         n_rows = len(superpixels) if self.per_image else superpixels.n_rows
         values = np.empty((n_rows, len(columns)), dtype=np.float32)
         offsets = superpixels.row_offsets
-        for i, rows in enumerate(self._describe_all(superpixels)):
+        for i, rows in enumerate(described):
             where = i if self.per_image else slice(offsets[i], offsets[i + 1])
             if np.shape(rows) != values[where].shape:
                 raise ValueError(

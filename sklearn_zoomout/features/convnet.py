@@ -36,6 +36,7 @@ class ConvnetFeatures(RegionFeatures):
         "weights": [str, os.PathLike, None],
         "layers": [tuple, list, None],
         "input_size": [Interval(Integral, 1, None, closed="left")],
+        "flip": ["boolean"],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "device": [str],
         "random_state": ["random_state"],
@@ -45,6 +46,7 @@ class ConvnetFeatures(RegionFeatures):
     backbone: str | Callable[[], Any]
     weights: str | os.PathLike | None
     layers: str | Sequence[str] | None
+    flip: bool
     device: str
     random_state: Any
     batch_size: int
@@ -105,7 +107,12 @@ class ConvnetFeatures(RegionFeatures):
 
     def _load(self) -> FrozenNetwork:
         return load_network(
-            self.backbone, self.weights, self.layers, self.device, self._seed
+            self.backbone,
+            self.weights,
+            self.layers,
+            self.device,
+            self._seed,
+            self.flip,
         )
 
     def _get_network(self) -> FrozenNetwork:
@@ -178,6 +185,9 @@ class ConvnetRegionFeatures(ConvnetFeatures):
         its aspect ratio is kept, unless the shorter side would have less than 96.
     crop_size : int, default=224
         Sides in pixels of a crop when `pooling` is "crop".
+    flip : bool, default=False
+        Average the network's maps of the image with those of its mirror image: twice
+        the work, and more accurate.
     batch_size : int, default=16
         Crops that go through the network at once.
     device : str, default="cpu"
@@ -231,6 +241,7 @@ class ConvnetRegionFeatures(ConvnetFeatures):
         layers: Sequence[str] | None = None,
         input_size: int = 640,
         crop_size: int = 224,
+        flip: bool = False,
         batch_size: int = 16,
         device: str = "cpu",
         random_state: Any = 0,
@@ -243,6 +254,7 @@ class ConvnetRegionFeatures(ConvnetFeatures):
         self.layers = layers
         self.input_size = input_size
         self.crop_size = crop_size
+        self.flip = flip
         self.batch_size = batch_size
         self.device = device
         self.random_state = random_state
@@ -305,6 +317,8 @@ class GlobalFeatures(ConvnetFeatures):
         See `ConvnetRegionFeatures`.
     input_size : int, default=224
         Sides in pixels of the square that the image is resized to.
+    flip : bool, default=False
+        See `ConvnetRegionFeatures`.
     batch_size : int, default=16
         Images that go through the network at once.
     device, random_state, verbose
@@ -335,6 +349,7 @@ class GlobalFeatures(ConvnetFeatures):
         *,
         layers: Sequence[str] | None = None,
         input_size: int = 224,
+        flip: bool = False,
         batch_size: int = 16,
         device: str = "cpu",
         random_state: Any = 0,
@@ -344,6 +359,7 @@ class GlobalFeatures(ConvnetFeatures):
         self.weights = weights
         self.layers = layers
         self.input_size = input_size
+        self.flip = flip
         self.batch_size = batch_size
         self.device = device
         self.random_state = random_state

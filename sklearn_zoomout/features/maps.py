@@ -40,6 +40,8 @@ class ConvnetSuperpixelFeatures(ConvnetFeatures):
     input_size : int, default=640
         Longer side in pixels that the image is resized to; its aspect ratio is kept,
         unless the shorter side would have less than 96.
+    flip : bool, default=False
+        See `ConvnetRegionFeatures`.
     device : str, default="cpu"
         Device of torch, such as "cuda".
     random_state : int, RandomState instance or None, default=0
@@ -85,6 +87,7 @@ class ConvnetSuperpixelFeatures(ConvnetFeatures):
         radius: int = 0,
         layers: str | Sequence[str] = "all",
         input_size: int = 640,
+        flip: bool = False,
         device: str = "cpu",
         random_state: Any = 0,
         verbose: int = 0,
@@ -94,6 +97,7 @@ class ConvnetSuperpixelFeatures(ConvnetFeatures):
         self.radius = radius
         self.layers = layers
         self.input_size = input_size
+        self.flip = flip
         self.device = device
         self.random_state = random_state
         self.verbose = verbose

@@ -3,6 +3,7 @@
 import os
 import pickle
 import shutil
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from tiny_voc import (
 )
 
 from sklearn_zoomout import LocalFeatures, SuperpixelSegmenter, ZoomoutClassifier
-from sklearn_zoomout.datasets import load_voc2012, voc_colors
+from sklearn_zoomout.datasets import load_voc2012, voc2012, voc_colors
 from sklearn_zoomout.images import check_images, check_masks
 from sklearn_zoomout.metrics import mean_iou, segmentation_scorer
 
@@ -79,6 +80,16 @@ def test_own_list_keeps_its_order(voc):
     write_list(
         voc / "ImageSets/Segmentation/mine.txt", ["2007_000004", "", "2007_000001"]
     )
+    assert load_voc2012(voc, "mine").ids == ["2007_000004", "2007_000001"]
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_list_of_any_editor_is_read(voc, newline, encoding):
+    """Windows' newlines and byte order mark are no part of a name."""
+    path = voc / "ImageSets/Segmentation/mine.txt"
+    text = newline.join(["2007_000004", "", "2007_000001 ", ""])
+    path.write_bytes(text.encode(encoding))
     assert load_voc2012(voc, "mine").ids == ["2007_000004", "2007_000001"]
 
 
@@ -199,6 +210,8 @@ def test_unknown_split_lists_those_there_are(voc):
         ("/JPEGImages/1.jpg /Masks/1.png\n", "got '/JPEGImages/1.jpg /Masks/1.png'"),
         ("2007_000001 1\n", "got '2007_000001 1'"),
         ("<html>\n", "got '<html>'"),
+        ("../../2007_000001\n", "got '../../2007_000001'"),
+        ("..\\2007_000001\n", "got '..\\\\\\\\2007_000001'"),
     ],
 )
 @pytest.mark.parametrize("which", ["train", "val", "sbd train", "sbd val"])
@@ -282,6 +295,21 @@ def test_picture_that_would_fill_the_memory_is_refused(voc, monkeypatch):
         load_voc2012(voc).images[0]
 
 
+def test_turned_photograph_is_given_upright(voc):
+    """EXIF says how the camera was held; the mask has the shape of what one sees."""
+    path = voc / "JPEGImages/2007_000001.jpg"
+    stored = np.zeros((8, 6, 3), np.uint8)
+    stored[:4] = 255  # the upper half as stored, the right half once turned
+    exif = Image.Exif()
+    exif[0x0112] = 6  # Orientation: to be turned clockwise
+    Image.fromarray(stored).save(path, exif=exif)
+    data = load_voc2012(voc)
+    image = data.images[0].astype(int)
+    assert image.shape == (6, 8, 3)
+    assert image[:, 4:].mean() > 200 > 55 > image[:, :4].mean()
+    np.testing.assert_array_equal(data.masks[0], voc_mask("2007_000001"))
+
+
 def test_gray_photograph_becomes_rgb(voc):
     """Some photographs are gray; the library's features expect three channels."""
     path = voc / "JPEGImages/2007_000001.jpg"
@@ -332,6 +360,25 @@ def test_palette_of_few_colors_is_read(voc):
     np.testing.assert_array_equal(load_voc2012(voc).masks[0], mask)
 
 
+@pytest.mark.parametrize("n_colors", [0, 2])
+def test_label_without_a_color_is_refused(voc, n_colors):
+    """A damaged palette that ends before the labels do is named."""
+    path = voc / "SegmentationClass/2007_000001.png"
+    content = path.read_bytes()
+    start = content.index(b"PLTE") - 4
+    name_and_colors = b"PLTE" + voc_colors()[:n_colors].tobytes()
+    chunk = (
+        (3 * n_colors).to_bytes(4, "big")
+        + name_and_colors
+        + zlib.crc32(name_and_colors).to_bytes(4, "big")
+    )
+    end = start + 4 + 4 + 3 * 256 + 4  # length, name, colors, checksum
+    path.write_bytes(content[:start] + chunk + content[end:])
+    with pytest.raises(ValueError, match="palette of VOC.*for the labels") as caught:
+        load_voc2012(voc).masks[0]
+    assert str(path) in str(caught.value)
+
+
 def test_mask_of_nothing_but_void_is_read(voc):
     """Not every image has a labeled pixel in a data set of one's own."""
     path = voc / "SegmentationClass/2007_000001.png"
@@ -351,9 +398,10 @@ def test_unknown_label_is_named(voc, label):
 @pytest.mark.parametrize(
     ("variables", "message"),
     [
-        ({"GTinst": {"Segmentation": sbd_mask("2009_000006")}}, "got no GTcls"),
+        ({"GTinst": {"Segmentation": sbd_mask("2009_000006")}}, "variables .*GTinst"),
         ({"GTcls": {"Boundaries": 1}}, "field Segmentation, got .*Boundaries"),
-        ({"GTcls": sbd_mask("2009_000006")}, "field Segmentation, got uint8"),
+        ({"GTcls": sbd_mask("2009_000006")}, r"got variables .*GTcls.*\(6, 8\)"),
+        ({"GTcls": np.uint8(3)}, "field Segmentation, got uint8"),
         ({"GTcls": {"Segmentation": np.zeros((6, 8))}}, "integers, got dtype float64"),
         ({"GTcls": {"Segmentation": np.zeros((6, 8, 3), int)}}, r"shape \(6, 8, 3\)"),
         ({"GTcls": {"Segmentation": np.full((6, 8), 21)}}, r"0\.\.20.*\[21\]"),
@@ -367,6 +415,22 @@ def test_wrong_mat_is_named(voc, sbd, variables, message):
     with pytest.raises(ValueError, match=message) as caught:
         data.masks[data.ids.index("2009_000006")]
     assert "2009_000006.mat" in str(caught.value)
+
+
+def test_mat_that_declares_too_much_is_refused_unread(voc, sbd, monkeypatch):
+    """A damaged header must not make scipy allocate a billion structs."""
+    path = sbd / "cls/2009_000006.mat"
+    savemat(path, {"GTcls": {"Segmentation": sbd_mask("2009_000006")}})
+    one = np.array([5, 8, 1, 1], "<i4").tobytes()  # type int32, 8 bytes, shape (1, 1)
+    many = np.array([5, 8, 2**30, 1], "<i4").tobytes()
+    content = path.read_bytes()
+    assert content.count(one) == 1
+    path.write_bytes(content.replace(one, many))
+    monkeypatch.setattr(voc2012, "loadmat", lambda *args, **kwargs: pytest.fail())
+    data = load_voc2012(voc, annotations="augmented")
+    with pytest.raises(ValueError, match=r"GTcls.*\(1073741824, 1\)") as caught:
+        data.masks[data.ids.index("2009_000006")]
+    assert str(path) in str(caught.value)
 
 
 @pytest.mark.parametrize("share", [0, 0.2, 0.6, 0.95])

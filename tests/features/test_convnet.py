@@ -300,6 +300,7 @@ def test_transform_before_fit(superpixels, features):
         ({"layers": "features.1"}, "'layers' parameter"),
         ({"layers": ("features.99",)}, "no module 'features.99'"),
         ({"input_size": 0}, "'input_size' parameter"),
+        ({"flip": 1.5}, "'flip' parameter"),
         ({"crop_size": 2.5}, "'crop_size' parameter"),
         ({"batch_size": 0}, "'batch_size' parameter"),
         ({"device": "cuda:99"}, "device='cuda:99' cannot be used here"),

@@ -2,10 +2,16 @@
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 torch = pytest.importorskip("torch")
 
-from sklearn_zoomout import ConvnetSuperpixelFeatures, SegmentedImage  # noqa: E402
+from sklearn_zoomout import (  # noqa: E402
+    ConvnetRegionFeatures,
+    ConvnetSuperpixelFeatures,
+    GlobalFeatures,
+    SegmentedImage,
+)
 from sklearn_zoomout.features.convnet import resize_longer_side  # noqa: E402
 from sklearn_zoomout.features.pooling import sum_over_segments  # noqa: E402
 
@@ -58,6 +64,27 @@ def test_all_layers_of_a_backbone(superpixels, narrow_fc7, backbone, n_columns):
     assert table.n_columns == n_columns
     assert len(set(table.columns)) == n_columns
     assert np.isfinite(table.to_numpy()).all()
+
+
+@pytest.mark.parametrize(
+    "level",
+    [
+        ConvnetSuperpixelFeatures(input_size=160),
+        ConvnetRegionFeatures(input_size=160),
+        ConvnetRegionFeatures(pooling="crop", crop_size=64),
+        GlobalFeatures(input_size=96),
+    ],
+)
+def test_flip_makes_mirror_images_alike(superpixels, level):
+    """A mirrored image has the same features with flip, and others without."""
+    item = superpixels[0]
+    mirrored = SegmentedImage(item.rgb[:, ::-1], item.segments[:, ::-1])
+    level = clone(level).fit(superpixels[:1])
+    assert np.abs(level.describe(item) - level.describe(mirrored)).max() > 0.1
+    level.set_params(flip=True).fit(superpixels[:1])
+    np.testing.assert_allclose(
+        level.describe(item), level.describe(mirrored), rtol=1e-3, atol=1e-3
+    )
 
 
 def test_a_constant_map_stays_constant():

@@ -1,0 +1,228 @@
+"""What the benchmarks on data sets share: options, features, measures, costs."""
+
+import os
+import platform
+import resource
+import time
+from contextlib import contextmanager
+from itertools import combinations
+
+import numpy as np
+from sklearn.pipeline import FeatureUnion
+
+from sklearn_zoomout import (
+    ConvnetRegionFeatures,
+    ConvnetSuperpixelFeatures,
+    GlobalFeatures,
+    LocalFeatures,
+    ProximalFeatures,
+    SuperpixelSegmenter,
+    ZoomoutClassifier,
+)
+from sklearn_zoomout.labels import superpixel_labels
+from sklearn_zoomout.metrics import class_accuracy, mean_iou, pixel_accuracy
+
+LEVELS = ("local", "proximal", "distant", "global")
+SUBSETS = [
+    levels
+    for size in range(1, len(LEVELS) + 1)
+    for levels in combinations(LEVELS, size)
+]
+
+
+def add_options(parser):
+    """Add the options of all benchmarks; training is the library's by default."""
+    defaults = ZoomoutClassifier().get_params()
+    parser.add_argument("--seed", type=int, default=0, help="of draws and training")
+    parser.add_argument(
+        "--backbone",
+        nargs="+",
+        default=["zoomnet"],
+        metavar="NAME[=WEIGHTS]",
+        help='WEIGHTS is a path, or "none" for random ones; rows for each',
+    )
+    parser.add_argument(
+        "--maps",
+        nargs="*",
+        metavar="LAYER",
+        help="rows with a fifth level: the backbone's maps averaged over superpixels; "
+        "all of its resolutions unless layers are named",
+    )
+    parser.add_argument("--input-size", type=int, default=640)
+    parser.add_argument(
+        "--pooling",
+        choices=["roi", "crop"],
+        default="roi",
+        help="how the distant level sees a box; crop is the paper's way, and slow",
+    )
+    parser.add_argument("--epochs", type=int, default=defaults["max_epochs"])
+    for name in ("learning_rate", "weight_decay"):
+        option = "--" + name.replace("_", "-")
+        parser.add_argument(option, type=float, default=defaults[name])
+    parser.add_argument("--device", default=defaults["device"])
+    parser.add_argument("--n-jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--verbose", type=int, default=0)
+
+
+def make_classifier(args, hidden_units, **options):
+    return ZoomoutClassifier(
+        hidden_units,
+        max_epochs=args.epochs,
+        learning_rate=args.learning_rate,
+        weight_decay=args.weight_decay,
+        device=args.device,
+        random_state=args.seed,
+        **options,
+    )
+
+
+def draw_images(args, n_images):
+    """Draw the positions of --images of the images, or give all."""
+    order = np.random.RandomState(args.seed).permutation(n_images)
+    return np.sort(order[: args.images])
+
+
+class Stopwatch:
+    """Seconds by name of stage."""
+
+    def __init__(self):
+        self.seconds = {}
+
+    @contextmanager
+    def __call__(self, stage):
+        start = time.perf_counter()
+        yield
+        elapsed = time.perf_counter() - start
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + elapsed
+
+
+def segment(args, images, stopwatch):
+    with stopwatch("superpixels"):
+        segmenter = SuperpixelSegmenter(n_jobs=args.n_jobs, verbose=args.verbose)
+        return segmenter.transform(images)
+
+
+def describe_convnets(args, superpixels, stopwatch):
+    """Give the convnet's levels, which learn nothing here, of every backbone."""
+    return {
+        backbone: describe_convnet(args, backbone, superpixels, stopwatch)
+        for backbone in args.backbone
+    }
+
+
+def describe_convnet(args, backbone, superpixels, stopwatch):
+    name, _, weights = backbone.partition("=")
+    weights = None if weights == "none" else weights or "default"
+    common = {
+        "backbone": name,
+        "weights": weights,
+        "device": args.device,
+        "verbose": args.verbose,
+    }
+    sized = common | {"input_size": args.input_size}
+    levels = [
+        ConvnetRegionFeatures(pooling=args.pooling, **sized),
+        GlobalFeatures(**common),
+    ]
+    if args.maps is not None:
+        levels.append(ConvnetSuperpixelFeatures(layers=args.maps or "all", **sized))
+    tables = []
+    for level in levels:
+        with stopwatch(f"{level.block_name}, {backbone}"):
+            tables.append(level.fit_transform(superpixels))
+    print(f"{backbone}: {level.weights_}, sha256 {level.weights_sha256_}")
+    return np.concatenate(tables, axis=1)
+
+
+def describe_crafted(args, superpixels, train, stopwatch):
+    """Local and proximal features, their dictionaries fitted on ``train``."""
+    options = {
+        "n_jobs": args.n_jobs,
+        "random_state": args.seed,
+        "verbose": args.verbose,
+    }
+    union = FeatureUnion(
+        [
+            ("local", LocalFeatures(**options)),
+            ("proximal", ProximalFeatures(**options)),
+        ]
+    )
+    with stopwatch("dictionaries"):
+        union.fit(superpixels[train])
+    with stopwatch("local and proximal"):
+        return union.transform(superpixels)
+
+
+def choose_levels(args, crafted, convnets):
+    """Give the table of every set of levels that was asked for, by its name."""
+    tables = {}
+    for backbone, convnet in convnets.items():
+        table = np.concatenate([crafted, convnet], axis=1)
+        tables[f"four levels, {backbone}"] = table.select(LEVELS)
+        if args.maps is not None:
+            tables[f"four levels + maps, {backbone}"] = table
+            tables[f"distant + global + maps, {backbone}"] = convnet
+    return tables
+
+
+def train_and_predict(model, table, masks, split, stopwatch, name):
+    train, test = split
+    with stopwatch(f"training, {name}"):
+        model.fit(table[train], [masks[i] for i in train])
+    with stopwatch(f"prediction, {name}"):
+        return model.predict(table[test])
+
+
+def ceiling(masks, superpixels, **options):
+    """Give the best label maps that the superpixels allow."""
+    return [
+        superpixel_labels(s, m, **options)[s.segments]
+        for s, m in zip(superpixels, masks, strict=True)
+    ]
+
+
+def measure(truth, predictions, **options):
+    """Pixel accuracy, class accuracy and mean IoU in percent."""
+    return 100 * np.array(
+        [
+            f(truth, predictions, **options)
+            for f in (pixel_accuracy, class_accuracy, mean_iou)
+        ]
+    )
+
+
+def print_setup(args):
+    import sklearn
+    import torch
+
+    print(
+        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores; "
+        f"Python {platform.python_version()}, scikit-learn {sklearn.__version__}, "
+        f"torch {torch.__version__}"
+    )
+    print(" ".join(f"{name}={value}" for name, value in vars(args).items()))
+
+
+def print_header(*titles):
+    titles = ("pixel", "class", "IoU", *titles)
+    print(f"{'':60s}" + "".join(f"{title:>8s}" for title in titles))
+
+
+def print_row(name, values):
+    cells = ("" if value is None else f"{value:.1f}" for value in values)
+    print(f"{name:60s}" + "".join(f"{cell:>8s}" for cell in cells), flush=True)
+
+
+def print_cost(stopwatch, n_images, passes=1):
+    """Print seconds by stage; what is fitted on the data was done ``passes`` times."""
+    print(f"\n{'seconds':46s}total   per image and pass")
+    repeated = {"dictionaries", "local and proximal"}
+    one_extraction = 0.0
+    for stage, seconds in stopwatch.seconds.items():
+        one_pass = seconds / (passes if stage in repeated else 1)
+        if not stage.startswith(("training", "prediction")):
+            one_extraction += one_pass
+        print(f"{stage:44s}{seconds:7.0f}{one_pass / n_images:12.3f}")
+    print(f"one extraction of all that is above: {one_extraction / 60:.1f} minutes")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(f"peak memory: {peak:.1f} GB")

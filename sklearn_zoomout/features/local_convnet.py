@@ -1,0 +1,382 @@
+"""The local level: what a small convnet learns about superpixels (section 4.2.1)."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.model_selection import KFold
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from tqdm.auto import tqdm
+
+from .._device import check_device, device_to_predict_on
+from .._rows import LabeledRows, check_classes, class_weights, label_rows
+from ..descriptors.color import rgb_to_lab
+from ..descriptors.patches import PATCH_SIZE, cut_patches
+from ..regions import SegmentedImage
+from ..superpixels import Superpixels
+from ..table import FeatureTable
+from ._base import RegionFeatures
+
+if TYPE_CHECKING:
+    from ._local_net import LocalNet
+
+
+# Superpixels of an image are alike: on 100 images of Stanford Background a second pass
+# over them made the network worse on others. 2,000 steps take 2.5 minutes of one core.
+_LEAST_STEPS, _MOST_STEPS = 200, 2000
+
+
+class LocalConvnetFeatures(RegionFeatures):
+    """Class probabilities of each superpixel, by a small convnet trained in `fit`.
+
+    The learned part of the paper's local level. The bounding box of the superpixel
+    in L*a*b* is resized to 25 x 25 pixels, standardized, and padded with zeros to
+    35 x 35. Three convolutions of 5 x 5 (32, 32 and 64 filters), each followed by the
+    maximum over 3 x 3 with stride 2 and a ReLU, leave 576 values; two layers of 1,152
+    ReLU units and a softmax turn them into the probabilities of the classes, which
+    are the features.
+
+    A network is too sure of superpixels that it was trained on: a classifier that
+    learns from such outputs trusts them too much. `fit_transform` therefore gives
+    every training image the outputs of a network that was trained on other images,
+    as `sklearn.preprocessing.TargetEncoder` does, so ``fit(X, y).transform(X)``
+    differs from ``fit_transform(X, y)``. `transform` uses one network, trained on all
+    images.
+
+    Parameters
+    ----------
+    targets : {"classes", "foreground"}, default="classes"
+        What the network tells apart: all classes, or foreground and background as the
+        paper's second network on PASCAL VOC. For both, put two into a `FeatureUnion`.
+    background : int, default=0
+        The label of the background when `targets` is "foreground"; superpixels of any
+        other class are foreground.
+    cv : int or None, default=3
+        Number of folds of images for the outputs of `fit_transform`, at most one per
+        image with a label. It trains that many networks and the one for `transform`.
+        None is the paper's way: one network, whose outputs on its own training
+        superpixels leak their labels.
+    class_weight : "balanced" or None, default=None
+        The weight of a class in the log-loss: None is 1, the paper's; "balanced" is
+        one over its frequency among the training superpixels, as in equation (2).
+    max_steps : int or None, default=None
+        Training steps of a network; None for as many as show every labeled superpixel
+        once, but at least 200 and at most 2,000.
+    batch_size : int, default=64
+        Largest number of superpixels of a step.
+    learning_rate : float, default=1e-3
+        First step size of AdamW; it falls to 0 along a cosine.
+    weight_decay : float, default=1e-2
+        Decoupled weight decay of AdamW.
+    classes : array-like of integers of shape (n_classes,), default=None
+        All classes, so that a class that is absent from a fold keeps its column; by
+        default the labels of the masks.
+    void_label : int or None, default=-1
+        The label of pixels that have none; None if every pixel has one.
+    device : str, default="cpu"
+        Where torch trains and predicts. What was trained on "cuda" predicts on the
+        CPU where there is none.
+    random_state : int, RandomState instance or None, default=None
+        Determines the first weights, the superpixels of each step and the folds.
+    verbose : int, default=0
+        Show progress bars if positive.
+
+    Attributes
+    ----------
+    classes_ : ndarray of int64 of shape (n_classes,)
+        The classes, sorted; 0 and 1, background and foreground, when `targets` is
+        "foreground".
+    net_ : torch.nn.Module
+        The network that was trained on all images, on the CPU.
+    n_features_out_ : int
+        Number of columns: one per class, or 2.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range, masks are missing or do not fit their
+        images, fewer than two classes are left, the loss becomes NaN, or
+        `fit_transform` finds one image only and `cv` is not None.
+
+    Notes
+    -----
+    The paper does not state how these networks were trained; optimizer, steps and
+    batches are this library's choices. A step draws its superpixels from all labeled
+    ones, none twice before all were drawn once. Only those drawn are held in memory,
+    3.75 kB each: up to 480 MB by default.
+
+    References
+    ----------
+    Mostajabi, Yadollahpour, Shakhnarovich, "Feedforward semantic segmentation with
+    zoom-out features", arXiv 1412.0774, section 4.2.1.
+
+    Examples
+    --------
+    >>> from sklearn_zoomout import LocalConvnetFeatures, SuperpixelSegmenter
+    >>> from sklearn_zoomout.datasets import make_scenes
+    >>> images, masks = make_scenes(n_images=3, random_state=0)
+    >>> superpixels = SuperpixelSegmenter(n_segments=30).fit_transform(images)
+    >>> features = LocalConvnetFeatures(max_steps=5, batch_size=16, random_state=0)
+    >>> features.fit_transform(superpixels, masks).columns[:2]
+    ['local_convnet__class_0', 'local_convnet__class_1']
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "targets": [StrOptions({"classes", "foreground"})],
+        "background": [Interval(Integral, 0, None, closed="left")],
+        "cv": [Interval(Integral, 2, None, closed="left"), None],
+        "class_weight": [StrOptions({"balanced"}), None],
+        "max_steps": [Interval(Integral, 1, None, closed="left"), None],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "classes": ["array-like", None],
+        "void_label": [Interval(Integral, -1, None, closed="left"), None],
+        "device": [str],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        targets: str = "classes",
+        *,
+        background: int = 0,
+        cv: int | None = 3,
+        class_weight: str | None = None,
+        max_steps: int | None = None,
+        batch_size: int = 64,
+        learning_rate: float = 1e-3,
+        weight_decay: float = 1e-2,
+        classes: ArrayLike | None = None,
+        void_label: int | None = -1,
+        device: str = "cpu",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.targets = targets
+        self.background = background
+        self.cv = cv
+        self.class_weight = class_weight
+        self.max_steps = max_steps
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.classes = classes
+        self.void_label = void_label
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @property
+    def block_name(self) -> str:
+        """Return "local_convnet", or "local_foreground"."""
+        return "local_convnet" if self.targets == "classes" else "local_foreground"
+
+    def column_names(self) -> list[str]:
+        """Names of the columns, such as "class_3", without the name of the block."""
+        if self.targets == "foreground":
+            return ["background", "foreground"]
+        return [f"class_{label}" for label in self.classes_]
+
+    def learn(self, superpixels: Superpixels, masks: Any = None) -> None:
+        """Train the network of `transform`.
+
+        Parameters
+        ----------
+        superpixels : Superpixels
+            The training images.
+        masks : sequence of array-like of integers of shape (height, width)
+            Their label maps.
+        """
+        labeled, weight = self._label(superpixels, masks)
+        rng = check_random_state(self.random_state)
+        self.net_ = self._train(superpixels, labeled, weight, _draw_seed(rng))
+        self.classes_ = labeled.classes
+
+    def fit_transform(
+        self, superpixels: Superpixels, masks: Any = None
+    ) -> FeatureTable:
+        """Fit, and describe the training images by networks that never saw them.
+
+        Parameters
+        ----------
+        superpixels : Superpixels
+            The training images.
+        masks : sequence of array-like of integers of shape (height, width)
+            Their label maps.
+
+        Returns
+        -------
+        FeatureTable
+            One block of ``n_features_out_`` columns. If `cv` is None, they come from
+            the network of `transform`; so do those of images without a label, which
+            took no part in training.
+        """
+        if self.cv is None:
+            return self.fit(superpixels, masks).transform(superpixels)
+        superpixels = self._check_before_fit(superpixels)
+        labeled, weight = self._label(superpixels, masks)
+        rng = check_random_state(self.random_state)
+        seed = _draw_seed(rng)  # first, as in fit
+        folds = self._split(labeled, self.cv, rng)
+        net = self._train(superpixels, labeled, weight, seed)
+        described: dict[int, NDArray[np.float32]] = {}
+        for train, held_out in folds:
+            seen = labeled.of_images(train)
+            fold_net = self._train(superpixels, seen, weight, _draw_seed(rng))
+            outputs = self._outputs(fold_net, superpixels[held_out])
+            described.update(zip(held_out.tolist(), outputs, strict=True))
+        images = range(len(superpixels))
+        rest = [i for i in images if i not in described]
+        described.update(zip(rest, self._outputs(net, superpixels[rest]), strict=True))
+        self.net_, self.classes_ = net, labeled.classes
+        self.n_features_out_ = len(self.column_names())
+        return self._tabulate(superpixels, (described[i] for i in images))
+
+    def describe(self, segmented: SegmentedImage) -> NDArray[np.float32]:
+        """Describe one image.
+
+        Parameters
+        ----------
+        segmented : SegmentedImage
+
+        Returns
+        -------
+        ndarray of shape (n_segments, n_features_out_), float32
+            Probabilities; the sum of a row is 1.
+        """
+        return next(self._outputs(self.net_, [segmented]))
+
+    def _describe_all(self, superpixels: Superpixels) -> Iterator[NDArray[Any]]:
+        return self._outputs(self.net_, superpixels)
+
+    def _outputs(
+        self, net: "LocalNet", superpixels: Sequence[SegmentedImage]
+    ) -> Iterator[NDArray[np.float32]]:
+        """Describe images by a network."""
+        from ._local_net import predict_local_proba
+
+        device = device_to_predict_on(self.device)
+        for segmented in self._progress(superpixels, len(superpixels)):
+            patches = cut_patches(rgb_to_lab(segmented.rgb), segmented.boxes)
+            yield predict_local_proba(net, patches, device)
+
+    def _check_before_fit(self, superpixels: Any) -> Superpixels:
+        # What is interrupted or fails is not fitted, also if it was before.
+        for name in [name for name in self.__dict__ if name.endswith("_")]:
+            delattr(self, name)
+        superpixels = super()._check_before_fit(superpixels)
+        check_device(self.device)
+        return superpixels
+
+    def _label(
+        self, superpixels: Superpixels, masks: Any
+    ) -> tuple[LabeledRows, NDArray[np.float64]]:
+        """Label the superpixels, and give the weights of the classes."""
+        if masks is None:
+            raise ValueError(
+                f"masks: {type(self).__name__} learns from label maps, got none; call "
+                "fit(superpixels, masks)."
+            )
+        classes = check_classes(self.classes, self.void_label)
+        table = FeatureTable(superpixels, [])
+        labeled = label_rows(table, masks, classes, self.void_label)
+        if self.targets == "foreground":
+            labeled = self._foreground(labeled)
+        # Those of all images also serve in the folds, where a class may be absent.
+        weight = class_weights(self.class_weight, labeled.classes, labeled.frequency())
+        return labeled, weight
+
+    def _foreground(self, labeled: LabeledRows) -> LabeledRows:
+        """Label background as 0 and all other classes as 1."""
+        codes = (labeled.classes[labeled.codes] != self.background).astype(np.int64)
+        for code, part in enumerate(("background", "foreground")):
+            if code not in codes:
+                raise ValueError(
+                    "masks: expected superpixels of foreground and background, got no "
+                    f"{part} among classes {labeled.classes.tolist()}; the background "
+                    f"is the label {self.background}, pass another as background."
+                )
+        return replace(labeled, codes=codes, classes=np.array([0, 1]))
+
+    @staticmethod
+    def _split(
+        labeled: LabeledRows, cv: int, rng: np.random.RandomState
+    ) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Split the images that have a label into folds."""
+        images = np.unique(labeled.images)
+        if len(images) < 2:
+            raise ValueError(
+                f"cv={cv}: expected at least two images with labels, so that each "
+                "can be described by a network that was trained on others, got one; "
+                "pass cv=None for outputs on the network's own training image, or "
+                "label more."
+            )
+        folds = KFold(min(cv, len(images)), shuffle=True, random_state=rng)
+        return [(images[train], images[test]) for train, test in folds.split(images)]
+
+    def _train(
+        self,
+        superpixels: Superpixels,
+        labeled: LabeledRows,
+        weight: NDArray[np.float64],
+        seed: int,
+    ) -> "LocalNet":
+        from ._local_net import train_local_net
+
+        n_rows = len(labeled.rows)
+        size = min(self.batch_size, n_rows)
+        n_steps = self._n_steps(n_rows)
+        order = _shuffled(n_rows, n_steps * size, np.random.default_rng(seed))
+        drawn, order = np.unique(order, return_inverse=True)
+        batches = order.reshape(n_steps, size)
+        return train_local_net(
+            _cut_rows(superpixels, labeled.rows[drawn]),
+            labeled.codes[drawn],
+            tqdm(batches, "training", disable=not self.verbose, unit="step"),
+            class_weight=weight,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            n_steps=n_steps,
+            device=self.device,
+            seed=seed,
+        )
+
+    def _n_steps(self, n_rows: int) -> int:
+        if self.max_steps is not None:
+            return self.max_steps
+        one_pass = math.ceil(n_rows / self.batch_size)
+        return min(max(one_pass, _LEAST_STEPS), _MOST_STEPS)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        return tags
+
+
+def _draw_seed(rng: np.random.RandomState) -> int:
+    return int(rng.randint(np.iinfo(np.int32).max))
+
+
+def _shuffled(n_rows: int, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Draw n of the rows, all of them once before any is drawn again."""
+    n_epochs = math.ceil(n / n_rows)
+    return np.concatenate([rng.permutation(n_rows) for _ in range(n_epochs)])[:n]
+
+
+def _cut_rows(superpixels: Superpixels, rows: NDArray[np.int64]) -> NDArray[np.float16]:
+    """Cut the patches of some rows, in ascending order."""
+    patches = np.empty((len(rows), 3, PATCH_SIZE, PATCH_SIZE), dtype=np.float16)
+    ends = np.searchsorted(rows, superpixels.row_offsets)
+    for i, (start, stop) in enumerate(zip(ends[:-1], ends[1:], strict=True)):
+        if start < stop:
+            boxes = superpixels[i].boxes[rows[start:stop] - superpixels.row_offsets[i]]
+            lab = rgb_to_lab(superpixels[i].rgb)
+            patches[start:stop] = cut_patches(lab, boxes)
+    return patches
