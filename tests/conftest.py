@@ -38,6 +38,39 @@ def masks(examples):
 
 
 @pytest.fixture
+def narrow_fc7(monkeypatch):
+    """Give AlexNet and VGG hidden layers of 8 and 5 units.
+
+    Their own have 59 to 124 million weights, which take seconds to draw.
+    """
+    torch = pytest.importorskip("torch")
+    models = pytest.importorskip("torchvision").models
+    original = models.get_model
+
+    def get_model(name, **options):
+        if not name.startswith(("alexnet", "vgg")):
+            return original(name, **options)
+        outer = torch.get_default_device()
+        with torch.device("meta"):
+            model = original(name, **options)
+        with outer:
+            model.features.to_empty(device=outer)
+            for layer in model.features:
+                if hasattr(layer, "reset_parameters"):
+                    layer.reset_parameters()
+            head = model.classifier
+            fc6, fc7, fc8 = (
+                i for i, layer in enumerate(head) if isinstance(layer, torch.nn.Linear)
+            )
+            head[fc6] = torch.nn.Linear(head[fc6].in_features, 8)
+            head[fc7] = torch.nn.Linear(8, 5)
+            head[fc8] = torch.nn.Linear(5, 1000)
+        return model
+
+    monkeypatch.setattr(models, "get_model", get_model)
+
+
+@pytest.fixture
 def superpixels(images):
     """Their superpixels, anew for every test since they carry a memo."""
     return SuperpixelSegmenter(n_segments=40).fit_transform(images)

@@ -198,7 +198,7 @@ def test_scribbles_are_measured_beside_a_vote_of_neighbors():
     done = subprocess.run(
         [
             *(sys.executable, BENCHMARKS / "scribbles.py"),
-            *("--n-segments", "200", "--seeds", "0"),
+            *("--n-segments", "200", "--seeds", "0", "--images", "1"),
         ],
         capture_output=True,
         text=True,

@@ -363,7 +363,7 @@ def test_unusable_classifier_leaves_maps(layers, tmp_path):
     assert load_network("cnn_s", path, ["features.relu5"]).widths == [7]
 
 
-TINY = {"conv1": [np.ones((2, 3, 1, 2)), np.ones(2)], "fc6": [np.ones((3, 4))]}
+TINY = {"conv1": [np.ones((1, 2, 1, 2)), np.ones(1)], "fc6": [np.ones((2, 2))]}
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

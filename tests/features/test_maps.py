@@ -56,7 +56,7 @@ def test_columns_are_averages_of_every_map(superpixels, radius):
     ("backbone", "n_columns"),
     [("zoomnet", 328), ("vgg16", 4224), ("squeezenet1_0", 1376), ("resnet18", 1024)],
 )
-def test_all_layers_of_a_backbone(superpixels, backbone, n_columns):
+def test_all_layers_of_a_backbone(superpixels, narrow_fc7, backbone, n_columns):
     """4,224 values for VGG-16, as in the later paper; each column has its name."""
     weights = "default" if backbone == "zoomnet" else None
     features = ConvnetSuperpixelFeatures(backbone, weights, input_size=96)

@@ -35,6 +35,7 @@ def mask_of_region(segmented, superpixel, radius=2):
 
 def test_there_are_1818_columns_named_after_the_level(superpixels):
     """The proximal level repeats the local columns under its own name."""
+    superpixels = superpixels[:1]  # fewer samples to cluster
     features = ProximalFeatures(random_state=0)
     table = features.fit_transform(superpixels)
     assert table.n_columns == 1818
