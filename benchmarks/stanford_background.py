@@ -8,6 +8,7 @@ computed once. Measures are taken over all labeled pixels of a fold's test image
     python benchmarks/stanford_background.py
     python benchmarks/stanford_background.py \
         --crafted --backbone zoomnet zoomnet=none squeezenet1_0
+    python benchmarks/stanford_background.py --maps --cleanup
     python benchmarks/stanford_background.py --ablation --backbone squeezenet1_0
 
 The data comes from the folder in SKLEARN_ZOOMOUT_DATA, or is downloaded. ZoomNet's
@@ -31,6 +32,8 @@ from sklearn_zoomout import (
     ConvnetRegionFeatures,
     ConvnetSuperpixelFeatures,
     GlobalFeatures,
+    GraphSmoothing,
+    IslandRemoval,
     LocalFeatures,
     ProximalFeatures,
     SuperpixelSegmenter,
@@ -73,6 +76,11 @@ def parse_arguments():
         help="rows with a fifth level: the backbone's maps averaged over superpixels; "
         "all of its resolutions unless layers are named",
     )
+    parser.add_argument(
+        "--cleanup",
+        action="store_true",
+        help="rows in which the predictions of distant + global + maps are cleaned up",
+    )
     parser.add_argument("--input-size", type=int, default=640)
     parser.add_argument("--hidden", type=int, nargs="*", default=[128])
     parser.add_argument("--epochs", type=int)
@@ -86,6 +94,8 @@ def parse_arguments():
     args = parser.parse_args()
     if args.ablation and len(args.backbone) > 1:
         parser.error("--ablation takes one --backbone")
+    if args.cleanup and args.maps is None:
+        parser.error("--cleanup needs --maps")
     return args
 
 
@@ -197,23 +207,34 @@ def choose_levels(args, crafted, convnets):
     return rows
 
 
+def choose_models(args, name):
+    """Give the models of a row of Table 5, and of its rows with clean-up."""
+    model = make_classifier(args, args.hidden)
+    models = {name: model}
+    if args.cleanup and name.startswith("distant + global + maps"):
+        models[f"{name}, smoothed"] = GraphSmoothing(model)
+        models[f"{name}, islands removed"] = IslandRemoval(model)
+        models[f"{name}, both"] = IslandRemoval(GraphSmoothing(model))
+    return models
+
+
 def cross_validate(args, data, superpixels, convnets, splits, stopwatch):
     """Table 5, printing a row for each fold and set of levels."""
     masks, scores, predicted = data.masks, {}, {}
     print(f"\n{'':60s}{'pixel':>8s}{'class':>8s}{'IoU':>8s}")
     for fold, (train, test) in enumerate(splits):
         crafted = describe_crafted(args, superpixels, train, stopwatch)
-        for name, table in choose_levels(args, crafted, convnets).items():
-            model = make_classifier(args, args.hidden)
-            with stopwatch(f"training, {name}"):
-                model.fit(table[train], [masks[i] for i in train])
-            with stopwatch(f"prediction, {name}"):
-                predictions = model.predict(table[test])
-            for i, prediction in zip(test, predictions, strict=True):
-                predicted.setdefault(name, [None] * len(masks))[i] = prediction
-            score = measure(masks, predictions, test)
-            scores.setdefault(name, []).append(score)
-            print_row(f"{name} ({table.n_columns} columns), fold {fold + 1}", score)
+        for levels, table in choose_levels(args, crafted, convnets).items():
+            for name, model in choose_models(args, levels).items():
+                with stopwatch(f"training, {name}"):
+                    model.fit(table[train], [masks[i] for i in train])
+                with stopwatch(f"prediction, {name}"):
+                    predictions = model.predict(table[test])
+                for i, prediction in zip(test, predictions, strict=True):
+                    predicted.setdefault(name, [None] * len(masks))[i] = prediction
+                score = measure(masks, predictions, test)
+                scores.setdefault(name, []).append(score)
+                print_row(f"{name} ({table.n_columns} columns), fold {fold + 1}", score)
         del crafted, table
     everything = np.arange(len(masks))
     for name in scores:
