@@ -181,12 +181,13 @@ class Postprocessor(ABC, BaseEstimator):
         return self.estimator.void_label
 
     def _split(self, n_images: int) -> list[tuple[NDArray[Any], NDArray[Any]]]:
-        folds = list(check_cv(self.cv).split(np.arange(n_images)))
+        splits = check_cv(self.cv).split(np.arange(n_images))
+        folds = [(np.asarray(train), np.asarray(test)) for train, test in splits]
         held_out = np.concatenate([test for _, test in folds])
         if not np.array_equal(np.sort(held_out), np.arange(n_images)):
             raise ValueError(
                 f"cv: expected folds that hold out each of the {n_images} images "
-                f"once, got {self.cv!r}; use KFold, or GroupKFold's splits as a list."
+                f"once, as KFold does, got {self.cv!r}."
             )
         return folds
 

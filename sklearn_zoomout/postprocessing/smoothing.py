@@ -71,7 +71,8 @@ class GraphSmoothing(Postprocessor):
 
     Notes
     -----
-    ``fit`` trains the estimator once for each fold and once on all images.
+    ``fit`` trains the estimator once for each fold and once on all images. So a
+    clean-up step around another one, with 3 folds each, trains a classifier 16 times.
 
     References
     ----------

@@ -88,13 +88,9 @@ def test_out_of_fold_rows_are_where_their_images_are(classifier, data):
     """Folds in any order give the same as folds of consecutive images."""
     table, masks = data
     folds = [([2, 3, 0], [5, 1, 4]), ([1, 4, 5], [3, 2, 0])]
-    model = GraphSmoothing(classifier)
-    shuffled = model._out_of_fold(
-        table,
-        masks,
-        [(np.array(a), np.array(b)) for a, b in folds],
-        np.unique(masks)[1:],
-    )
+    model = GraphSmoothing(classifier, cv=folds)
+    classes = np.array([10, 20, 25])
+    shuffled = model._out_of_fold(table, masks, model._split(6), classes)
     direct = clone(classifier).fit(table, masks).predict_superpixel_proba(table)
     # The made-up probabilities depend on the row alone.
     np.testing.assert_allclose(shuffled, direct, rtol=1e-6)
