@@ -20,6 +20,8 @@ _MODULES = {
     "GlobalFeatures": "features.convnet",
     "ConvnetSuperpixelFeatures": "features.maps",
     "ZoomoutClassifier": "classifier",
+    "GraphSmoothing": "postprocessing.smoothing",
+    "IslandRemoval": "postprocessing.islands",
     "zoomout_pipeline": "pipeline",
 }
 _SUBMODULES = [
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
     from .features.maps import ConvnetSuperpixelFeatures as ConvnetSuperpixelFeatures
     from .features.proximal import ProximalFeatures as ProximalFeatures
     from .pipeline import zoomout_pipeline as zoomout_pipeline
+    from .postprocessing.islands import IslandRemoval as IslandRemoval
+    from .postprocessing.smoothing import GraphSmoothing as GraphSmoothing
     from .regions import SegmentedImage as SegmentedImage
     from .superpixels import Superpixels as Superpixels
     from .superpixels import SuperpixelSegmenter as SuperpixelSegmenter

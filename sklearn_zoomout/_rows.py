@@ -1,4 +1,4 @@
-"""Labels of the rows of a table, and the weights of the classes (section 2.2)."""
+"""Labels of the rows of a table, and back; weights of the classes (section 2.2)."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -264,3 +264,25 @@ def _mapped_weights(
             f"{dict(class_weight)}."
         )
     return weight
+
+
+def paint_rows(table: FeatureTable, values: NDArray[Any]) -> NDArray[np.object_]:
+    """Give every pixel the value of its superpixel.
+
+    Parameters
+    ----------
+    table : FeatureTable
+        The features of the superpixels.
+    values : ndarray of shape (n_rows, ...)
+        A value, or an array of them, for every row.
+
+    Returns
+    -------
+    ndarray of object of shape (n_images,)
+        An array of shape (height, width, ...) for every image.
+    """
+    maps = np.empty(len(table), dtype=object)
+    for i, segmented in enumerate(table.superpixels):
+        start, stop = table.row_offsets[i : i + 2]
+        maps[i] = values[start:stop][segmented.segments]
+    return maps

@@ -16,7 +16,14 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 from ._columns import check_columns, check_finite, column_moments, standardize
 from ._device import check_device
 from ._params import validate_params
-from ._rows import LabeledRows, check_classes, class_weights, hold_out, label_rows
+from ._rows import (
+    LabeledRows,
+    check_classes,
+    class_weights,
+    hold_out,
+    label_rows,
+    paint_rows,
+)
 from .images import check_masks
 from .labels import check_known_labels
 from .metrics import mean_iou
@@ -263,7 +270,7 @@ class ZoomoutClassifier(BaseEstimator):
         else:
             predict = self.estimator_.predict
             codes = np.concatenate([predict(x) for x in self._batches(table)])
-        return _paint(table, self.classes_[codes])
+        return paint_rows(table, self.classes_[codes])
 
     @available_if(_has_probabilities)
     def predict_proba(self, X: Any) -> NDArray[np.object_]:
@@ -280,7 +287,7 @@ class ZoomoutClassifier(BaseEstimator):
             An array, float32 of shape (height, width, n_classes), for every image.
         """
         table = self._check_fitted_table(X)
-        return _paint(table, self._row_probabilities(table))
+        return paint_rows(table, self._row_probabilities(table))
 
     @available_if(_has_probabilities)
     def predict_superpixel_proba(self, X: Any) -> NDArray[np.float32]:
@@ -439,12 +446,3 @@ class ZoomoutClassifier(BaseEstimator):
         tags.input_tags.two_d_array = False
         tags.target_tags.required = True
         return tags
-
-
-def _paint(table: FeatureTable, values: NDArray[Any]) -> NDArray[np.object_]:
-    """Give every pixel the value of its superpixel."""
-    maps = np.empty(len(table), dtype=object)
-    for i, segmented in enumerate(table.superpixels):
-        start, stop = table.row_offsets[i : i + 2]
-        maps[i] = values[start:stop][segmented.segments]
-    return maps

@@ -11,3 +11,7 @@ class EmptyMaskWarning(UserWarning):
 
 class AbsentClassWarning(UserWarning):
     """No superpixel of the training data has this class, so it is not learned."""
+
+
+class FewIslandsWarning(UserWarning):
+    """Too few isolated regions were predicted to learn which of them are mistakes."""

@@ -87,6 +87,18 @@ def test_cross_validation_prints_table_5(data_home):
 
 
 @pytest.mark.slow
+def test_clean_up_is_measured_beside_what_it_cleans(data_home):
+    """Three rows more for each network, for each fold and their mean."""
+    printed = run(data_home, "--folds", "6", "--maps", "blocks.9", "--cleanup")
+    rows = re.findall(
+        r"^distant \+ global \+ maps, zoomnet(.*?)  +[\d. ]+$", printed, re.M
+    )
+    for way in ("", ", smoothed", ", islands removed", ", both"):
+        columns = f"{way} (576 columns), fold"
+        assert {f"{columns} 1", f"{columns} 6", f"{way}, mean of folds"} <= set(rows)
+
+
+@pytest.mark.slow
 def test_ablation_prints_all_subsets_of_the_levels(data_home):
     """Fifteen rows of four columns of three measures."""
     printed = run(data_home, "--folds", "2", "--ablation", "--ablation-folds", "1")

@@ -15,6 +15,8 @@ from sklearn_zoomout import (
     ConvnetRegionFeatures,
     ConvnetSuperpixelFeatures,
     GlobalFeatures,
+    GraphSmoothing,
+    IslandRemoval,
     LocalConvnetFeatures,
     LocalFeatures,
     ProximalFeatures,
@@ -24,6 +26,7 @@ from sklearn_zoomout import (
 )
 
 DICTIONARY = {"n_textons": 8, "n_words": 20, "random_state": 0}
+CLASSIFIER = ZoomoutClassifier(hidden_units=(8,), max_epochs=2, random_state=0)
 ESTIMATORS = [
     SuperpixelSegmenter(n_segments=40),
     LocalFeatures(**DICTIONARY),
@@ -33,7 +36,9 @@ ESTIMATORS = [
     ConvnetRegionFeatures(input_size=64),
     GlobalFeatures(input_size=64),
     ConvnetSuperpixelFeatures(input_size=64),
-    ZoomoutClassifier(hidden_units=(8,), max_epochs=2, random_state=0),
+    CLASSIFIER,
+    GraphSmoothing(CLASSIFIER, cv=2),
+    IslandRemoval(CLASSIFIER, cv=2),
 ]
 
 # The checks of scikit-learn that need no table of numbers; it runs none of the others
@@ -295,13 +300,14 @@ def inputs_for(images, superpixels):
     def inputs_for(estimator):
         if isinstance(estimator, SuperpixelSegmenter):
             return images
-        if isinstance(estimator, ZoomoutClassifier):
+        if isinstance(estimator, (ZoomoutClassifier, GraphSmoothing, IslandRemoval)):
             return MeanColor().fit_transform(superpixels)
         return superpixels
 
     return inputs_for
 
 
+@pytest.mark.filterwarnings("ignore::sklearn_zoomout.exceptions.FewIslandsWarning")
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=name_of)
 @pytest.mark.parametrize("check", CHECKS, ids=name_of)
 def test_estimator_passes(check, estimator, inputs_for, masks):

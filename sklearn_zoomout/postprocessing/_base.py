@@ -1,0 +1,250 @@
+"""What the clean-up steps share: out-of-fold probabilities, and the way to pixels."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, clone
+from sklearn.model_selection import check_cv
+from sklearn.utils._param_validation import HasMethods
+from sklearn.utils.validation import check_is_fitted
+
+from .._params import validate_params
+from .._rows import paint_rows
+from ..descriptors.color import rgb_to_lab
+from ..images import check_masks
+from ..labels import check_known_labels, distinct_labels, encode_labels
+from ..metrics import mean_iou
+from ..regions import SegmentedImage
+from ..table import FeatureTable, check_table
+
+#: An image, the probabilities of its superpixels, and the pixels of every class in them
+LabeledImage = tuple[SegmentedImage, NDArray[np.float32], NDArray[np.int64]]
+
+
+# Not a ClassifierMixin, for the reason that ZoomoutClassifier is none.
+class Postprocessor(ABC, BaseEstimator):
+    """Change the class probabilities of superpixels that another estimator predicts.
+
+    What is changed is learned from out-of-fold predictions, since those of images
+    that an estimator was trained on are better than those of new images. Subclasses
+    implement `_learn` and `_change`.
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "estimator": [HasMethods(["fit", "predict_superpixel_proba"])],
+        "cv": ["cv_object"],
+    }
+
+    estimator: Any
+    cv: Any
+
+    def _check_params(self) -> None:  # noqa: B027
+        """Check what the declared constraints cannot express."""
+
+    @abstractmethod
+    def _learn(self, images: list[LabeledImage], n_classes: int) -> dict[str, Any]:
+        """Learn from out-of-fold probabilities; return the fitted attributes."""
+
+    @abstractmethod
+    def _change(
+        self, segmented: SegmentedImage, proba: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Give the probabilities (n_segments, n_classes) that replace an image's."""
+
+    def fit(self, X: Any, y: Sequence[ArrayLike]) -> Self:
+        """Fit the estimator, and learn from its out-of-fold predictions.
+
+        Parameters
+        ----------
+        X : FeatureTable
+            Features of the superpixels of n_images images.
+        y : sequence of array-like of integers of shape (height, width)
+            The masks, a label map for every image.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If there are fewer images than folds, the folds do not hold out every
+            image once, or the estimator cannot be fitted.
+        """
+        # What is interrupted or fails is not fitted, also if it was before.
+        for name in [name for name in self.__dict__ if name.endswith("_")]:
+            delattr(self, name)
+        validate_params(self)
+        self._check_params()
+        table = check_table(X)
+        masks = check_masks(y, table.superpixels)
+        folds = self._split(len(table))
+        # First, so that what is wrong with the masks is told once and for all images.
+        estimator = clone(self.estimator).fit(table, masks)
+        classes = estimator.classes_
+        proba = self._out_of_fold(table, masks, folds, classes)
+        images = [
+            (segmented, image_proba, self._count(segmented, mask, classes, i))
+            for i, (mask, (segmented, image_proba)) in enumerate(
+                zip(masks, _by_image(table, proba), strict=True)
+            )
+        ]
+        learned = self._learn(images, len(classes))
+        fitted = {
+            "estimator_": estimator,
+            "classes_": classes,
+            "n_features_in_": estimator.n_features_in_,
+            "feature_names_in_": estimator.feature_names_in_,
+        }
+        self.__dict__.update(fitted | learned)
+        return self
+
+    def predict(self, X: Any) -> NDArray[np.object_]:
+        """Label every pixel by the class of the highest probability.
+
+        Parameters
+        ----------
+        X : FeatureTable
+            Features of the superpixels, with the columns of fit.
+
+        Returns
+        -------
+        ndarray of object of shape (n_images,)
+            A label map, int64 of shape (height, width), for every image.
+        """
+        proba = self.predict_superpixel_proba(X)
+        return paint_rows(check_table(X), self.classes_[proba.argmax(axis=1)])
+
+    def predict_proba(self, X: Any) -> NDArray[np.object_]:
+        """Give the class probabilities of every pixel.
+
+        Parameters
+        ----------
+        X : FeatureTable
+            Features of the superpixels, with the columns of fit.
+
+        Returns
+        -------
+        ndarray of object of shape (n_images,)
+            An array, float32 of shape (height, width, n_classes), for every image.
+        """
+        return paint_rows(check_table(X), self.predict_superpixel_proba(X))
+
+    def predict_superpixel_proba(self, X: Any) -> NDArray[np.float32]:
+        """Give the class probabilities of every superpixel.
+
+        Parameters
+        ----------
+        X : FeatureTable
+            Features of the superpixels, with the columns of fit.
+
+        Returns
+        -------
+        ndarray of float32 of shape (n_rows, n_classes)
+            The superpixels of all images; those of image i are the rows
+            ``X.row_offsets[i]`` up to ``X.row_offsets[i + 1]``.
+        """
+        check_is_fitted(self, "estimator_")
+        table = check_table(X)
+        proba = self.estimator_.predict_superpixel_proba(table)
+        return np.concatenate(
+            [self._change(*image) for image in _by_image(table, proba)]
+        )
+
+    def score(self, X: Any, y: Sequence[ArrayLike]) -> float:
+        """Give the mean IoU of the predictions.
+
+        Parameters
+        ----------
+        X : FeatureTable
+            Features of the superpixels, with the columns of fit.
+        y : sequence of array-like of integers of shape (height, width)
+            The masks, true label maps.
+
+        Returns
+        -------
+        float
+            See `sklearn_zoomout.metrics.mean_iou`.
+        """
+        check_is_fitted(self, "estimator_")
+        table = check_table(X)
+        masks = check_masks(y, table.superpixels)
+        check_known_labels(masks, self.classes_, self.void_label)
+        return mean_iou(masks, self.predict(table), void_label=self.void_label)
+
+    @property
+    def void_label(self) -> int | None:
+        """The label of pixels that have none, that of the estimator."""
+        return self.estimator.void_label
+
+    def _split(self, n_images: int) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+        splits = check_cv(self.cv).split(np.arange(n_images))
+        folds = [(np.asarray(train), np.asarray(test)) for train, test in splits]
+        held_out = np.concatenate([test for _, test in folds])
+        if not np.array_equal(np.sort(held_out), np.arange(n_images)):
+            raise ValueError(
+                f"cv: expected folds that hold out each of the {n_images} images "
+                f"once, as KFold does, got {self.cv!r}."
+            )
+        return folds
+
+    def _out_of_fold(
+        self,
+        table: FeatureTable,
+        masks: list[NDArray[Any]],
+        folds: list[tuple[NDArray[Any], NDArray[Any]]],
+        classes: NDArray[np.int64],
+    ) -> NDArray[np.float32]:
+        """Predict every superpixel by an estimator that did not see its image."""
+        void = self.void_label
+        labeled = np.array([len(distinct_labels(mask, void)) > 0 for mask in masks])
+        proba = np.zeros((table.n_rows, len(classes)), dtype=np.float32)
+        for train, test in folds:
+            train = train[labeled[train]]
+            fold = clone(self.estimator).fit(table[train], [masks[i] for i in train])
+            rows = np.flatnonzero(np.isin(table.image_of_row, test))
+            # A class that is absent from a fold has probability 0 in it.
+            columns = np.searchsorted(classes, fold.classes_)
+            predicted = fold.predict_superpixel_proba(table[np.sort(test)])
+            proba[np.ix_(rows, columns)] = predicted
+        return proba
+
+    def _count(
+        self,
+        segmented: SegmentedImage,
+        mask: NDArray[Any],
+        classes: NDArray[np.int64],
+        index: int,
+    ) -> NDArray[np.int64]:
+        """Count the pixels of every class in each superpixel, void left out."""
+        codes = encode_labels(mask, classes, self.void_label, f"masks[{index}]")
+        n_classes = len(classes)
+        voted = np.where(codes < 0, n_classes, codes)
+        return segmented.count(voted, n_classes + 1)[:, :n_classes]
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.target_tags.required = True
+        return tags
+
+
+def _by_image(
+    table: FeatureTable, proba: NDArray[np.float32]
+) -> Iterator[tuple[SegmentedImage, NDArray[np.float32]]]:
+    """Yield the superpixels of every image and their probabilities."""
+    parts = np.split(proba, table.row_offsets[1:-1])
+    return zip(table.superpixels, parts, strict=True)
+
+
+def mean_colors(segmented: SegmentedImage) -> NDArray[np.float64]:
+    """Give the mean L*a*b* color of each superpixel, of shape (n_segments, 3)."""
+    segments = segmented.segments.ravel()
+    channels = rgb_to_lab(segmented.rgb).reshape(-1, 3).T
+    sums = [
+        np.bincount(segments, channel, segmented.n_segments) for channel in channels
+    ]
+    return np.stack(sums, axis=1) / segmented.areas[:, None]

@@ -1,0 +1,234 @@
+"""What both clean-up steps share."""
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import RidgeClassifier
+from sklearn.model_selection import GridSearchCV, KFold, ShuffleSplit, cross_val_score
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import Pipeline
+
+from sklearn_zoomout import (
+    GraphSmoothing,
+    IslandRemoval,
+    LocalFeatures,
+    SuperpixelSegmenter,
+    ZoomoutClassifier,
+)
+from sklearn_zoomout.exceptions import EmptyMaskWarning
+from sklearn_zoomout.metrics import mean_iou, mean_iou_scorer, segmentation_scorer
+
+STEPS = pytest.mark.parametrize("step", [GraphSmoothing, IslandRemoval])
+
+
+@STEPS
+def test_predictions_agree_with_each_other(step, classifier, data, new_data):
+    """Labels, probabilities of pixels and of superpixels tell the same."""
+    model = step(classifier).fit(*data)
+    table, masks = new_data
+    predicted, proba = model.predict(table), model.predict_proba(table)
+    rows = np.split(model.predict_superpixel_proba(table), table.row_offsets[1:-1])
+    for i, segmented in enumerate(table.superpixels):
+        assert predicted[i].dtype == np.int64
+        assert proba[i].dtype == np.float32
+        np.testing.assert_array_equal(proba[i], rows[i][segmented.segments])
+        np.testing.assert_array_equal(
+            predicted[i], model.classes_[proba[i].argmax(axis=2)]
+        )
+        np.testing.assert_allclose(proba[i].sum(axis=2), 1, rtol=1e-5)
+    assert model.score(table, masks) == mean_iou(masks, predicted)
+    np.testing.assert_array_equal(model.feature_names_in_, table.columns)
+    assert model.n_features_in_ == table.n_columns
+
+
+@STEPS
+def test_mistakes_are_mended(step, classifier, data, new_data):
+    """On new images the clean-up is better than what it cleans."""
+    before = clone(classifier).fit(*data).score(*new_data)
+    assert step(classifier).fit(*data).score(*new_data) > before + 0.02
+
+
+def test_steps_compose(classifier, data, new_data):
+    """Islands are removed from smoothed probabilities."""
+    model = IslandRemoval(GraphSmoothing(classifier, strengths=[1]), cv=2).fit(*data)
+    before = model.estimator_.score(*new_data)
+    assert model.score(*new_data) >= before
+    assert model.set_params(estimator__estimator__void_label=7).void_label == 7
+
+
+@STEPS
+def test_what_is_learned_comes_from_images_not_trained_on(step, data):
+    """Every superpixel is predicted once, by a model that did not see its image."""
+    table, masks = data
+    seen = []
+
+    class Spy(ZoomoutClassifier):
+        def fit(self, X, y):
+            self.trained_on = set(X._images.tolist())
+            return super().fit(X, y)
+
+        def predict_superpixel_proba(self, X):
+            seen.append((self.trained_on, set(X._images.tolist())))
+            return super().predict_superpixel_proba(X)
+
+    spy = Spy(estimator=GaussianNB(), class_weight=None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        step(spy, cv=KFold(3, shuffle=True, random_state=1)).fit(table, masks)
+    assert len(seen) == 3
+    assert all(not trained & predicted for trained, predicted in seen)
+    assert set.union(*(predicted for _, predicted in seen)) == set(range(6))
+
+
+def test_out_of_fold_rows_are_where_their_images_are(classifier, data):
+    """Folds in any order give the same as folds of consecutive images."""
+    table, masks = data
+    folds = [([2, 3, 0], [5, 1, 4]), ([1, 4, 5], [3, 2, 0])]
+    model = GraphSmoothing(classifier, cv=folds)
+    classes = np.array([10, 20, 25])
+    shuffled = model._out_of_fold(table, masks, model._split(6), classes)
+    direct = clone(classifier).fit(table, masks).predict_superpixel_proba(table)
+    # The made-up probabilities depend on the row alone.
+    np.testing.assert_allclose(shuffled, direct, rtol=1e-6)
+
+
+def test_class_that_a_fold_lacks_keeps_its_place(classifier, data):
+    """Its probability is 0 where the fold's model does not know it."""
+    table, masks = data
+    masks = [np.where(m == 20, 10, m) if i < 4 else m for i, m in enumerate(masks)]
+    folds = [(np.arange(4), np.arange(4, 6)), (np.arange(4, 6), np.arange(4))]
+    model = GraphSmoothing(classifier, cv=folds)
+    proba = model._out_of_fold(table, masks, folds, np.array([10, 20, 25]))
+    without = proba[table.row_offsets[4] :]
+    assert (without[:, 1] == 0).all()
+    assert (without[:, [0, 2]] > 0).all()
+    np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=1e-5)
+
+
+@STEPS
+def test_fitted_estimator_is_not_fitted_again(step, classifier, data, new_data):
+    """A frozen estimator is kept, and only the clean-up is learned."""
+    inner = clone(classifier).fit(*data)
+    model = step(FrozenEstimator(inner), cv=2).fit(*new_data)
+    assert model.estimator_.estimator is inner
+    assert model.void_label == -1
+    assert model.score(*data) > inner.score(*data)
+
+
+@STEPS
+def test_unlabeled_image_changes_nothing(step, classifier, data):
+    """An image that is all void warns once and is in no fold's training."""
+    table, masks = data
+    masks = [*masks[:5], np.full_like(masks[5], -1)]
+    folds = KFold(2)
+    with pytest.warns(EmptyMaskWarning, match=r"masks\[5\]") as record:
+        model = step(classifier, cv=folds).fit(table, masks)
+    assert len(record) == 1
+    assert np.isfinite(model.predict_superpixel_proba(table)).all()
+
+
+@STEPS
+def test_other_void_label(step, classifier, data):
+    """The classifier's void label is that of the clean-up."""
+    table, masks = data
+    other = [np.where(mask == -1, 255, mask) for mask in masks]
+    model = step(clone(classifier).set_params(void_label=255)).fit(table, other)
+    expected = step(classifier).fit(table, masks)
+    assert model.score(table, other) == expected.score(table, masks)
+    assert segmentation_scorer(mean_iou, void_label=255)(
+        model, table, other
+    ) == model.score(table, other)
+
+
+def test_in_a_pipeline_and_grid_search(images, masks):
+    """It stands as last step, and parameters of the classifier can be searched."""
+    classifier = ZoomoutClassifier((8,), max_epochs=2, random_state=0)
+    model = Pipeline(
+        [
+            ("superpixels", SuperpixelSegmenter(30)),
+            ("local", LocalFeatures(blocks=("color",), random_state=0)),
+            ("classifier", GraphSmoothing(classifier, cv=2)),
+        ]
+    )
+    grid = {"classifier__estimator__hidden_units": [(4,), (8,)]}
+    search = GridSearchCV(model, grid, scoring=mean_iou_scorer, cv=2)
+    assert 0 <= search.fit(images, masks).best_score_ <= 1
+    assert len(cross_val_score(model, images, masks, cv=2)) == 2
+
+
+@STEPS
+def test_label_unseen_in_fit_is_refused_when_scoring(step, classifier, data):
+    """By score and by the scorers."""
+    table, masks = data
+    model = step(classifier).fit(table, masks)
+    unseen = [*masks[:5], np.where(masks[5] == 10, 11, masks[5])]
+    for score in (model.score, lambda x, y: mean_iou_scorer(model, x, y)):
+        with pytest.raises(ValueError, match=r"masks\[5\].*\[11\].*fit"):
+            score(table, unseen)
+
+
+@STEPS
+@pytest.mark.parametrize(
+    ("parameter", "value", "says"),
+    [
+        ("cv", 1, "cv"),
+        ("cv", True, "cv"),
+        ("cv", 7, "n_splits=7.*n_samples=6"),
+        ("cv", ShuffleSplit(2, random_state=0), "each of the 6 images once"),
+        ("estimator", RidgeClassifier(), "estimator.*predict_superpixel_proba"),
+        (
+            "estimator",
+            ZoomoutClassifier(estimator=RidgeClassifier()),
+            "estimator.*predict_superpixel_proba",
+        ),
+        ("estimator", None, "estimator"),
+    ],
+)
+def test_bad_parameter_is_refused(step, parameter, value, says, classifier, data):
+    """Before any work."""
+
+    class NoWork(ZoomoutClassifier):
+        def fit(self, X, y):
+            raise AssertionError("work began before the parameters were checked")
+
+    model = step(NoWork()).set_params(**{parameter: value})
+    with pytest.raises(ValueError, match=says):
+        model.fit(*data)
+
+
+@STEPS
+def test_bad_input_is_refused(step, classifier, data):
+    """Masks, tables and columns are told as by the classifier."""
+    table, masks = data
+    with pytest.raises(ValueError, match="5 masks for 6 images"):
+        step(classifier).fit(table, masks[:5])
+    with pytest.raises(ValueError, match=r"masks\[2\].*-3"):
+        step(classifier).fit(table, [*masks[:2], masks[2] * 0 - 3, *masks[3:]])
+    with pytest.raises(TypeError, match="FeatureTable"):
+        step(classifier).fit(np.zeros((6, 3)), masks)
+    with pytest.raises(NotFittedError, match=step.__name__):
+        step(classifier).predict(table)
+    with pytest.raises(NotFittedError, match=step.__name__):
+        step(classifier).score(table, masks)
+    model = step(classifier).fit(table, masks)
+    with pytest.raises(ValueError, match="3 missing"):
+        model.predict(table.select([]))
+
+
+@STEPS
+def test_interrupted_fit_is_not_fitted(step, classifier, data, monkeypatch):
+    """Ctrl-C is raised again, and what was fitted before is gone."""
+    model = step(classifier).fit(*data)
+
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(step, "_learn", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(*data)
+    with pytest.raises(NotFittedError):
+        model.predict(data[0])
