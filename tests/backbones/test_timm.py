@@ -157,6 +157,7 @@ def test_models_without_maps_of_any_size_are_refused(name, message):
     ("backbone", "files", "expected"),
     [
         ("resnet18", "timm_resnet18.pth timm_resnet18d.pth", "timm_resnet18.pth"),
+        ("resnet18", "timm_resnet18.pth timm_resnet18_x.pth", "timm_resnet18.pth"),
         ("resnet18", "timm_resnet18.a1_in1k.pth", "timm_resnet18.a1_in1k.pth"),
         ("resnet18.a1_in1k", "timm_resnet18.pt", None),
         ("resnet18", "timm_resnet18d.pth resnet18.pth timm_vit_x.pth", None),
