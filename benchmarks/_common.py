@@ -50,6 +50,10 @@ def add_options(parser):
     )
     parser.add_argument("--input-size", type=int, default=640)
     parser.add_argument(
+        "--flip", action="store_true", help="average maps with the mirror image's"
+    )
+    parser.add_argument("--n-segments", type=int, default=500)
+    parser.add_argument(
         "--pooling",
         choices=["roi", "crop"],
         default="roi",
@@ -98,7 +102,9 @@ class Stopwatch:
 
 def segment(args, images, stopwatch):
     with stopwatch("superpixels"):
-        segmenter = SuperpixelSegmenter(n_jobs=args.n_jobs, verbose=args.verbose)
+        segmenter = SuperpixelSegmenter(
+            args.n_segments, n_jobs=args.n_jobs, verbose=args.verbose
+        )
         return segmenter.transform(images)
 
 
@@ -116,6 +122,7 @@ def describe_convnet(args, backbone, superpixels, stopwatch):
     common = {
         "backbone": name,
         "weights": weights,
+        "flip": args.flip,
         "device": args.device,
         "verbose": args.verbose,
     }
@@ -205,12 +212,12 @@ def print_setup(args):
 
 def print_header(*titles):
     titles = ("pixel", "class", "IoU", *titles)
-    print(f"{'':60s}" + "".join(f"{title:>8s}" for title in titles))
+    print(f"{'':76s}" + "".join(f"{title:>8s}" for title in titles))
 
 
 def print_row(name, values):
     cells = ("" if value is None else f"{value:.1f}" for value in values)
-    print(f"{name:60s}" + "".join(f"{cell:>8s}" for cell in cells), flush=True)
+    print(f"{name:76s}" + "".join(f"{cell:>8s}" for cell in cells), flush=True)
 
 
 def print_cost(stopwatch, n_images, passes=1):

@@ -12,7 +12,8 @@ smaller.
 
 Three ways of learning, each as a competent user would set it up without a GPU:
 
-- levels: the library's pipelines with its default settings, one for each ``--levels``.
+- levels: the library's pipelines with 512 hidden units, one for each ``--levels``;
+  distant+global+maps is its preset "fast".
 - forest: scikit-image's multiscale features of sampled pixels and a random forest, as
   in scikit-image's example of trainable segmentation (_forest.py).
 - fcn: the same backbone, fine-tuned end to end as an FCN-8s (_fcn.py).
@@ -37,10 +38,10 @@ from functools import cache, cached_property, partial
 from pathlib import Path
 
 import numpy as np
+from _common import LEVELS, Stopwatch, describe_convnet, measure
 from _fcn import predict_fcn, train_fcn
 from _forest import predict_forest, train_forest
 from sklearn.model_selection import KFold
-from stanford_background import LEVELS, Stopwatch, describe, measure
 
 from sklearn_zoomout import (
     LocalFeatures,
@@ -50,6 +51,7 @@ from sklearn_zoomout import (
 )
 from sklearn_zoomout.datasets import fetch_stanford_background
 from sklearn_zoomout.exceptions import AbsentClassWarning
+from sklearn_zoomout.pipeline import PRESETS
 
 CLASSES = range(8)
 ALL_LEVELS = (*LEVELS, "maps")
@@ -123,8 +125,10 @@ class Frozen:
 
     def _table(self, backbone):
         print(f"convnet features of all images, {backbone}", flush=True)
-        options = argparse.Namespace(input_size=640, maps=[], verbose=0)
-        return describe(options, backbone, self.superpixels, self.stopwatch)
+        options = argparse.Namespace(
+            input_size=640, pooling="roi", flip=False, maps=[], device="cpu", verbose=0
+        )
+        return describe_convnet(options, backbone, self.superpixels, self.stopwatch)
 
     def seconds_per_image(self, levels, backbone):
         stages = ["superpixels", *(f"{level}, {backbone}" for level in levels)]
@@ -151,7 +155,12 @@ class Levels:
         start = time.perf_counter()
         tables = [level.fit_transform(superpixels[train]) for level in crafted]
         table = np.concatenate(tables + self._tables(train), axis=1)
-        model = ZoomoutClassifier(classes=CLASSES, random_state=seed, **self.setting)
+        model = ZoomoutClassifier(
+            PRESETS["fast"].hidden_units,
+            classes=CLASSES,
+            random_state=seed,
+            **self.setting,
+        )
         model.fit(table, [masks[i] for i in train])
         seconds = time.perf_counter() - start
         seconds += len(train) * self.frozen.seconds_per_image(
@@ -242,7 +251,7 @@ def run_all(args, methods, masks, train, test, results):
                 record = results.find(run)
                 if record is None:
                     maps, seconds = method.run(drawn, test, masks, seed)
-                    scores = measure(masks, maps, test).tolist()
+                    scores = measure([masks[i] for i in test], maps).tolist()
                     record = results.add(run, scores, seconds)
                 print(
                     f"{method.name}, {size} images, draw {draw + 1}: "

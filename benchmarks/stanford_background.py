@@ -7,23 +7,36 @@ computed once. Measures are taken over all labeled pixels of a fold's test image
 
     python benchmarks/stanford_background.py
     python benchmarks/stanford_background.py \
-        --crafted --backbone zoomnet zoomnet=none squeezenet1_0
-    python benchmarks/stanford_background.py --ablation --backbone squeezenet1_0
+        --rows crafted levels maps smoothed --backbone zoomnet zoomnet=none
+    python benchmarks/stanford_background.py --rows local-convnet --run-folds 1
+    python benchmarks/stanford_background.py --ablation --run-folds 1
 
-The data comes from the folder in SKLEARN_ZOOMOUT_DATA, or is downloaded. ZoomNet's
-weights come with the library; those of other backbones from the folder in
+Rows, for every backbone where they need one:
+
+- crafted: local and proximal level;
+- levels: the paper's four levels;
+- local-convnet: the four levels and the local convnet of section 4.2.1, its outputs
+  on the training images out of fold, and leaking as in the paper;
+- maps: distant and global level and maps averaged over superpixels, the preset "fast";
+- levels+maps: all five levels;
+- smoothed, islands: as maps, cleaned up by `GraphSmoothing` or `IslandRemoval`.
+
+Networks have 128 hidden units, as the paper's on this data, or 512 with maps, as
+"fast". The data comes from the folder in SKLEARN_ZOOMOUT_DATA, or is downloaded.
+ZoomNet's weights come with the library; those of other backbones from the folder in
 SKLEARN_ZOOMOUT_WEIGHTS, or are downloaded.
 """
 
 import argparse
+from dataclasses import replace
 
 import numpy as np
 from _common import (
+    LEVELS,
     SUBSETS,
     Stopwatch,
     add_options,
     ceiling,
-    choose_levels,
     describe_convnets,
     describe_crafted,
     draw_images,
@@ -38,11 +51,28 @@ from _common import (
 )
 from sklearn.model_selection import KFold
 
-from sklearn_zoomout import ZoomoutClassifier
+from sklearn_zoomout import (
+    FeatureTable,
+    GraphSmoothing,
+    IslandRemoval,
+    LocalConvnetFeatures,
+    ZoomoutClassifier,
+)
 from sklearn_zoomout.datasets import fetch_stanford_background
 from sklearn_zoomout.metrics import segmentation_report
 
 PAPER = (82.1, 77.3)
+ROWS = [
+    "crafted",
+    "levels",
+    "local-convnet",
+    "maps",
+    "levels+maps",
+    "smoothed",
+    "islands",
+]
+WITH_MAPS = {"maps", "levels+maps", "smoothed", "islands"}
+WITHOUT_CRAFTED = WITH_MAPS - {"levels+maps"}
 
 
 def parse_arguments():
@@ -50,59 +80,119 @@ def parse_arguments():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--run-folds", type=int, help="only the first N of the folds")
     parser.add_argument("--images", type=int, help="use N images drawn at random")
-    parser.add_argument(
-        "--crafted", action="store_true", help="a row for local and proximal alone"
-    )
-    parser.add_argument("--hidden", type=int, nargs="*", default=[128])
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=["levels", "maps"])
+    parser.add_argument("--local-convnet-steps", type=int, help="of its training")
+    parser.add_argument("--hidden", type=int, nargs="*", help="units of every layer")
     parser.add_argument("--dropout", type=float, default=ZoomoutClassifier().dropout)
     parser.add_argument("--ablation", action="store_true", help="Table 1 instead")
-    parser.add_argument("--ablation-folds", type=int, default=1)
     add_options(parser)
     args = parser.parse_args()
     if args.ablation and len(args.backbone) > 1:
         parser.error("--ablation takes one --backbone")
+    if args.maps is None and not args.ablation and set(args.rows) & WITH_MAPS:
+        args.maps = []
     return args
 
 
+def describe_local_convnet(args, superpixels, masks, train, stopwatch):
+    """Outputs of the local convnet, trained on ``train``, for all images.
+
+    The two tables differ on the training images, which the network of `transform` has
+    seen, and which it describes where the outputs leak.
+    """
+    features = LocalConvnetFeatures(
+        max_steps=args.local_convnet_steps,
+        classes=range(8),
+        device=args.device,
+        random_state=args.seed,
+        verbose=args.verbose,
+    )
+    with stopwatch(f"training, local convnet, {features.cv} folds and all"):
+        honest = features.fit_transform(superpixels[train], [masks[i] for i in train])
+    with stopwatch("prediction, local convnet"):
+        leaking = features.transform(superpixels)
+    values = leaking.to_numpy()
+    values[np.isin(leaking.image_of_row, train)] = honest.to_numpy()
+    (block,) = leaking.blocks
+    out_of_fold = FeatureTable(superpixels, [replace(block, values=values)])
+    return {"out of fold": out_of_fold, "leaking": leaking}
+
+
+def choose_rows(args, data, superpixels, convnets, train, stopwatch):
+    """Yield the name, the table and the model of every row that was asked for."""
+    units = [128] if args.hidden is None else args.hidden
+    units_of_maps = [512] if args.hidden is None else args.hidden
+    model = make_classifier(args, units, dropout=args.dropout)
+    maps_model = make_classifier(args, units_of_maps, dropout=args.dropout)
+    crafted, local_convnet = None, {}
+    if set(args.rows) - WITHOUT_CRAFTED:
+        crafted = describe_crafted(args, superpixels, train, stopwatch)
+    if "local-convnet" in args.rows:
+        local_convnet = describe_local_convnet(
+            args, superpixels, data.masks, train, stopwatch
+        )
+    if "crafted" in args.rows:
+        yield "local + proximal", crafted, model
+    for backbone, convnet in convnets.items():
+        if crafted is not None:
+            everything = np.concatenate([crafted, convnet], axis=1)
+            levels = everything.select(LEVELS)
+        if "levels" in args.rows:
+            yield f"four levels, {backbone}", levels, model
+        for way, outputs in local_convnet.items():
+            table = np.concatenate([levels, outputs], axis=1)
+            yield f"four levels + local convnet ({way}), {backbone}", table, model
+        if "levels+maps" in args.rows:
+            yield f"four levels + maps, {backbone}", everything, maps_model
+        name = f"distant + global + maps, {backbone}"
+        if "maps" in args.rows:
+            yield name, convnet, maps_model
+        if "smoothed" in args.rows:
+            yield f"{name}, smoothed", convnet, GraphSmoothing(maps_model)
+        if "islands" in args.rows:
+            yield f"{name}, islands removed", convnet, IslandRemoval(maps_model)
+
+
 def cross_validate(args, data, superpixels, convnets, splits, stopwatch):
-    """Table 5, printing a row for each fold and set of levels."""
+    """Table 5, printing each row of each fold."""
     masks, scores, predicted = data.masks, {}, {}
     print()
     print_header()
     for fold, split in enumerate(splits):
         train, test = split
-        crafted = describe_crafted(args, superpixels, train, stopwatch)
-        tables = {"local + proximal": crafted} if args.crafted else {}
-        tables |= choose_levels(args, crafted, convnets)
-        for name, table in tables.items():
-            model = make_classifier(args, args.hidden, dropout=args.dropout)
-            predictions = train_and_predict(model, table, masks, split, stopwatch, name)
-            for i, prediction in zip(test, predictions, strict=True):
-                predicted.setdefault(name, [None] * len(masks))[i] = prediction
-            score = measure([masks[i] for i in test], predictions)
+        rows = choose_rows(args, data, superpixels, convnets, train, stopwatch)
+        for name, table, model in rows:
+            maps = train_and_predict(model, table, masks, split, stopwatch, name)
+            predicted.setdefault(name, {}).update(zip(test, maps, strict=True))
+            score = measure([masks[i] for i in test], maps)
             scores.setdefault(name, []).append(score)
             print_row(f"{name} ({table.n_columns} columns), fold {fold + 1}", score)
-        del crafted, tables, table
-    for name in scores:
+    tested = np.concatenate([test for _, test in splits])
+    truth = [masks[i] for i in tested]
+    labels = {name: [maps[i] for i in tested] for name, maps in predicted.items()}
+    for name, maps in labels.items():
         print_row(f"{name}, mean of folds", np.mean(scores[name], axis=0))
-        print_row("  standard deviation", np.std(scores[name], axis=0, ddof=1))
-        print_row("  all pixels", measure(masks, predicted[name]))
+        if len(splits) > 1:
+            print_row("  standard deviation", np.std(scores[name], axis=0, ddof=1))
+        print_row("  all pixels", measure(truth, maps))
     print_row("paper, Table 5", PAPER)
-    best = ceiling(masks, superpixels, classes=range(8))
-    print_row("ceiling of the superpixels", measure(masks, best))
-    for name in scores:
+    best = ceiling(truth, superpixels[tested], classes=range(8))
+    print_row("ceiling of the superpixels", measure(truth, best))
+    for name, maps in labels.items():
         print(f"\n{name}, all pixels")
         classes = {"labels": range(8), "class_names": data.class_names}
-        print(segmentation_report(masks, predicted[name], **classes))
+        print(segmentation_report(truth, maps, **classes))
 
 
 def ablate(args, data, superpixels, convnets, splits, stopwatch):
     """Table 1 on this data: all subsets of levels, features extracted once a fold."""
     masks, scores = data.masks, {}
     (convnet,) = convnets.values()
-    columns = [(h, w) for h in ((), tuple(args.hidden)) for w in ("balanced", None)]
-    for split in splits[: args.ablation_folds]:
+    units = (128,) if args.hidden is None else tuple(args.hidden)
+    columns = [(h, w) for h in ((), units) for w in ("balanced", None)]
+    for split in splits:
         train, test = split
         crafted = describe_crafted(args, superpixels, train, stopwatch)
         table = np.concatenate([crafted, convnet], axis=1)
@@ -119,8 +209,7 @@ def ablate(args, data, superpixels, convnets, splits, stopwatch):
                 scores.setdefault(key, []).append(score)
                 print_row(" ".join(map(str, key)), score)
         del crafted, table
-    folds = f"mean of {args.ablation_folds} of {args.folds} folds"
-    print(f"\npixel accuracy, class accuracy and mean IoU; {folds}")
+    print("\npixel accuracy, class accuracy and mean IoU, mean of the folds above")
     titles = [
         f"{h or 'linear'}, {'asymmetric' if w else 'symmetric'}" for h, w in columns
     ]
@@ -144,11 +233,10 @@ def main():
     superpixels = segment(args, data.images, stopwatch)
     convnets = describe_convnets(args, superpixels, stopwatch)
     folds = KFold(args.folds, shuffle=True, random_state=args.seed)
-    splits = list(folds.split(data.images))
+    splits = list(folds.split(data.images))[: args.run_folds]
     run = ablate if args.ablation else cross_validate
     run(args, data, superpixels, convnets, splits, stopwatch)
-    passes = args.ablation_folds if args.ablation else args.folds
-    print_cost(stopwatch, len(data.images), passes)
+    print_cost(stopwatch, len(data.images), len(splits))
 
 
 if __name__ == "__main__":

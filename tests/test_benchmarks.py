@@ -63,8 +63,16 @@ def test_cross_validation_prints_table_5(data_home):
     """A row for each fold and network, their means, the ceiling, the cost."""
     printed = run(
         data_home,
-        *("--folds", "2", "--maps", "blocks.9", "--crafted"),
-        *("--backbone", "zoomnet", "zoomnet=none"),
+        *(
+            "--folds",
+            "2",
+            "--maps",
+            "blocks.9",
+            "--backbone",
+            "zoomnet",
+            "zoomnet=none",
+        ),
+        *("--rows", "crafted", "levels", "levels+maps", "maps"),
     )
     rows = re.findall(r"^(\S.*?)  +([\d. ]+)$", printed, re.M)
     table = {name: [float(value) for value in values.split()] for name, values in rows}
@@ -87,21 +95,26 @@ def test_cross_validation_prints_table_5(data_home):
 
 
 @pytest.mark.slow
-def test_clean_up_is_measured_beside_what_it_cleans(data_home):
-    """Three rows more for each network, for each fold and their mean."""
-    printed = run(data_home, "--folds", "6", "--maps", "blocks.9", "--cleanup")
-    rows = re.findall(
-        r"^distant \+ global \+ maps, zoomnet(.*?)  +[\d. ]+$", printed, re.M
+def test_other_rows_of_table_5(data_home):
+    """Clean-up, and the local convnet in both ways, on one of the folds."""
+    printed = run(
+        data_home,
+        *("--rows", "smoothed", "islands", "local-convnet", "--maps", "blocks.9"),
+        *("--folds", "6", "--run-folds", "1", "--local-convnet-steps", "2"),
     )
-    for way in ("", ", smoothed", ", islands removed", ", both"):
-        columns = f"{way} (576 columns), fold"
-        assert {f"{columns} 1", f"{columns} 6", f"{way}, mean of folds"} <= set(rows)
+    rows = re.findall(r"^(.*), fold \d  +[\d. ]+$", printed, re.M)
+    assert rows == [
+        "four levels + local convnet (out of fold), zoomnet (4156 columns)",
+        "four levels + local convnet (leaking), zoomnet (4156 columns)",
+        "distant + global + maps, zoomnet, smoothed (576 columns)",
+        "distant + global + maps, zoomnet, islands removed (576 columns)",
+    ]
 
 
 @pytest.mark.slow
 def test_ablation_prints_all_subsets_of_the_levels(data_home):
     """Fifteen rows of four columns of three measures."""
-    printed = run(data_home, "--folds", "2", "--ablation", "--ablation-folds", "1")
+    printed = run(data_home, "--folds", "2", "--ablation", "--run-folds", "1")
     summary = printed[printed.index("pixel accuracy, class") :].split("seconds")[0]
     rows = re.findall(r"^((?:local|proximal|distant|global)\S*) +(.+)$", summary, re.M)
     assert len({levels for levels, _ in rows}) == 15
@@ -140,7 +153,7 @@ def test_voc_benchmark_prints_tables_1_and_2(voc_root):
     submission = voc_root / "val.tgz"
     done = run_voc(
         *("--root", voc_root, "--submission", submission, "--input-size", "96"),
-        *("--maps", "blocks.9", "--epochs", "2", "--hidden", "0", "256", "8+8"),
+        *("--maps", "blocks.9", "--epochs", "1"),
     )
     assert done.returncode == 0, done.stderr
     assert "train: 2 images\nval: 2 images\nthese are not the official" in done.stdout
@@ -171,13 +184,14 @@ def test_voc_benchmark_prints_tables_1_and_2(voc_root):
         "local+proximal+distant+global": 52.4,
         "all, symmetric loss": 20.4,
     }
-    networks = ["linear", "256", "256, dropout 0.5", "8+8", "8+8, dropout 0.5"]
-    for table in (four_levels, with_maps, only_maps):
-        assert list(table) == networks
-        assert table["256"][:3] != table["256, dropout 0.5"][:3]
+    networks = ["linear", "256", "512", "1024", "256+256", "256+256, dropout 0.5"]
+    assert list(four_levels) == [*networks, "512, dropout 0.5"]
+    assert four_levels["512"][:3] != four_levels["512, dropout 0.5"][:3]
+    for table in (with_maps, only_maps):
+        assert list(table) == ["512, dropout 0.5", "1024, dropout 0.5"]
     assert four_levels["linear"][3:] == [52.4]
     assert four_levels["256"][3:] == [57.9, 62.3]
-    assert not with_maps["256"][3:]
+    assert not with_maps["1024, dropout 0.5"][3:]
     # The same features and network as the last but three rows of Table 1.
     assert four_levels["linear"][:3] == table_1["local+proximal+distant+global"][:3]
 
