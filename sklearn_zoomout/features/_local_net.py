@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Iterable
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -12,9 +13,8 @@ from torch import Tensor, nn
 from ..net import InverseFrequencyLoss
 
 _PADDING = 5  # on each side, from 25 x 25 to 35 x 35
-_N_FILTERS = (32, 32, 64)
-_N_FLAT = 64 * 3 * 3
-_N_HIDDEN = 1152
+_N_MAPS = (3, 32, 32, 64)
+_N_UNITS = (64 * 3 * 3, 1152, 1152)
 # 128 patches take 20 MB after the first convolution.
 _PREDICTED_AT_ONCE = 128
 # Patches from which mean and standard deviation are taken; 60 MB in float64.
@@ -47,12 +47,11 @@ class LocalNet(nn.Module):
             self.register_buffer(name, values[:, None, None])
         self.convolutions = nn.ModuleList(
             nn.utils.skip_init(nn.Conv2d, n_in, n_out, kernel_size=5, padding=2)
-            for n_in, n_out in zip((3, *_N_FILTERS), _N_FILTERS, strict=False)
+            for n_in, n_out in pairwise(_N_MAPS)
         )
-        widths = (_N_FLAT, _N_HIDDEN, _N_HIDDEN, n_outputs)
         self.dense = nn.ModuleList(
             nn.utils.skip_init(nn.Linear, n_in, n_out)
-            for n_in, n_out in zip(widths[:-1], widths[1:], strict=True)
+            for n_in, n_out in pairwise((*_N_UNITS, n_outputs))
         )
         generator = torch.Generator().manual_seed(random_state)
         for layer in (*self.convolutions, *self.dense):

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from ._local_net import LocalNet
 
 
-# Superpixels of an image are alike: on 100 images of Stanford Background a second pass
-# over them made the network worse on others. 2,000 steps take 2.5 minutes of one core.
+# Superpixels of an image are alike: trained on 100 images of Stanford Background, the
+# network had a log-loss of 1.23 on others after one pass, of 1.34 after 1.35 passes.
+# 2,000 steps take 2.5 to 4 minutes of one core.
 _LEAST_STEPS, _MOST_STEPS = 200, 2000
 
 
@@ -120,7 +121,7 @@ class LocalConvnetFeatures(RegionFeatures):
     >>> from sklearn_zoomout import LocalConvnetFeatures, SuperpixelSegmenter
     >>> from sklearn_zoomout.datasets import make_scenes
     >>> images, masks = make_scenes(n_images=3, random_state=0)
-    >>> superpixels = SuperpixelSegmenter(n_segments=30).fit_transform(images)
+    >>> superpixels = SuperpixelSegmenter(n_segments=100).fit_transform(images)
     >>> features = LocalConvnetFeatures(max_steps=5, batch_size=16, random_state=0)
     >>> features.fit_transform(superpixels, masks).columns[:2]
     ['local_convnet__class_0', 'local_convnet__class_1']
