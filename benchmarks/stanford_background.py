@@ -49,6 +49,7 @@ from _common import (
     segment,
     train_and_predict,
 )
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import KFold
 
 from sklearn_zoomout import (
@@ -147,10 +148,14 @@ def choose_rows(args, data, superpixels, convnets, train, stopwatch):
         if "levels+maps" in args.rows:
             yield f"four levels + maps, {backbone}", everything, maps_model
         name = f"distant + global + maps, {backbone}"
-        if "maps" in args.rows:
-            yield name, convnet, maps_model
+        smoothing = GraphSmoothing(maps_model)
         if "smoothed" in args.rows:
-            yield f"{name}, smoothed", convnet, GraphSmoothing(maps_model)
+            yield f"{name}, smoothed", convnet, smoothing
+        if "maps" in args.rows:
+            # What is smoothed was trained on all images, as it would be alone.
+            trained = getattr(smoothing, "estimator_", None)
+            model = maps_model if trained is None else FrozenEstimator(trained)
+            yield name, convnet, model
         if "islands" in args.rows:
             yield f"{name}, islands removed", convnet, IslandRemoval(maps_model)
 
