@@ -325,3 +325,30 @@ def test_few_images_compares_methods_and_resumes(data_home, tmp_path):
     assert [r["run"]["images"] for r in more_records[7:]] == [2, 4, 4, 4, 4]
     assert more_rows[0] == ("images", ["2", "4"])
     assert [cells[0] for _, cells in more_rows[1:3]] == [c[0] for _, c in rows[3:5]]
+
+
+@pytest.mark.slow
+def test_ingredients_are_compared_with_the_base(data_home):
+    """The base, and the mean difference from it, for every variant."""
+    variants = ["hidden-128", "flip", "mirrored", "fine-tuned"]
+    done = subprocess.run(
+        [
+            *(sys.executable, "-W", "ignore", BENCHMARKS / "ingredients.py"),
+            *("--folds", "3", "--run-folds", "2", "--fcn-steps", "1", "--n-jobs", "1"),
+            *("--epochs", "2", "--variants", *variants),
+        ],
+        env=os.environ | {"SKLEARN_ZOOMOUT_DATA": str(data_home)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    folds = re.findall(r"^(\S+), fold \d +([\d. ]+)$", done.stdout, re.M)
+    scores = {}
+    for name, values in folds:
+        scores.setdefault(name, []).append([float(v) for v in values.split()])
+    assert list(scores) == ["base", *variants]
+    gains = dict(re.findall(r"^(\S+) +(.*±.*)$", done.stdout, re.M))
+    for name in variants:
+        expected = np.mean(scores[name], axis=0) - np.mean(scores["base"], axis=0)
+        printed = [float(v) for v in re.findall(r"([+-][\d.]+) ±", gains[name])]
+        np.testing.assert_allclose(printed, expected, atol=0.11)
