@@ -21,11 +21,12 @@ from sklearn_zoomout import zoomout_pipeline
 from sklearn_zoomout.datasets import load_scribbled_photographs
 from sklearn_zoomout.metrics import class_accuracy, mean_iou, pixel_accuracy
 
+LEVELS = ["local", "proximal", "distant", "global"]
 PIPELINES = {
-    "local + proximal": {"levels": ["local", "proximal"]},
-    "four levels, random network": {"weights": None},
-    "four levels": {},
-    "distant + global + maps": {"levels": ["distant", "global", "maps"]},
+    "local + proximal": {"levels": LEVELS[:2]},
+    "four levels, random network": {"levels": LEVELS, "weights": None},
+    "four levels": {"levels": LEVELS},
+    "fast": {},
 }
 
 

@@ -28,7 +28,11 @@ from sklearn_zoomout.inspection import error_budget, zoom_importance
 
 images, masks = make_scenes(24, random_state=0)
 model = zoomout_pipeline(
-    n_segments=150, learning_rate=1e-3, max_epochs=15, random_state=0
+    levels=["local", "proximal", "distant", "global"],
+    n_segments=150,
+    learning_rate=1e-3,
+    max_epochs=15,
+    random_state=0,
 )
 model.fit(images[:16], masks[:16])
 

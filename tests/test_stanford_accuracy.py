@@ -20,7 +20,7 @@ pytestmark = [
 
 
 def test_forty_photographs_teach_the_pipeline_to_label_others():
-    """Far above the most frequent class (about 25 %) with all four levels."""
+    """Far above the most frequent class (about 25 %) with the default pipeline."""
     data = fetch_stanford_background()
     order = np.random.default_rng(0).permutation(len(data.images))
     train, test = order[:40], order[40:60]
@@ -29,5 +29,5 @@ def test_forty_photographs_teach_the_pipeline_to_label_others():
     model.fit([data.images[i] for i in train], [data.masks[i] for i in train])
     truth = [data.masks[i] for i in test]
     predictions = model.predict([data.images[i] for i in test])
-    assert pixel_accuracy(truth, predictions) > 0.65
-    assert class_accuracy(truth, predictions) > 0.5
+    assert pixel_accuracy(truth, predictions) > 0.7
+    assert class_accuracy(truth, predictions) > 0.55
