@@ -5,7 +5,8 @@ with the backbone that is asked for: distant and global level and maps averaged 
 superpixels, 512 hidden units. Every variant differs from it in one thing:
 
 - hidden-128, hidden-1024: other widths of the hidden layer;
-- unweighted: all classes weigh the same in the loss;
+- weight-0.5, weight-0: ``class_weight`` between those of equation (2) and of the
+  symmetric loss, and those of the symmetric loss;
 - local: the hand-crafted local level besides;
 - radius-1, radius-6: the boxes of another graph distance besides;
 - maps-960: maps of the image at 960 pixels of its longer side besides;
@@ -163,7 +164,8 @@ class Experiment:
 VARIANTS = {
     "hidden-128": lambda e: e.with_model(e.classifier((128,))),
     "hidden-1024": lambda e: e.with_model(e.classifier((1024,))),
-    "unweighted": lambda e: e.with_model(e.classifier(class_weight=None)),
+    "weight-0.5": lambda e: e.with_model(e.classifier(class_weight=0.5)),
+    "weight-0": lambda e: e.with_model(e.classifier(class_weight=None)),
     "local": Experiment.local,
     "radius-1": lambda e: e.beside_base(
         ConvnetRegionFeatures(e.args.backbone, radius=1)

@@ -196,7 +196,7 @@ def hold_out(
 
 
 def class_weights(
-    class_weight: str | Mapping[int, float] | None,
+    class_weight: str | float | Mapping[int, float] | None,
     classes: NDArray[np.int64],
     frequency: NDArray[np.float64],
 ) -> NDArray[np.float64]:
@@ -204,7 +204,7 @@ def class_weights(
 
     Parameters
     ----------
-    class_weight : "balanced", None or mapping
+    class_weight : "balanced", float, None or mapping
         See `ZoomoutClassifier`.
     classes : ndarray of shape (n_classes,)
         The classes.
@@ -242,11 +242,11 @@ def class_weights(
             AbsentClassWarning,
             stacklevel=3,
         )
-    if class_weight is None:
-        return present.astype(np.float64)
     if isinstance(class_weight, Mapping):
         return _mapped_weights(class_weight, classes) * present
-    return np.divide(1, frequency, out=np.zeros_like(frequency), where=present)
+    named: dict[Any, float] = {"balanced": 1.0, None: 0.0}
+    exponent = named.get(class_weight, class_weight)
+    return np.where(present, frequency, np.inf) ** -exponent * present
 
 
 def _mapped_weights(

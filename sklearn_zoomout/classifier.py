@@ -57,11 +57,12 @@ class ZoomoutClassifier(BaseEstimator):
         Width of every hidden layer of ReLU units; () is a linear softmax.
     dropout : float, default=0.5
         Share of hidden units that are dropped in training, in [0, 1).
-    class_weight : "balanced", None or dict, default="balanced"
+    class_weight : "balanced", float, None or dict, default="balanced"
         The weight of a class in the loss. "balanced" is equation (2), one over the
         frequency of the class among the training superpixels; None is the symmetric
-        loss, all weights 1; a dict gives the weight of every class, 1 where it has
-        none.
+        loss, all weights 1. A number a in 0..1 lies between the two: one over the
+        frequency to the power a. A dict gives the weight of every class, 1 where it
+        has none.
     learning_rate : float, default=1e-4
         Step size of AdamW, the same throughout.
     weight_decay : float, default=1e-3
@@ -147,7 +148,12 @@ class ZoomoutClassifier(BaseEstimator):
     _parameter_constraints: dict[str, list[Any]] = {
         "hidden_units": [list, tuple, np.ndarray],
         "dropout": [Interval(Real, 0, 1, closed="left")],
-        "class_weight": [StrOptions({"balanced"}), dict, None],
+        "class_weight": [
+            StrOptions({"balanced"}),
+            Interval(Real, 0, 1, closed="both"),
+            dict,
+            None,
+        ],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left"), None],
@@ -168,7 +174,7 @@ class ZoomoutClassifier(BaseEstimator):
         hidden_units: Sequence[int] = (128,),
         *,
         dropout: float = 0.5,
-        class_weight: "str | Mapping[int, float] | None" = "balanced",
+        class_weight: "str | float | Mapping[int, float] | None" = "balanced",
         learning_rate: float = 1e-4,
         weight_decay: float = 1e-3,
         max_epochs: int | None = None,

@@ -362,6 +362,17 @@ def test_other_weights(data, class_weight, expected):
     assert classifier.net_.criterion_.weight.tolist() == expected
 
 
+def test_a_number_lies_between_balanced_and_none(data, fitted):
+    """It is an exponent of the frequency; 0 is None, and 1 is "balanced"."""
+    for exponent in (0, 0.5, 1):
+        model = make_classifier(class_weight=exponent, max_epochs=1).fit(*data)
+        np.testing.assert_allclose(
+            model.net_.criterion_.weight.numpy(),
+            fitted.class_frequency_**-exponent,
+            rtol=1e-6,
+        )
+
+
 def test_balanced_favors_the_rare_class():
     """On features that overlap, it finds more of the rare class than None does."""
     table, masks = make_data(noise=4.0, n_images=20)
@@ -471,6 +482,9 @@ def test_not_fitted(data, method):
         {"hidden_units": (True,)},
         {"dropout": 1.0},
         {"class_weight": "balance"},
+        {"class_weight": 1.5},
+        {"class_weight": -0.5},
+        {"class_weight": True},
         {"learning_rate": 0},
         {"weight_decay": -1.0},
         {"max_epochs": 0},
