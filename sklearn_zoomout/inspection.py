@@ -130,11 +130,11 @@ def zoom_importance(
     >>> from sklearn_zoomout.inspection import zoom_importance
     >>> images, masks = make_scenes(n_images=5, random_state=0)
     >>> model = zoomout_pipeline(
-    ...     levels=["local", "proximal"], n_segments=50, random_state=0
+    ...     levels=["distant", "global"], n_segments=50, max_epochs=5, random_state=0
     ... )
     >>> importance = zoom_importance(model.fit(images[:4], masks[:4]), images[4])
     >>> importance.levels
-    ['local', 'proximal']
+    ['distant', 'global']
     >>> importance.values.shape == (importance.segmented.n_segments, 2)
     True
     """
@@ -273,7 +273,9 @@ def error_budget(
     >>> from sklearn_zoomout.datasets import make_scenes
     >>> from sklearn_zoomout.inspection import error_budget
     >>> images, masks = make_scenes(n_images=8, random_state=0)
-    >>> model = zoomout_pipeline(levels=["local"], n_segments=50, random_state=0)
+    >>> model = zoomout_pipeline(
+    ...     levels=["global"], n_segments=50, max_epochs=5, random_state=0
+    ... )
     >>> budget = error_budget(model.fit(images[:4], masks[:4]), images[4:], masks[4:])
     >>> print(budget)  # doctest: +SKIP
     >>> list(budget.losses)

@@ -119,7 +119,7 @@ def zoomout_pipeline(
     >>> from sklearn_zoomout import zoomout_pipeline
     >>> from sklearn_zoomout.datasets import make_scenes
     >>> images, masks = make_scenes(n_images=8, random_state=0)
-    >>> model = zoomout_pipeline(n_segments=100, random_state=0)
+    >>> model = zoomout_pipeline(n_segments=100, max_epochs=5, random_state=0)
     >>> model.fit(images[:6], masks[:6]).predict(images[6:])[0].shape == masks[6].shape
     True
     """

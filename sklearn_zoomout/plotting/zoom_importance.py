@@ -51,13 +51,13 @@ class ZoomImportanceDisplay:
     >>> from sklearn_zoomout.plotting import ZoomImportanceDisplay
     >>> images, masks = make_scenes(n_images=5, random_state=0)
     >>> model = zoomout_pipeline(
-    ...     levels=["local", "proximal"], n_segments=50, random_state=0
+    ...     levels=["distant", "global"], n_segments=50, max_epochs=5, random_state=0
     ... ).fit(images[:4], masks[:4])
     >>> display = ZoomImportanceDisplay.from_estimator(
     ...     model, images[4], class_names=SCENE_CLASSES
     ... )
     >>> list(display.axes_)
-    ['image', 'prediction', 'most important', 'local', 'proximal']
+    ['image', 'prediction', 'most important', 'distant', 'global']
     """
 
     def __init__(
