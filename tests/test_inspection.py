@@ -14,6 +14,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.svm import LinearSVC
 
 from sklearn_zoomout import (
+    GraphSmoothing,
     LocalFeatures,
     RegionFeatures,
     SuperpixelSegmenter,
@@ -190,6 +191,15 @@ def test_wrapped_classifier_is_explained(model, images, masks):
     expected = zoom_importance(model, images[3]).values
     # The model's own means leave nothing out: every superpixel here has a label.
     np.testing.assert_allclose(importance.values, expected, atol=1e-4)
+
+
+def test_cleaned_up_predictions_are_explained(model, images, masks):
+    """Clean-up keeps the means of what it is around: no reference is needed."""
+    smoothing = GraphSmoothing(make_model()[-1], strengths=[0], cv=3)
+    smoothed = make_model(smoothing).fit(images[:3], masks[:3])
+    expected = zoom_importance(model, images[3]).values
+    values = zoom_importance(smoothed, images[3]).values
+    np.testing.assert_allclose(values, expected, atol=1e-6)
 
 
 def test_one_level_is_compared_with_mean_features(images, masks):

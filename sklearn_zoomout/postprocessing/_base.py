@@ -98,6 +98,7 @@ class Postprocessor(ABC, BaseEstimator):
             "classes_": classes,
             "n_features_in_": estimator.n_features_in_,
             "feature_names_in_": estimator.feature_names_in_,
+            "mean_": getattr(estimator, "mean_", None),
         }
         self.__dict__.update(fitted | learned)
         return self

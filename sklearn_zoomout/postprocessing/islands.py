@@ -181,6 +181,8 @@ class IslandRemoval(Postprocessor):
         Number of feature columns.
     feature_names_in_ : ndarray of str of shape (n_features_in_,)
         Their names.
+    mean_ : ndarray of float64 of shape (n_features_in_,) or None
+        Their means, if the estimator keeps them.
 
     Warns
     -----
