@@ -45,8 +45,8 @@ def add_options(parser):
         "--maps",
         nargs="*",
         metavar="LAYER",
-        help="rows with a fifth level: the backbone's maps averaged over superpixels; "
-        "all of its resolutions unless layers are named",
+        help="average the backbone's maps over superpixels: those of these layers, or "
+        "of all resolutions",
     )
     parser.add_argument("--input-size", type=int, default=640)
     parser.add_argument(
@@ -226,8 +226,9 @@ def print_cost(stopwatch, n_images, passes=1):
     repeated = {"dictionaries", "local and proximal"}
     one_extraction = 0.0
     for stage, seconds in stopwatch.seconds.items():
-        one_pass = seconds / (passes if stage in repeated else 1)
-        if not stage.startswith(("training", "prediction")):
+        learned = stage.startswith(("training", "prediction"))
+        one_pass = seconds / (passes if learned or stage in repeated else 1)
+        if not learned:
             one_extraction += one_pass
         print(f"{stage:44s}{seconds:7.0f}{one_pass / n_images:12.3f}")
     print(f"one extraction of all that is above: {one_extraction / 60:.1f} minutes")

@@ -30,6 +30,7 @@ for stanford_background.py.
 import argparse
 import os
 import tempfile
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -50,8 +51,9 @@ from sklearn_zoomout import (
     ZoomoutClassifier,
 )
 from sklearn_zoomout.datasets import fetch_stanford_background
+from sklearn_zoomout.pipeline import PRESETS
 
-HIDDEN = (512,)
+HIDDEN = PRESETS["fast"].hidden_units
 
 
 class Experiment:
@@ -59,6 +61,7 @@ class Experiment:
 
     def __init__(self, args, data):
         self.args, self.images, self.masks = args, data.images, data.masks
+        self.n_classes = len(data.class_names)
         segmenter = SuperpixelSegmenter(n_jobs=args.n_jobs)
         self.superpixels = segmenter.transform(data.images)
         self.base = self.describe(self.superpixels, args.backbone)
@@ -108,6 +111,7 @@ class Experiment:
 
         return run
 
+    @cached_property
     def flipped(self):
         return self.describe(self.superpixels, self.args.backbone, flip=True)
 
@@ -145,7 +149,7 @@ class Experiment:
                 self.args.backbone,
                 images,
                 masks,
-                8,
+                self.n_classes,
                 self.args.fcn_steps,
                 self.args.seed,
             )
@@ -176,16 +180,14 @@ VARIANTS = {
     "maps-960": lambda e: e.beside_base(
         ConvnetSuperpixelFeatures(e.args.backbone, input_size=960)
     ),
-    "flip": lambda e: e.with_table(e.flipped()),
+    "flip": lambda e: e.with_table(e.flipped),
     "mirrored": Experiment.mirrored,
     "segments-1000": lambda e: e.finer(1000),
     "smoothed": lambda e: e.with_model(GraphSmoothing(e.classifier())),
     "islands": lambda e: e.with_model(IslandRemoval(e.classifier())),
     "second-backbone": Experiment.second,
     "fine-tuned": Experiment.fine_tuned,
-    "richest": lambda e: e.with_table(
-        e.flipped(), GraphSmoothing(e.classifier((1024,)))
-    ),
+    "richest": lambda e: e.with_table(e.flipped, GraphSmoothing(e.classifier((1024,)))),
 }
 
 

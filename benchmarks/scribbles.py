@@ -14,14 +14,13 @@ import argparse
 import time
 
 import numpy as np
+from _common import LEVELS, measure
 from skimage.color import rgb2lab
 from sklearn.neighbors import KNeighborsClassifier
 
 from sklearn_zoomout import zoomout_pipeline
 from sklearn_zoomout.datasets import load_scribbled_photographs
-from sklearn_zoomout.metrics import class_accuracy, mean_iou, pixel_accuracy
 
-LEVELS = ["local", "proximal", "distant", "global"]
 PIPELINES = {
     "local + proximal": {"levels": LEVELS[:2]},
     "four levels, random network": {"levels": LEVELS, "weights": None},
@@ -48,12 +47,6 @@ def vote_of_neighbors(image, scribbles):
     known = scribbles.ravel() != -1
     voters = KNeighborsClassifier(5).fit(pixels[known], scribbles.ravel()[known])
     return voters.predict(pixels).reshape(height, width)
-
-
-def measure(checks, predictions):
-    return [
-        100 * f(checks, predictions) for f in (pixel_accuracy, class_accuracy, mean_iou)
-    ]
 
 
 def print_row(name, scores, seconds):

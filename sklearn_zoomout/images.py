@@ -64,6 +64,11 @@ def check_masks(
     ValueError
         If the numbers or shapes differ, or a mask does not hold class labels.
     """
+    if masks is None:
+        raise TypeError(
+            f"{name}: expected a label map for every image, got none; call "
+            "fit(images, masks)."
+        )
     _check_sequence(masks, name, "a mask", single_ndim=2)
     if len(masks) != len(images):
         raise ValueError(

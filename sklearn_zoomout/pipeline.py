@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from sklearn.pipeline import FeatureUnion, Pipeline
 
+from ._params import validate_params
 from .classifier import ZoomoutClassifier
 from .features.convnet import ConvnetRegionFeatures, GlobalFeatures
 from .features.local import LocalFeatures
@@ -12,6 +13,17 @@ from .features.local_convnet import LocalConvnetFeatures
 from .features.maps import ConvnetSuperpixelFeatures
 from .features.proximal import ProximalFeatures
 from .superpixels import SuperpixelSegmenter
+
+#: The levels that there are, in the order of their columns.
+LEVELS = (
+    "local",
+    "local_convnet",
+    "local_foreground",
+    "proximal",
+    "distant",
+    "global",
+    "maps",
+)
 
 
 class Preset(NamedTuple):
@@ -40,6 +52,7 @@ def zoomout_pipeline(
     levels: Sequence[str] | None = None,
     backbone: Any = None,
     weights: Any = "default",
+    flip: bool = False,
     background: int | None = None,
     n_segments: int = 500,
     compactness: float = 15.0,
@@ -69,7 +82,7 @@ def zoomout_pipeline(
         - "cvpr2015": its later form [2]_. All convolutions of VGG-16 averaged over
           each superpixel, distant and global level: 12,416 columns.
     levels : sequence of str, default=None
-        The zoom-out levels, if not those of the preset, among "local"
+        The zoom-out levels, if not those of the preset, in any order, among "local"
         (`LocalFeatures`), "local_convnet" and "local_foreground"
         (`LocalConvnetFeatures`), "proximal" (`ProximalFeatures`), "distant"
         (`ConvnetRegionFeatures`), "global" (`GlobalFeatures`) and "maps"
@@ -79,10 +92,12 @@ def zoomout_pipeline(
         `ConvnetRegionFeatures`.
     weights : str, path or None, default="default"
         Its weights; see `ConvnetRegionFeatures`.
+    flip : bool, default=False
+        Whether its maps are averaged with those of the mirror image.
     background : int, default=None
-        The label of the background, if there is one, such as PASCAL VOC's 0. With it
-        "arxiv2014" has the level "local_foreground" too, as the paper on VOC: 11,851
-        columns with 21 classes.
+        The label of the background, if there is one, such as PASCAL VOC's 0; the
+        level "local_foreground" needs it. With it "arxiv2014" has that level too, as
+        the paper on VOC: 11,851 columns with 21 classes.
     n_segments, compactness : int, float
         See `SuperpixelSegmenter`.
     n_jobs : int or None, default=None
@@ -90,7 +105,8 @@ def zoomout_pipeline(
     device : str, default="cpu"
         Where the convnets and the classifier run.
     random_state : int or None, default=None
-        Seed of the dictionaries, of the local convnets and of the classifier.
+        Seed of the dictionaries, of the local convnets, of the classifier and, if
+        ``weights`` is None, of the backbone.
     verbose : int, default=0
         Show progress bars if positive.
     **classifier
@@ -104,7 +120,8 @@ def zoomout_pipeline(
     Raises
     ------
     ValueError
-        If the preset or a level is unknown, or no level is given.
+        If the preset or a level is unknown, no level is given, a parameter is out of
+        its range, or ``background`` and "local_foreground" do not come together.
     TypeError
         If a parameter is not one of `ZoomoutClassifier`.
 
@@ -123,13 +140,17 @@ def zoomout_pipeline(
     >>> model.fit(images[:6], masks[:6]).predict(images[6:])[0].shape == masks[6].shape
     True
     """
-    if preset not in PRESETS:
-        raise ValueError(f"preset: expected one of {list(PRESETS)}, got {preset!r}.")
+    if not isinstance(preset, str) or preset not in PRESETS:
+        raise ValueError(
+            f"preset: expected one of {list(PRESETS)}, got {preset!r}; pass levels as "
+            "levels=[...]."
+        )
     chosen = PRESETS[preset]
     if levels is None:
         levels = chosen.levels
         if background is not None and "local_convnet" in levels:
             levels = (*levels, "local_foreground")
+    _check_levels(levels, background)
     foreign = set(classifier) - set(ZoomoutClassifier().get_params())
     if foreign:
         raise TypeError(
@@ -142,11 +163,14 @@ def zoomout_pipeline(
         "random_state": random_state,
         "verbose": verbose,
     }
-    # The convnets are not trained: their seed matters for weights=None alone.
+    # The convnets are not trained: their seed matters for weights=None alone, and is
+    # one for all levels, so that these see by the same network.
     convnet: dict[str, Any] = {
         "backbone": chosen.backbone if backbone is None else backbone,
         "weights": weights,
+        "flip": flip,
         "device": device,
+        "random_state": 0 if random_state is None else random_state,
         "verbose": verbose,
     }
     labels = {k: v for k, v in classifier.items() if k in ("classes", "void_label")}
@@ -169,11 +193,7 @@ def zoomout_pipeline(
         "global": GlobalFeatures(**convnet),
         "maps": ConvnetSuperpixelFeatures(**convnet),
     }
-    if isinstance(levels, str) or not levels or set(levels) - set(features):
-        raise ValueError(
-            f"levels: expected a list of names among {list(features)}, got {levels!r}."
-        )
-    union = FeatureUnion([(n, features[n]) for n in features if n in levels])
+    union = FeatureUnion([(n, features[n]) for n in LEVELS if n in levels])
     segmenter = SuperpixelSegmenter(
         n_segments, compactness, n_jobs=n_jobs, verbose=verbose
     )
@@ -181,6 +201,23 @@ def zoomout_pipeline(
     model = ZoomoutClassifier(
         device=device, random_state=random_state, verbose=verbose, **options
     )
+    for step in (segmenter, *(level for _, level in union.transformer_list), model):
+        validate_params(step)  # now, and not after the features have been computed
     return Pipeline(
         [("superpixels", segmenter), ("zoomout", union), ("classifier", model)]
     )
+
+
+def _check_levels(levels: Any, background: int | None) -> None:
+    """Refuse levels that do not exist, and a background that nothing looks at."""
+    is_list = isinstance(levels, (list, tuple, set))
+    if not is_list or not levels or any(level not in LEVELS for level in levels):
+        raise ValueError(
+            f"levels: expected a list of names among {list(LEVELS)}, got {levels!r}."
+        )
+    if ("local_foreground" in levels) != (background is not None):
+        raise ValueError(
+            f"background: expected the label of the background together with the level "
+            f"'local_foreground', and with no others, got {background!r} and levels "
+            f"{list(levels)}."
+        )

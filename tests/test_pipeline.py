@@ -352,10 +352,55 @@ def test_parameters_go_before_the_preset():
     assert model.set_params(zoomout__maps="drop")
 
 
-def test_zoomout_pipeline_refuses_an_unknown_preset():
-    """The error lists those that there are."""
-    with pytest.raises(ValueError, match="preset.*fast.*arxiv2014.*cvpr2015.*quick"):
-        zoomout_pipeline("quick")
+@pytest.mark.parametrize("preset", ["quick", ["distant", "global"], None])
+def test_zoomout_pipeline_refuses_an_unknown_preset(preset):
+    """The error lists those that there are, and tells where levels belong."""
+    with pytest.raises(ValueError, match="preset.*fast.*arxiv2014.*levels="):
+        zoomout_pipeline(preset)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"background": 0},
+        {"preset": "cvpr2015", "background": 0},
+        {"levels": ["local_foreground"]},
+    ],
+)
+def test_background_and_foreground_come_together(options):
+    """A label of the background that nothing looks at is a mistake."""
+    with pytest.raises(ValueError, match=r"background: .*'local_foreground'"):
+        zoomout_pipeline(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"hidden_units": 128}, "hidden_units"),
+        ({"class_weight": 2}, "class_weight"),
+        ({"preset": "arxiv2014", "background": "sky"}, "background"),
+        ({"n_segments": 0}, "n_segments"),
+        ({"flip": "yes"}, "flip"),
+    ],
+)
+def test_zoomout_pipeline_checks_parameters_at_once(options, name):
+    """And not after hours of features."""
+    with pytest.raises(ValueError, match=f"'{name}' parameter"):
+        zoomout_pipeline(**options)
+
+
+def test_random_networks_differ_by_seed_but_not_by_level():
+    """Without weights, all levels see by one network, which the seed determines."""
+    model = zoomout_pipeline(weights=None, random_state=3, flip=True)
+    for _, level in model["zoomout"].transformer_list:
+        assert level.random_state == 3
+        assert level.flip
+
+
+def test_fit_without_masks_says_what_to_do(color_model, images):
+    """Masks are the second argument."""
+    with pytest.raises(TypeError, match=r"masks: .* got none; call fit\(images, masks"):
+        color_model.fit(images)
 
 
 def test_zoomout_pipeline_refuses_parameters_of_a_level():
@@ -364,7 +409,7 @@ def test_zoomout_pipeline_refuses_parameters_of_a_level():
         zoomout_pipeline(layers=("blocks.5",))
 
 
-@pytest.mark.parametrize("levels", [[], "local", ["locale"]])
+@pytest.mark.parametrize("levels", [[], "local", ["locale"], 4, [["distant"]]])
 def test_zoomout_pipeline_refuses_unknown_levels(levels):
     """A level that does not exist is an error that lists those that do."""
     with pytest.raises(ValueError, match="levels.*proximal"):

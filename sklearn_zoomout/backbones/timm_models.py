@@ -172,7 +172,7 @@ def _import_timm() -> Any:
         import timm
     except ImportError as error:
         raise ImportError(
-            f"Backbones by the name '{TIMM}NAME' need timm: "
-            f'pip install "sklearn-zoomout[timm]". (Importing it failed with: {error})'
+            f"Backbones by the name '{TIMM}NAME' need timm: pip install timm. "
+            f"(Importing it failed with: {error})"
         ) from error
     return timm

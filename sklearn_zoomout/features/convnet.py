@@ -150,7 +150,7 @@ class ConvnetRegionFeatures(ConvnetFeatures):
           preprocessing: 0..255 in the order BGR, less the mean over ImageNet;
         - "timm:NAME", the convolutional model NAME of timm, such as
           "timm:mobilenetv3_small_100" or, with the name of its weights,
-          "timm:resnet18.a1_in1k" (needs ``pip install "sklearn-zoomout[timm]"``);
+          "timm:resnet18.a1_in1k" (needs ``pip install timm``);
         - a callable without arguments that returns a ``torch.nn.Module`` from images
           standardized by ImageNet's mean and deviation (N, 3, H, W) to maps
           (N, C, h, w).
