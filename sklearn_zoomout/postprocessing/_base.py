@@ -223,7 +223,7 @@ class Postprocessor(ABC, BaseEstimator):
             splits = [(images[train], images[test]) for train, test in cv.split(images)]
         else:
             expected = np.arange(len(labeled))
-            splits = [(np.asarray(train), np.asarray(test)) for train, test in cv]
+            splits = [(np.array(train, int), np.array(test, int)) for train, test in cv]
         if sorted(i for _, test in splits for i in test) != expected.tolist():
             raise ValueError(
                 f"cv: expected folds that hold out each of the {len(expected)} images "

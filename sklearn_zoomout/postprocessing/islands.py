@@ -167,9 +167,10 @@ class IslandRemoval(Postprocessor):
         features.
     cv : int, splitter, iterable or None, default=3
         The folds of images of the out-of-fold predictions, as in
-        `sklearn.model_selection.cross_val_predict`. A number of folds or a splitter
-        splits the images that have a label, at most one fold for each; an iterable
-        holds numbers of images, and is no generator, which could not be cloned.
+        `sklearn.model_selection.cross_val_predict`. A number of folds, lowered to
+        one per image where there are fewer images, or a splitter splits the images
+        that have a label. An iterable numbers all images; it must not be a generator,
+        which cannot be cloned.
 
     Attributes
     ----------

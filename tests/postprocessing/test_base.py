@@ -168,6 +168,9 @@ def test_fold_that_cannot_be_fitted_is_named(step, classifier, data):
     says = r"cv: fold 2 of 2, trained without images \[3, 4, 5\].*only class 10"
     with pytest.raises(ValueError, match=says):
         step(classifier, cv=2).fit(table, masks)
+    folds = [([], np.arange(3)), (np.arange(3), np.arange(3, 6))]
+    with pytest.raises(ValueError, match="cv: fold 1 of 2"):
+        step(classifier, cv=folds).fit(*data)
 
 
 @STEPS
