@@ -1,8 +1,14 @@
-"""Validation of constructor parameters."""
+"""Validation of constructor parameters, and what begins every fit."""
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import InvalidParameterError
+
+
+def forget_fit(estimator: BaseEstimator) -> None:
+    """Delete what an earlier fit has set, since a fit that fails leaves none."""
+    for name in [name for name in vars(estimator) if name.endswith("_")]:
+        delattr(estimator, name)
 
 
 def validate_params(estimator: BaseEstimator) -> None:

@@ -245,7 +245,7 @@ def class_weights(
     if isinstance(class_weight, Mapping):
         return _mapped_weights(class_weight, classes) * present
     named: dict[Any, float] = {"balanced": 1.0, None: 0.0}
-    exponent = named.get(class_weight, class_weight)
+    exponent: Any = named.get(class_weight, class_weight)
     return np.where(present, frequency, np.inf) ** -exponent * present
 
 

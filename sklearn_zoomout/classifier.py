@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from ._columns import check_columns, check_finite, column_moments, standardize
 from ._device import check_device
-from ._params import validate_params
+from ._params import forget_fit, validate_params
 from ._rows import (
     LabeledRows,
     check_classes,
@@ -226,9 +226,7 @@ class ZoomoutClassifier(BaseEstimator):
             If a mask does not fit its image, fewer than two classes are left, a
             feature is NaN or infinite, or the loss becomes so.
         """
-        # What is interrupted or fails is not fitted, also if it was before.
-        for name in [name for name in self.__dict__ if name.endswith("_")]:
-            delattr(self, name)
+        forget_fit(self)
         validate_params(self)
         self._check_params()
         table = check_table(X)

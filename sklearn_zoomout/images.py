@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 _UINT8_TO_FLOAT = (np.arange(256) / 255).astype(np.float32)
 
 
-def check_images(images: Any) -> list[NDArray[Any]]:
+def check_images(images: Any, name: str = "images") -> list[NDArray[Any]]:
     """Check a sequence of RGB images, without copying them.
 
     Parameters
     ----------
     images : sequence of array-like of shape (height, width, 3)
         uint8 in 0..255, or floating point in 0..1. Sizes may differ.
+    name : str, default="images"
+        What errors call them.
 
     Returns
     -------
@@ -33,8 +35,8 @@ def check_images(images: Any) -> list[NDArray[Any]]:
         If it is empty, or one of the images is not RGB, has no pixels, has a
         dtype whose range of values is ambiguous, or has values out of range.
     """
-    _check_sequence(images, "images", "an image", single_ndim=3)
-    return [_check_image(image, f"images[{i}]") for i, image in enumerate(images)]
+    _check_sequence(images, name, "an image", single_ndim=3)
+    return [check_image(image, f"{name}[{i}]") for i, image in enumerate(images)]
 
 
 def check_masks(
@@ -115,7 +117,8 @@ def _check_sequence(items: Any, name: str, one: str, single_ndim: int) -> None:
         raise ValueError(f"{name}: expected at least one item, got an empty list.")
 
 
-def _check_image(image: Any, name: str) -> NDArray[Any]:
+def check_image(image: Any, name: str) -> NDArray[Any]:
+    """Check one RGB image, as `check_images` does; errors call it by the name."""
     if isinstance(image, (str, os.PathLike)):
         raise TypeError(
             f"{name}: expected an array, got the path {os.fspath(image)!r}; read the "

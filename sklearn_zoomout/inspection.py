@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from .images import check_images, check_masks
+from .images import check_image, check_images, check_masks
 from .labels import check_known_labels, superpixel_labels
 from .metrics import class_accuracy, mean_iou, pixel_accuracy
 from .regions import SegmentedImage
@@ -28,7 +28,7 @@ _MEASURES: dict[str, Callable[..., float]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ZoomImportance:
     """How much each zoom-out level says for the labels of one image.
 
@@ -144,12 +144,14 @@ def zoom_importance(
             "image: expected one image, an array of shape (height, width, 3), got a "
             f"{type(image).__name__}; explain its images one at a time."
         )
-    table = check_table(features.transform(check_images([image])))
+    image = check_image(image, "image")
+    mean_row = _means(features, classifier, reference).astype(np.float32)
+    table = check_table(features.transform([image]))
     proba = classifier.predict_superpixel_proba(table)
     codes = proba.argmax(axis=1)
     rows = np.arange(table.n_rows)
     means = np.split(
-        _means(features, classifier, reference).astype(np.float32),
+        mean_row,
         np.cumsum([len(block.columns) for block in table.blocks])[:-1],
     )
     without = np.stack(
@@ -213,8 +215,6 @@ def error_budget(
     model: Pipeline,
     images: Sequence[ArrayLike],
     masks: Sequence[ArrayLike],
-    *,
-    void_label: int | None = -1,
 ) -> ErrorBudget:
     """Tell how much the superpixels, the features and the classifier lose.
 
@@ -236,10 +236,8 @@ def error_budget(
     images : sequence of array-like of shape (height, width, 3)
         uint8, or floating point in 0..1.
     masks : sequence of array-like of integers of shape (height, width)
-        True label maps.
-    void_label : int or None, default=-1
-        The label of pixels that have none, which are left out; the same as that of
-        the model's last step.
+        True label maps. Pixels of the ``void_label`` of the model's last step, or of
+        -1 if it has none, are left out.
 
     Returns
     -------
@@ -282,6 +280,7 @@ def error_budget(
     ['superpixels', 'features', 'classifier']
     """
     features, classifier = _split(model, "predict")
+    void_label = getattr(classifier, "void_label", -1)
     checked = check_images(images)
     truth = check_masks(masks, checked)
     check_known_labels(truth, getattr(classifier, "classes_", None), void_label)
@@ -309,7 +308,11 @@ def error_budget(
 def _split(model: Any, method: str) -> tuple[Pipeline, Any]:
     """Part a fitted pipeline into what makes the table and the last step."""
     if not isinstance(model, Pipeline):
-        hint = "; pass its best_estimator_" if hasattr(model, "best_estimator_") else ""
+        hint = ""
+        if hasattr(model, "best_estimator_"):
+            hint = "; pass its best_estimator_"
+        elif hasattr(model, "refit"):  # a search
+            hint = "; fit it first and pass its best_estimator_"
         raise TypeError(
             "model: expected a fitted sklearn.pipeline.Pipeline, such as that of "
             f"zoomout_pipeline, got {type(model).__name__}{hint}."
@@ -330,7 +333,8 @@ def _means(
 ) -> NDArray[np.float64]:
     """Give the mean of each column, over the reference if there is one."""
     if reference is not None:
-        table = check_table(features.transform(check_images(reference)))
+        checked = check_images(reference, "reference")
+        table = check_table(features.transform(checked))
         return table.mean_and_scale()[0]
     mean = getattr(classifier, "mean_", None)
     if mean is None:

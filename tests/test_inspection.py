@@ -301,13 +301,13 @@ def test_budget_prints_a_table_in_percent(model, images, masks):
 
 
 def test_other_void_label(images, labeled):
-    """255 marks unlabeled pixels where the model and the call say so."""
+    """255 marks unlabeled pixels where it does for the model."""
     voc = [np.where(mask < 0, 255, mask) for mask in labeled]
     model = make_model(void_label=255).fit(images[:3], voc[:3])
-    budget = error_budget(model, images, voc, void_label=255)
+    budget = error_budget(model, images, voc)
     assert budget.scores["superpixels"]["pixel accuracy"] > 0.9
     with pytest.raises(ValueError, match=r"masks\[0\]: labels \[255\].*void_label"):
-        error_budget(model, images, voc)
+        error_budget(make_model().fit(images[:3], labeled[:3]), images, voc)
 
 
 def test_random_state_of_numpy_is_left_alone(model, images, masks):
@@ -342,6 +342,12 @@ class TestRefusedModels:
         with pytest.raises(TypeError, match="got GridSearchCV; pass its best_estim"):
             call(search, images, masks)
 
+    def test_search_that_is_not_fitted(self, call, model, images, masks):
+        """Has no pipeline to be asked yet."""
+        search = GridSearchCV(model, {"superpixels__n_segments": [30]})
+        with pytest.raises(TypeError, match="GridSearchCV; fit it first and pass its"):
+            call(search, images, masks)
+
     def test_classifier_alone(self, call, model, images, masks):
         """The classifier does not see images."""
         with pytest.raises(TypeError, match="Pipeline.*got ZoomoutClassifier"):
@@ -366,7 +372,7 @@ class TestRefusedModels:
     def test_bad_image(self, call, model, images, masks):
         """Images pass the same gate as everywhere."""
         gray = [images[0][..., 0], *images[1:]]
-        with pytest.raises(ValueError, match=r"images\[0\].*gray2rgb"):
+        with pytest.raises(ValueError, match=r"image(s\[0\])?: .*gray2rgb"):
             call(model, gray, masks)
 
 
@@ -383,6 +389,33 @@ def test_importance_is_of_one_image(model, images):
     """A list is refused with the way out."""
     with pytest.raises(TypeError, match="image: expected one image.*got a list"):
         zoom_importance(model, images)
+
+
+def test_importance_names_what_is_wrong(model, images):
+    """The image, or the reference, by the names of the parameters."""
+    with pytest.raises(TypeError, match=r"^image: expected an array.*'a\.png'"):
+        zoom_importance(model, "a.png")
+    with pytest.raises(ValueError, match=r"^image: .*gray2rgb"):
+        zoom_importance(model, images[0][..., 0])
+    with pytest.raises(ValueError, match=r"^reference\[1\]: .*gray2rgb"):
+        zoom_importance(model, images[0], reference=[images[0], images[1][..., 0]])
+    with pytest.raises(TypeError, match=r"^reference: .*into a list"):
+        zoom_importance(model, images[0], reference=images[1])
+
+
+def test_missing_means_are_told_before_any_work(images, masks):
+    """The image is not described in vain."""
+    model = make_model(logistic(standardize=False)).fit(images[:3], masks[:3])
+    model.set_params(superpixels__method=lambda rgb: pytest.fail("work began"))
+    with pytest.raises(ValueError, match="reference: .*keeps no means"):
+        zoom_importance(model, images[3])
+
+
+def test_importances_can_be_compared(model, images):
+    """By identity: their arrays have no single truth."""
+    importance = zoom_importance(model, images[3])
+    assert importance == importance
+    assert importance != zoom_importance(model, images[3])
 
 
 def test_budget_refuses_masks_that_do_not_fit(model, images, masks):

@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from tqdm.auto import tqdm
 
 from .._device import check_device, device_to_predict_on
+from .._params import forget_fit
 from .._rows import LabeledRows, check_classes, class_weights, label_rows
 from ..descriptors.color import rgb_to_lab
 from ..descriptors.patches import PATCH_SIZE, cut_patches
@@ -62,9 +63,10 @@ class LocalConvnetFeatures(RegionFeatures):
         image with a label. It trains that many networks and the one for `transform`.
         None is the paper's way: one network, whose outputs on its own training
         superpixels leak their labels.
-    class_weight : "balanced" or None, default=None
+    class_weight : "balanced", float or None, default=None
         The weight of a class in the log-loss: None is 1, the paper's; "balanced" is
-        one over its frequency among the training superpixels, as in equation (2).
+        one over its frequency among the training superpixels, as in equation (2). A
+        number a in 0..1 lies between the two: one over the frequency to the power a.
     max_steps : int or None, default=None
         Training steps of a network; None for as many as show every labeled superpixel
         once, but at least 200 and at most 2,000.
@@ -131,7 +133,11 @@ class LocalConvnetFeatures(RegionFeatures):
         "targets": [StrOptions({"classes", "foreground"})],
         "background": [Interval(Integral, 0, None, closed="left")],
         "cv": [Interval(Integral, 2, None, closed="left"), None],
-        "class_weight": [StrOptions({"balanced"}), None],
+        "class_weight": [
+            StrOptions({"balanced"}),
+            Interval(Real, 0, 1, closed="both"),
+            None,
+        ],
         "max_steps": [Interval(Integral, 1, None, closed="left"), None],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
@@ -149,7 +155,7 @@ class LocalConvnetFeatures(RegionFeatures):
         *,
         background: int = 0,
         cv: int | None = 3,
-        class_weight: str | None = None,
+        class_weight: str | float | None = None,
         max_steps: int | None = None,
         batch_size: int = 64,
         learning_rate: float = 1e-3,
@@ -269,9 +275,7 @@ class LocalConvnetFeatures(RegionFeatures):
             yield predict_local_proba(net, patches, device)
 
     def _check_before_fit(self, superpixels: Any) -> Superpixels:
-        # What is interrupted or fails is not fitted, also if it was before.
-        for name in [name for name in self.__dict__ if name.endswith("_")]:
-            delattr(self, name)
+        forget_fit(self)
         superpixels = super()._check_before_fit(superpixels)
         check_device(self.device)
         return superpixels

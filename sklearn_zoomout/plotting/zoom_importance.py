@@ -27,6 +27,8 @@ class ZoomImportanceDisplay:
     level whose absence lowers the probability of the label most, the paler the less
     it does. Below, a map for each level, on one scale: blue where the level speaks
     for the label, red where it speaks against it. Lines part the predicted labels.
+    Where two labels are about as probable, the loss of little decides, so that many
+    pixels may change label on a pale map.
 
     Parameters
     ----------
@@ -204,7 +206,9 @@ class ZoomImportanceDisplay:
             draw_frame(ax, color, 2)
             other = importance.decision_without[:, i] != importance.decision
             share = segmented.areas[other].sum() / segmented.areas.sum()
-            ax.set_xlabel(f"without it, {share:.0%} change label", fontsize="small")
+            ax.set_xlabel(
+                f"{share:.0%} of pixels change label\nwithout it", fontsize="small"
+            )
 
     def _plot_borders(self, ax: "Axes") -> None:
         """Draw lines between the predicted labels."""
@@ -238,7 +242,7 @@ class ZoomImportanceDisplay:
         self.figure_.colorbar(
             below[0].images[0],
             ax=below,
-            label="probability that it adds",
+            label="how much of the label's\nprobability the level adds",
             format=lambda value, _: f"{value:+.3g}" if value else "0",
             pad=0.01,
             shrink=0.9,

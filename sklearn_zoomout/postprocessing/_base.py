@@ -1,19 +1,24 @@
 """What the clean-up steps share: out-of-fold probabilities, and the way to pixels."""
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, clone
-from sklearn.model_selection import check_cv
+from sklearn.model_selection import KFold
+from sklearn.pipeline import Pipeline
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import check_is_fitted
 
-from .._params import validate_params
+from .._params import forget_fit, validate_params
 from .._rows import paint_rows
+from ..classifier import ZoomoutClassifier
 from ..descriptors.color import rgb_to_lab
+from ..exceptions import AbsentClassWarning
 from ..images import check_masks
 from ..labels import check_known_labels, distinct_labels, encode_labels
 from ..metrics import mean_iou
@@ -34,15 +39,31 @@ class Postprocessor(ABC, BaseEstimator):
     """
 
     _parameter_constraints: dict[str, list[Any]] = {
-        "estimator": [HasMethods(["fit", "predict_superpixel_proba"])],
+        "estimator": [HasMethods(["fit"])],
         "cv": ["cv_object"],
     }
 
     estimator: Any
     cv: Any
 
-    def _check_params(self) -> None:  # noqa: B027
+    def _check_params(self) -> None:
         """Check what the declared constraints cannot express."""
+        if not hasattr(self.estimator, "predict_superpixel_proba"):
+            name, hint = type(self.estimator).__name__, ""
+            if isinstance(self.estimator, Pipeline):
+                hint = "; wrap the last step of the pipeline, not the pipeline"
+            elif isinstance(self.estimator, ZoomoutClassifier):
+                inner = type(self.estimator.estimator).__name__
+                hint = f" around {inner}, which has no predict_proba"
+            raise ValueError(
+                "estimator: expected one with predict_superpixel_proba, such as "
+                f"ZoomoutClassifier, got {name}{hint}."
+            )
+        if isinstance(self.cv, Iterator):
+            raise ValueError(
+                f"cv: expected folds that can be gone through again, got {self.cv!r}; "
+                "pass a list of them."
+            )
 
     @abstractmethod
     def _learn(self, images: list[LabeledImage], n_classes: int) -> dict[str, Any]:
@@ -71,17 +92,17 @@ class Postprocessor(ABC, BaseEstimator):
         Raises
         ------
         ValueError
-            If there are fewer images than folds, the folds do not hold out every
-            image once, or the estimator cannot be fitted.
+            If fewer than two images have labels, the folds do not hold out every
+            image once, or the estimator cannot be fitted, or not to a fold.
         """
-        # What is interrupted or fails is not fitted, also if it was before.
-        for name in [name for name in self.__dict__ if name.endswith("_")]:
-            delattr(self, name)
+        forget_fit(self)
         validate_params(self)
         self._check_params()
         table = check_table(X)
         masks = check_masks(y, table.superpixels)
-        folds = self._split(len(table))
+        void = self.void_label
+        labeled = np.array([len(distinct_labels(mask, void)) > 0 for mask in masks])
+        folds = self._split(labeled)
         # First, so that what is wrong with the masks is told once and for all images.
         estimator = clone(self.estimator).fit(table, masks)
         classes = estimator.classes_
@@ -91,6 +112,7 @@ class Postprocessor(ABC, BaseEstimator):
             for i, (mask, (segmented, image_proba)) in enumerate(
                 zip(masks, _by_image(table, proba), strict=True)
             )
+            if labeled[i]
         ]
         learned = self._learn(images, len(classes))
         fitted = {
@@ -181,16 +203,34 @@ class Postprocessor(ABC, BaseEstimator):
         """The label of pixels that have none, that of the estimator."""
         return self.estimator.void_label
 
-    def _split(self, n_images: int) -> list[tuple[NDArray[Any], NDArray[Any]]]:
-        splits = check_cv(self.cv).split(np.arange(n_images))
-        folds = [(np.asarray(train), np.asarray(test)) for train, test in splits]
-        held_out = np.concatenate([test for _, test in folds])
-        if not np.array_equal(np.sort(held_out), np.arange(n_images)):
+    def _split(
+        self, labeled: NDArray[np.bool_]
+    ) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+        """Split the images that have a label into folds."""
+        images = np.flatnonzero(labeled)
+        if len(images) < 2:
             raise ValueError(
-                f"cv: expected folds that hold out each of the {n_images} images "
+                f"cv={self.cv}: expected at least two images with labels other than "
+                f"the void label {self.void_label}, so that each can be predicted by "
+                f"an estimator that was trained on others, got {len(images)}; label "
+                "more, or use the estimator without clean-up."
+            )
+        cv = self.cv
+        if cv is None or isinstance(cv, Integral):
+            cv = KFold(min(cv or 5, len(images)))
+        if hasattr(cv, "split"):
+            expected = images
+            splits = [(images[train], images[test]) for train, test in cv.split(images)]
+        else:
+            expected = np.arange(len(labeled))
+            splits = [(np.array(train, int), np.array(test, int)) for train, test in cv]
+        if sorted(i for _, test in splits for i in test) != expected.tolist():
+            raise ValueError(
+                f"cv: expected folds that hold out each of the {len(expected)} images "
                 f"once, as KFold does, got {self.cv!r}."
             )
-        return folds
+        folds = [(train[labeled[train]], test[labeled[test]]) for train, test in splits]
+        return [(train, test) for train, test in folds if len(test)]
 
     def _out_of_fold(
         self,
@@ -199,15 +239,23 @@ class Postprocessor(ABC, BaseEstimator):
         folds: list[tuple[NDArray[Any], NDArray[Any]]],
         classes: NDArray[np.int64],
     ) -> NDArray[np.float32]:
-        """Predict every superpixel by an estimator that did not see its image."""
-        void = self.void_label
-        labeled = np.array([len(distinct_labels(mask, void)) > 0 for mask in masks])
+        """Predict the held-out superpixels by an estimator that saw no such image."""
         proba = np.zeros((table.n_rows, len(classes)), dtype=np.float32)
-        for train, test in folds:
-            train = train[labeled[train]]
-            fold = clone(self.estimator).fit(table[train], [masks[i] for i in train])
+        for k, (train, test) in enumerate(folds, 1):
+            fold = _clone_with_classes(self.estimator, classes)
+            try:
+                with warnings.catch_warnings():
+                    # Of all images the estimator has told already.
+                    warnings.simplefilter("ignore", AbsentClassWarning)
+                    fold.fit(table[train], [masks[i] for i in train])
+            except ValueError as error:
+                raise ValueError(
+                    f"cv: fold {k} of {len(folds)}, trained without images "
+                    f"{test.tolist()}: {error} Other folds may do, such as "
+                    "KFold(3, shuffle=True), or more images."
+                ) from error
             rows = np.flatnonzero(np.isin(table.image_of_row, test))
-            # A class that is absent from a fold has probability 0 in it.
+            # A class that the fold's estimator does not know has probability 0.
             columns = np.searchsorted(classes, fold.classes_)
             predicted = fold.predict_superpixel_proba(table[np.sort(test)])
             proba[np.ix_(rows, columns)] = predicted
@@ -231,6 +279,17 @@ class Postprocessor(ABC, BaseEstimator):
         tags.input_tags.two_d_array = False
         tags.target_tags.required = True
         return tags
+
+
+def _clone_with_classes(estimator: Any, classes: NDArray[np.int64]) -> Any:
+    """Clone, and tell the clone the classes, some of which its fold may lack."""
+    copy = clone(estimator)
+    inner = copy
+    while isinstance(inner, Postprocessor):
+        inner = inner.estimator
+    if "classes" in inner.get_params(deep=False):
+        inner.set_params(classes=classes)
+    return copy
 
 
 def _by_image(

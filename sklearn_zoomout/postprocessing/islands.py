@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -158,12 +158,19 @@ class IslandRemoval(Postprocessor):
         A `ZoomoutClassifier`, or `GraphSmoothing` around one. One that is fitted
         already, inside `sklearn.frozen.FrozenEstimator`, is not fitted again; ``fit``
         then takes images that it was not trained on.
+        An estimator of your own needs ``fit(table, masks)``,
+        ``predict_superpixel_proba(table)`` and ``void_label``, and when fitted
+        ``classes_``, sorted, ``n_features_in_`` and ``feature_names_in_``; a parameter
+        ``classes``, if it has one, takes in each fold the classes of all images.
     island_classifier : scikit-learn classifier, default=None
         Decides which islands to flip; by default logistic regression on standardized
         features.
     cv : int, splitter, iterable or None, default=3
         The folds of images of the out-of-fold predictions, as in
-        `sklearn.model_selection.cross_val_predict`.
+        `sklearn.model_selection.cross_val_predict`. A number of folds, lowered to
+        one per image where there are fewer images, or a splitter splits the images
+        that have a label. An iterable numbers all images; it must not be a generator,
+        which cannot be cloned.
 
     Attributes
     ----------
@@ -172,8 +179,8 @@ class IslandRemoval(Postprocessor):
     island_classifier_ : scikit-learn classifier
         The fitted clone of ``island_classifier``, or a
         `sklearn.dummy.DummyClassifier` after a `FewIslandsWarning`.
-    n_islands_, n_flipped_ : int
-        Number of islands that it learned from, and how many of them were to be
+    n_islands_, n_to_flip_ : int
+        Number of islands that it learned from, and how many of them should be
         flipped.
     classes_ : ndarray of int64 of shape (n_classes,)
         The classes, sorted.
@@ -200,7 +207,8 @@ class IslandRemoval(Postprocessor):
     clean-up step around another one, with 3 folds each, trains a classifier 16 times.
 
     On the superpixels of a flipped island the probabilities of the two classes change
-    places, so that the highest one is always that of the predicted class.
+    places. The higher one, if below 1, is then raised to the next float32, since the
+    label of equal probabilities would be that of the first class.
 
     References
     ----------
@@ -232,6 +240,15 @@ class IslandRemoval(Postprocessor):
         self.island_classifier = island_classifier
         self.cv = cv
 
+    def _check_params(self) -> None:
+        super()._check_params()
+        classifier = self.island_classifier
+        if classifier is not None and not is_classifier(classifier):
+            raise ValueError(
+                "island_classifier: expected a classifier, got "
+                f"{type(classifier).__name__}."
+            )
+
     def _learn(self, images: list[LabeledImage], n_classes: int) -> dict[str, Any]:
         described, gained = [], []
         for segmented, proba, counts in images:
@@ -245,7 +262,7 @@ class IslandRemoval(Postprocessor):
         return {
             "island_classifier_": self._fit_classifier(x, flip),
             "n_islands_": len(flip),
-            "n_flipped_": int(flip.sum()),
+            "n_to_flip_": int(flip.sum()),
         }
 
     def _fit_classifier(self, x: NDArray[np.float64], flip: NDArray[np.bool_]) -> Any:
@@ -278,6 +295,7 @@ class IslandRemoval(Postprocessor):
         proba = proba.copy()
         low, high = proba[rows, around], proba[rows, own]
         proba[rows, own] = low
-        # The next larger number, since argmax would resolve a tie by the class's order.
-        proba[rows, around] = np.nextafter(high, np.float32(2))
+        # The next larger number, since argmax would resolve a tie by the class's order;
+        # where it is 1 already, all others are 0.
+        proba[rows, around] = np.nextafter(high, np.float32(1))
         return proba

@@ -35,6 +35,10 @@ class GraphSmoothing(Postprocessor):
         A `ZoomoutClassifier`, or another clean-up step around one. One that is fitted
         already, inside `sklearn.frozen.FrozenEstimator`, is not fitted again; ``fit``
         then takes images that it was not trained on.
+        An estimator of your own needs ``fit(table, masks)``,
+        ``predict_superpixel_proba(table)`` and ``void_label``, and when fitted
+        ``classes_``, sorted, ``n_features_in_`` and ``feature_names_in_``; a parameter
+        ``classes``, if it has one, takes in each fold the classes of all images.
     radius : int, default=3
         How many steps on the superpixel graph the average reaches.
     n_layers : int, default=3
@@ -45,7 +49,10 @@ class GraphSmoothing(Postprocessor):
         Candidates for the bandwidth in units of L*a*b*, > 0.
     cv : int, splitter, iterable or None, default=3
         The folds of images of the out-of-fold predictions, as in
-        `sklearn.model_selection.cross_val_predict`.
+        `sklearn.model_selection.cross_val_predict`. A number of folds, lowered to
+        one per image where there are fewer images, or a splitter splits the images
+        that have a label. An iterable numbers all images; it must not be a generator,
+        which cannot be cloned.
 
     Attributes
     ----------
@@ -122,6 +129,7 @@ class GraphSmoothing(Postprocessor):
         self.cv = cv
 
     def _check_params(self) -> None:
+        super()._check_params()
         _check_candidates("strengths", self.strengths, ">= 0")
         _check_candidates("bandwidths", self.bandwidths, "> 0")
 
@@ -151,6 +159,8 @@ class GraphSmoothing(Postprocessor):
     def _change(
         self, segmented: SegmentedImage, proba: NDArray[np.float32]
     ) -> NDArray[np.float32]:
+        if self.strength_ == 0:
+            return proba
         (average,) = self._averages(segmented, [self.bandwidth_])
         return self._smooth(proba, average, self.strength_)
 
@@ -188,7 +198,10 @@ class GraphSmoothing(Postprocessor):
 
 def _check_candidates(name: str, values: Any, bound: str) -> None:
     """Refuse anything but a list of finite numbers that are > 0 or >= 0."""
-    numbers = np.asarray(values)
+    try:
+        numbers = np.asarray(values)
+    except ValueError:  # lists of unequal lengths
+        numbers = np.array(None)
     good = numbers.ndim == 1 and numbers.size > 0 and numbers.dtype.kind in "iuf"
     if good:
         above = numbers > 0 if bound == "> 0" else numbers >= 0

@@ -296,9 +296,11 @@ def test_balanced_loss_finds_more_of_a_rare_class():
                 random_state=0,
             ).fit_transform(superpixels, masks)
         )[:, 1].mean()
-        for class_weight in (None, "balanced")
+        for class_weight in (None, 0, 0.5, 1, "balanced")
     }
     assert rare[None] < 0.3 < rare["balanced"]
+    assert rare[None] < rare[0.5] < rare["balanced"]
+    assert (rare[0], rare[1]) == (rare[None], rare["balanced"])
 
 
 def test_pipeline_is_scored_cloned_and_pickled(images, masks):
@@ -492,6 +494,8 @@ def test_wrong_masks_are_refused(colored, change, says):
         {"cv": 2.5},
         {"cv": True},
         {"class_weight": {0: 1.0}},
+        {"class_weight": 1.5},
+        {"class_weight": True},
         {"max_steps": 0},
         {"batch_size": 0},
         {"learning_rate": 0},

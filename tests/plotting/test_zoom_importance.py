@@ -94,8 +94,9 @@ def test_share_of_changed_labels_stands_below(importance):
     display = importance.plot()
     changed = importance.decision_without[:, 1] != importance.decision
     share = np.mean(changed[importance.segmented.segments])
-    assert display.axes_["distant"].get_xlabel() == "without it, 0% change label"
-    assert display.axes_["own"].get_xlabel() == f"without it, {share:.0%} change label"
+    below = "of pixels change label\nwithout it"
+    assert display.axes_["distant"].get_xlabel() == f"0% {below}"
+    assert display.axes_["own"].get_xlabel() == f"{share:.0%} {below}"
     assert 0 < share < 1
 
 

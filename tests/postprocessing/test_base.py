@@ -19,7 +19,7 @@ from sklearn_zoomout import (
     SuperpixelSegmenter,
     ZoomoutClassifier,
 )
-from sklearn_zoomout.exceptions import EmptyMaskWarning
+from sklearn_zoomout.exceptions import EmptyMaskWarning, FewIslandsWarning
 from sklearn_zoomout.metrics import mean_iou, mean_iou_scorer, segmentation_scorer
 
 STEPS = pytest.mark.parametrize("step", [GraphSmoothing, IslandRemoval])
@@ -90,7 +90,7 @@ def test_out_of_fold_rows_are_where_their_images_are(classifier, data):
     folds = [([2, 3, 0], [5, 1, 4]), ([1, 4, 5], [3, 2, 0])]
     model = GraphSmoothing(classifier, cv=folds)
     classes = np.array([10, 20, 25])
-    shuffled = model._out_of_fold(table, masks, model._split(6), classes)
+    shuffled = model._out_of_fold(table, masks, model._split(np.ones(6, bool)), classes)
     direct = clone(classifier).fit(table, masks).predict_superpixel_proba(table)
     # The made-up probabilities depend on the row alone.
     np.testing.assert_allclose(shuffled, direct, rtol=1e-6)
@@ -107,6 +107,70 @@ def test_class_that_a_fold_lacks_keeps_its_place(classifier, data):
     assert (without[:, 1] == 0).all()
     assert (without[:, [0, 2]] > 0).all()
     np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=1e-5)
+
+
+@STEPS
+def test_estimator_of_a_fold_knows_all_classes(step, classifier, data):
+    """What names a class that a fold lacks is no error, nor a warning for each fold."""
+    table, masks = data
+    masks = [np.where(m == 25, 20, m) if i < 4 else m for i, m in enumerate(masks)]
+    folds = [(np.arange(4), np.arange(4, 6)), (np.arange(4, 6), np.arange(4))]
+    weighted = ZoomoutClassifier(
+        estimator=GaussianNB(), standardize=False, class_weight={25: 2.0}
+    )
+    model = step(weighted, cv=folds)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FewIslandsWarning)
+        assert model.fit(table, masks).classes_.tolist() == [10, 20, 25]
+        inner = clone(model).set_params(cv=2)
+        outer = GraphSmoothing(inner, strengths=[1], cv=2)
+        assert outer.fit(table, masks).classes_.tolist() == [10, 20, 25]
+    assert weighted.classes is None
+    assert model.estimator.classes is None
+
+
+@STEPS
+def test_no_more_folds_than_labeled_images(step, classifier, data):
+    """Three folds of two labeled images are two; of one image there are none."""
+    table, masks = data
+    void = [np.full_like(mask, -1) for mask in masks]
+    two = [void[0], masks[1], *void[2:5], masks[5]]
+    with pytest.warns(EmptyMaskWarning, match=r"masks\[0, 2, 3, 4\]"):
+        model = step(classifier, cv=3).fit(table, two)
+    only = step(classifier, cv=2).fit(table[[1, 5]], [masks[1], masks[5]])
+    np.testing.assert_array_equal(
+        model.predict_superpixel_proba(table), only.predict_superpixel_proba(table)
+    )
+    with pytest.raises(ValueError, match="cv=3: expected at least two.*got 1; label"):
+        step(classifier).fit(table, [masks[0], *void[1:]])
+
+
+def test_listed_folds_number_all_images(classifier, data):
+    """Unlabeled images are dropped from them, whichever their numbers."""
+    table, masks = data
+    masks = [np.full_like(masks[0], -1), *masks[1:]]
+    labeled = np.arange(6) > 0
+    folds = [([0, 1, 2], [3, 4, 5]), ([3, 4, 5], [1, 2]), ([1, 4], [0])]
+    split = GraphSmoothing(classifier, cv=folds)._split(labeled)
+    assert [(a.tolist(), b.tolist()) for a, b in split] == [
+        ([1, 2], [3, 4, 5]),
+        ([3, 4, 5], [1, 2]),
+    ]
+    split = GraphSmoothing(classifier, cv=KFold(5))._split(labeled)
+    assert [test.tolist() for _, test in split] == [[1], [2], [3], [4], [5]]
+
+
+@STEPS
+def test_fold_that_cannot_be_fitted_is_named(step, classifier, data):
+    """Here the images that one of two folds leaves are all of one class."""
+    table, masks = data
+    masks = [np.where(m > 0, 10, m) if i < 3 else m for i, m in enumerate(masks)]
+    says = r"cv: fold 2 of 2, trained without images \[3, 4, 5\].*only class 10"
+    with pytest.raises(ValueError, match=says):
+        step(classifier, cv=2).fit(table, masks)
+    folds = [([], np.arange(3)), (np.arange(3), np.arange(3, 6))]
+    with pytest.raises(ValueError, match="cv: fold 1 of 2"):
+        step(classifier, cv=folds).fit(*data)
 
 
 @STEPS
@@ -177,13 +241,20 @@ def test_label_unseen_in_fit_is_refused_when_scoring(step, classifier, data):
     [
         ("cv", 1, "cv"),
         ("cv", True, "cv"),
-        ("cv", 7, "n_splits=7.*n_samples=6"),
+        ("cv", KFold(7), "n_splits=7.*n_samples=6"),
+        ("cv", [], "each of the 6 images once"),
+        ("cv", ((np.arange(5), [5]) for _ in "a"), "cv.*again.*generator.*list"),
         ("cv", ShuffleSplit(2, random_state=0), "each of the 6 images once"),
         ("estimator", RidgeClassifier(), "estimator.*predict_superpixel_proba"),
         (
             "estimator",
             ZoomoutClassifier(estimator=RidgeClassifier()),
-            "estimator.*predict_superpixel_proba",
+            "estimator.*ZoomoutClassifier around RidgeClassifier.*no predict_proba",
+        ),
+        (
+            "estimator",
+            Pipeline([("classifier", ZoomoutClassifier())]),
+            "estimator.*wrap the last step of the pipeline",
         ),
         ("estimator", None, "estimator"),
     ],
@@ -195,7 +266,8 @@ def test_bad_parameter_is_refused(step, parameter, value, says, classifier, data
         def fit(self, X, y):
             raise AssertionError("work began before the parameters were checked")
 
-    model = step(NoWork()).set_params(**{parameter: value})
+    model = step(NoWork())
+    setattr(model, parameter, value)
     with pytest.raises(ValueError, match=says):
         model.fit(*data)
 

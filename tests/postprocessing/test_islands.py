@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LinearRegression
 from sklearn.tree import DecisionTreeClassifier
 
 from sklearn_zoomout import FeatureTable, IslandRemoval, SegmentedImage
@@ -87,7 +88,7 @@ def test_mistakes_are_flipped_and_objects_kept(classifier, data, new_data):
     """It learns that the certain islands are objects and the others mistakes."""
     table, masks = new_data
     model = IslandRemoval(classifier).fit(*data)
-    assert 0 < model.n_flipped_ < model.n_islands_
+    assert 0 < model.n_to_flip_ < model.n_islands_
     before = model.estimator_.predict(table)
     after = model.predict(table)
     for mask, old, new in zip(masks, before, after, strict=True):
@@ -117,6 +118,8 @@ def test_tie_of_probabilities_is_flipped(classifier, data):
     proba = np.array([[0, 1], [0, 1], [0.5, 0.5], [0, 1], [0, 1]], np.float32)
     changed = model._change(segmented, proba)
     np.testing.assert_array_equal(changed.argmax(axis=1), 1)
+    certain = np.array([[0, 1], [0, 1], [1, 0], [0, 1], [0, 1]], np.float32)
+    np.testing.assert_array_equal(model._change(segmented, certain), [[0, 1]] * 5)
     assert proba[2, 1] == 0.5  # the input is left alone
 
 
@@ -129,7 +132,7 @@ def test_without_islands_nothing_is_flipped(classifier, data):
     quiet = FeatureTable(table.superpixels, [Block("a", ("x", "y", "z"), values)])
     with pytest.warns(FewIslandsWarning, match="0 islands.*kept"):
         model = IslandRemoval(classifier).fit(quiet, halves)
-    assert (model.n_islands_, model.n_flipped_) == (0, 0)
+    assert (model.n_islands_, model.n_to_flip_) == (0, 0)
     for one, other in zip(
         model.predict(table), model.estimator_.predict(table), strict=True
     ):
@@ -161,3 +164,5 @@ def test_own_island_classifier(classifier, data):
     assert not hasattr(tree, "tree_")
     with pytest.raises(ValueError, match="island_classifier"):
         IslandRemoval(classifier, island_classifier="tree").fit(*data)
+    with pytest.raises(ValueError, match="expected a classifier, got LinearRegression"):
+        IslandRemoval(classifier, island_classifier=LinearRegression()).fit(*data)

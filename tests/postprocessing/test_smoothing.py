@@ -100,6 +100,7 @@ def test_nothing_changes_where_smoothing_does_not_help(classifier, data):
         ("strengths", [np.nan]),
         ("strengths", ["a"]),
         ("strengths", [[1, 2]]),
+        ("strengths", [[1], [2, 3]]),
         ("strengths", 3),
         ("bandwidths", [0]),
         ("bandwidths", [np.inf]),
