@@ -499,7 +499,7 @@ def test_not_fitted(data, method):
         {"device": 0},
         {"random_state": "zero"},
     ],
-    ids=str,
+    ids=lambda params: "-".join(params),
 )
 def test_wrong_parameter(data, params):
     """Parameters are checked in fit, and the error names them."""

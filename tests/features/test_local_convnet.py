@@ -505,7 +505,7 @@ def test_wrong_masks_are_refused(colored, change, says):
         {"device": "abacus"},
         {"random_state": "seed"},
     ],
-    ids=str,
+    ids=lambda params: "-".join(params),
 )
 def test_wrong_parameters_are_refused(colored, params):
     """Errors name the parameter, in fit as in fit_transform."""
