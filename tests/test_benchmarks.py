@@ -196,6 +196,7 @@ def test_voc_benchmark_prints_tables_1_and_2(voc_root):
     networks = ["linear", "256", "512", "1024", "256+256", "256+256, dropout 0.5"]
     weights = ("", ", class_weight=0.5", ", class_weight=None")
     ours = [f"512, dropout 0.5{weight}" for weight in weights]
+    ours.append("1024, dropout 0.5")
     assert list(four_levels) == [*networks, *ours]
     assert four_levels["512"][:3] != four_levels["512, dropout 0.5"][:3]
     for table in (with_maps, only_maps):
