@@ -16,6 +16,7 @@ from ._params import validate_params
 from .exceptions import SuperpixelWarning
 from .images import as_float, check_images, check_masks
 from .regions import SegmentedImage
+from .slic import slic
 
 
 class Superpixels(Sequence[SegmentedImage]):
@@ -116,7 +117,7 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         SLIC's balance between closeness in space and in color; the larger, the
         more the superpixels resemble squares.
     method : "slic" or callable, default="slic"
-        "slic" is `skimage.segmentation.slic`. A callable is given the image as
+        "slic" is `sklearn_zoomout.slic.slic`. A callable is given the image as
         float32 of shape (height, width, 3) in 0..1 and returns an integer label
         map of shape (height, width); it does without the parameters above.
     n_jobs : int or None, default=None
@@ -127,8 +128,7 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
     Warns
     -----
     SuperpixelWarning
-        If an image has fewer pixels than ``n_segments``, or gets less than half
-        of the superpixels asked for, as SLIC does on noise.
+        If an image has fewer pixels than ``n_segments``.
 
     References
     ----------
@@ -221,26 +221,20 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
             return SegmentedImage(image, self._call_method(image, index))
         segmented = SegmentedImage(image, self._slic(image))
         n_pixels = image.shape[0] * image.shape[1]
-        if n_pixels < self.n_segments or 2 * segmented.n_segments < self.n_segments:
+        if n_pixels < self.n_segments:
             warnings.warn(
                 f"images[{index}]: {segmented.n_segments} superpixels instead of "
-                f"about {self.n_segments} on {n_pixels} pixels; use fewer n_segments, "
-                "a higher compactness, or smooth a noisy image.",
+                f"about {self.n_segments} on {n_pixels} pixels; use fewer n_segments.",
                 SuperpixelWarning,
                 stacklevel=2,
             )
         return segmented
 
     def _slic(self, image: NDArray[Any]) -> NDArray[Any]:
-        from skimage.segmentation import slic
+        from .descriptors.color import rgb_to_lab
 
-        height, width = image.shape[:2]
-        return slic(
-            as_float(image),
-            n_segments=min(self.n_segments, height * width),
-            compactness=self.compactness,
-            start_label=0,
-        )
+        n_segments = min(self.n_segments, image.shape[0] * image.shape[1])
+        return slic(rgb_to_lab(as_float(image)), n_segments, self.compactness)
 
     def _call_method(self, image: NDArray[Any], index: int) -> NDArray[Any]:
         segments = np.asarray(self.method(as_float(image)))  # type: ignore[operator]

@@ -178,13 +178,12 @@ def test_constant_image_has_no_entropy(images):
     assert (table[-1:].to_numpy()[:, entropies] > 0).any()
 
 
-def test_noise_on_which_slic_collapses_warns():
-    """Superpixels that merge on noise are reported with their number."""
+def test_noise_gets_as_many_superpixels_as_a_photograph():
+    """Superpixels do not merge where no two neighboring pixels are alike."""
     rng = np.random.default_rng(0)
     noise = np.clip(rng.normal(0.5, 0.4, (120, 160, 3)), 0, 1)
-    with pytest.warns(SuperpixelWarning, match=r"images\[0\]: \d+ superpixels inst"):
-        superpixels = SuperpixelSegmenter(100).fit_transform([noise])
-    assert superpixels[0].n_segments < 50
+    superpixels = SuperpixelSegmenter(100).fit_transform([noise])
+    assert 70 < superpixels[0].n_segments < 130
 
 
 LAYOUTS = {

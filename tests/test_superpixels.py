@@ -85,13 +85,6 @@ def test_few_pixels_give_few_superpixels_and_a_warning():
     assert 1 <= segmented.n_segments <= 12
 
 
-def test_noise_on_which_slic_collapses_warns_with_the_count():
-    """Superpixels that vanish are not passed over in silence."""
-    noise = np.random.default_rng(0).random((100, 100, 3))
-    with pytest.warns(SuperpixelWarning, match="instead of about 400"):
-        SuperpixelSegmenter(n_segments=400, compactness=1).transform([noise])
-
-
 @pytest.mark.parametrize("value", [0, -5, 2.5, "500", True])
 def test_n_segments_must_be_a_positive_integer(images, value):
     """Even True, which Python takes for 1."""
