@@ -1,6 +1,7 @@
 """Distant and global levels: what a convnet sees (section 4.2.3)."""
 
 import os
+import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from numbers import Integral
@@ -12,6 +13,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ..backbones import FrozenNetwork, load_network
+from ..cache import FeatureCache
+from ..exceptions import CacheWarning
 from ..regions import SegmentedImage
 from ..superpixels import Superpixels
 from ._base import RegionFeatures
@@ -39,12 +42,24 @@ class ConvnetFeatures(RegionFeatures):
         "flip": ["boolean"],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "device": [str],
+        "memory": [str, os.PathLike, FeatureCache, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
 
+    # Weights count by their digest, random ones too.
+    _not_in_key = RegionFeatures._not_in_key | {
+        "weights",
+        "weights_",
+        "random_state",
+        "_seed",
+        "batch_size",
+        "device",
+    }
+
     backbone: str | Callable[[], Any]
     weights: str | os.PathLike | None
+    memory: str | os.PathLike | FeatureCache | None
     layers: str | Sequence[str] | None
     flip: bool
     device: str
@@ -89,6 +104,8 @@ class ConvnetFeatures(RegionFeatures):
         self._network = network = self._load()
         self.weights_ = network.source
         self.weights_sha256_ = network.sha256
+        # A file of weights can bring another preprocessing than the backbone's name.
+        self._preprocessing = repr(network.spec)
         names = ["fc7"] if network.head is not None else network.layers
         self._columns = [
             f"{name or 'map'}_{i:04d}"
@@ -99,6 +116,19 @@ class ConvnetFeatures(RegionFeatures):
     def column_names(self) -> list[str]:
         """Names of the columns, such as "fc7_0012", without the name of the block."""
         return self._columns
+
+    def _open_cache(self) -> FeatureCache | None:
+        cache = super()._open_cache()
+        if cache is not None and callable(self.backbone):
+            warnings.warn(
+                "memory: features of a callable backbone are not kept, since its code "
+                "may change; name a backbone, or write a RegionFeatures of your own "
+                "that has a cache_version.",
+                CacheWarning,
+                stacklevel=3,
+            )
+            return None
+        return cache
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
@@ -192,6 +222,10 @@ class ConvnetRegionFeatures(ConvnetFeatures):
         Crops that go through the network at once.
     device : str, default="cpu"
         Device of torch, such as "cuda".
+    memory : str, path, FeatureCache or None, default=None
+        A folder that keeps the rows of every image, so that they are computed once
+        only; see `FeatureCache`, which also bounds its size. Delete the folder to clear
+        it. Features of a callable backbone are not kept, since its code may change.
     random_state : int, RandomState instance or None, default=0
         Seed of random weights.
     verbose : int, default=0
@@ -230,6 +264,7 @@ class ConvnetRegionFeatures(ConvnetFeatures):
         "pooling": [StrOptions({"roi", "crop"})],
         "crop_size": [Interval(Integral, 1, None, closed="left")],
     }
+    cache_version = 1
 
     def __init__(
         self,
@@ -244,6 +279,7 @@ class ConvnetRegionFeatures(ConvnetFeatures):
         flip: bool = False,
         batch_size: int = 16,
         device: str = "cpu",
+        memory: str | os.PathLike | FeatureCache | None = None,
         random_state: Any = 0,
         verbose: int = 0,
     ) -> None:
@@ -257,6 +293,7 @@ class ConvnetRegionFeatures(ConvnetFeatures):
         self.flip = flip
         self.batch_size = batch_size
         self.device = device
+        self.memory = memory
         self.random_state = random_state
         self.verbose = verbose
 
@@ -321,7 +358,7 @@ class GlobalFeatures(ConvnetFeatures):
         See `ConvnetRegionFeatures`.
     batch_size : int, default=16
         Images that go through the network at once.
-    device, random_state, verbose
+    device, memory, random_state, verbose
         See `ConvnetRegionFeatures`.
 
     Attributes
@@ -341,6 +378,7 @@ class GlobalFeatures(ConvnetFeatures):
 
     per_image = True
     block_name = "global"
+    cache_version = 1
 
     def __init__(
         self,
@@ -352,6 +390,7 @@ class GlobalFeatures(ConvnetFeatures):
         flip: bool = False,
         batch_size: int = 16,
         device: str = "cpu",
+        memory: str | os.PathLike | FeatureCache | None = None,
         random_state: Any = 0,
         verbose: int = 0,
     ) -> None:
@@ -362,6 +401,7 @@ class GlobalFeatures(ConvnetFeatures):
         self.flip = flip
         self.batch_size = batch_size
         self.device = device
+        self.memory = memory
         self.random_state = random_state
         self.verbose = verbose
 
