@@ -137,7 +137,7 @@ class FeatureCache:
         path = self._path(key)
         try:
             content = path.read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             _warn(f"{path}: cannot be read ({error.strerror}); computed anew.")
@@ -210,13 +210,11 @@ class FeatureCache:
 
     def _files(self) -> Iterator[tuple[Path, os.stat_result]]:
         """Give the files that have the place of an entry."""
-        for folder in (self._root / f"{number:02x}" for number in range(256)):
-            names = os.listdir(folder) if folder.is_dir() else []
-            for path in (folder / name for name in names):
-                with suppress(FileNotFoundError):  # another process removed it
-                    status = path.lstat()
-                    if stat.S_ISREG(status.st_mode):
-                        yield path, status
+        for path in self._root.glob("[0-9a-f][0-9a-f]/*"):
+            with suppress(FileNotFoundError):  # another process removed it
+                status = path.lstat()
+                if stat.S_ISREG(status.st_mode):
+                    yield path, status
 
 
 def open_cache(memory: Any) -> FeatureCache | None:

@@ -17,6 +17,9 @@ from ..regions import SegmentedImage
 from ..superpixels import Superpixels, check_superpixels
 from ..table import Block, FeatureTable
 
+# How the private attributes begin that scikit-learn sets, such as its callbacks.
+_OF_SKLEARN = ("_skl", "_metadata", "_callback", "_parent_callback", "_propagated")
+
 
 class RegionFeatures(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
     """Base of transformers that describe every superpixel of an image.
@@ -186,7 +189,11 @@ class RegionFeatures(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
     def _cache_state(self) -> dict[str, Any]:
         """Give all that `describe` depends on, beside the image and the code."""
         state: Any = self.__getstate__()
-        return {k: v for k, v in state.items() if k not in self._not_in_key}
+        return {
+            name: value
+            for name, value in state.items()
+            if name not in self._not_in_key and not name.startswith(_OF_SKLEARN)
+        }
 
     def _describe_all(self, superpixels: Superpixels) -> Iterator[NDArray[Any]]:
         n_jobs = getattr(self, "n_jobs", None)
