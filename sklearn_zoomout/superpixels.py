@@ -221,20 +221,24 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         validate_params(self)
         cache = open_cache(self.memory)
         images = check_images(images)
+        parameters = {"n_segments": self.n_segments, "compactness": self.compactness}
+        state = digest_state(self, parameters)
         segment = delayed(self._segment)
         parallel = Parallel(self.n_jobs, prefer="threads", return_as="generator")
-        results = parallel(segment(image, i, cache) for i, image in enumerate(images))
+        results = parallel(
+            segment(image, i, cache, state) for i, image in enumerate(images)
+        )
         bar = tqdm(
             results, "superpixels", len(images), disable=not self.verbose, unit="image"
         )
         return Superpixels(bar)
 
     def _segment(
-        self, image: NDArray[Any], index: int, cache: FeatureCache | None
+        self, image: NDArray[Any], index: int, cache: FeatureCache | None, state: str
     ) -> SegmentedImage:
         if callable(self.method):
             return SegmentedImage(image, self._call_method(image, index))
-        segmented = SegmentedImage(image, self._recall_or_slic(image, cache))
+        segmented = SegmentedImage(image, self._recall_or_slic(image, cache, state))
         n_pixels = image.shape[0] * image.shape[1]
         if n_pixels < self.n_segments:
             warnings.warn(
@@ -246,12 +250,11 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         return segmented
 
     def _recall_or_slic(
-        self, image: NDArray[Any], cache: FeatureCache | None
+        self, image: NDArray[Any], cache: FeatureCache | None, state: str
     ) -> NDArray[Any]:
         if cache is None:
             return self._slic(image)
-        parameters = {"n_segments": self.n_segments, "compactness": self.compactness}
-        key = entry_key(digest_state(self, parameters), digest_array(image))
+        key = entry_key(state, digest_array(image))
         segments = cache.get(key)
         if segments is None:
             segments = self._slic(image)

@@ -355,3 +355,29 @@ def test_ingredients_are_compared_with_the_base(data_home):
         expected = np.mean(scores[name], axis=0) - np.mean(scores["base"], axis=0)
         printed = [float(v) for v in re.findall(r"([+-][\d.]+) ±", gains[name])]
         np.testing.assert_allclose(printed, expected, atol=0.11)
+
+
+@pytest.mark.slow
+def test_grid_search_computes_every_image_once(data_home):
+    """The cache does not change the scores; the ratio is that of the seconds."""
+    done = subprocess.run(
+        [
+            *(sys.executable, "-W", "ignore", BENCHMARKS / "grid_search.py"),
+            *("--images", "4", "--folds", "2", "--hidden", "4", "8"),
+            *("--epochs", "1", "--n-segments", "40"),
+        ],
+        env=os.environ | {"SKLEARN_ZOOMOUT_DATA": str(data_home)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "4 images, 4 steps, each computed once: True" in done.stdout
+    rows = {
+        name: [float(value) for value in values.split()]
+        for name, values in re.findall(r"^(\S.*?)  +([\d. ]+)$", done.stdout, re.M)
+    }
+    # Batches of the global level may change the last bits of a feature.
+    on_table, cached = rows["pixel accuracy on table"], rows["pixel accuracy, cached"]
+    np.testing.assert_allclose(cached, on_table, atol=1)
+    parts = np.add(rows["extraction"], rows["fits and predictions"])
+    np.testing.assert_allclose(rows["ratio"], rows["grid search"] / parts, rtol=0.05)

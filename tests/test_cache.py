@@ -14,6 +14,7 @@ from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
+from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils._param_validation import InvalidParameterError
 
 from sklearn_zoomout import (
@@ -357,6 +358,7 @@ def describe_colors(memory, images):
     return values(color_pipeline(memory).fit_transform(images))
 
 
+@pytest.mark.slow
 def test_processes_share_the_cache(images, tmp_path):
     """They find each other's entries, and write no more than one process would."""
     expected = describe_colors(None, images)
@@ -566,7 +568,9 @@ def test_grid_search_describes_each_image_once(images, masks, tmp_path, monkeypa
     count(ConvnetSuperpixelFeatures, "describe")
     count(GlobalFeatures, "_square")
     model = zoomout_pipeline(
-        levels=["global", "maps"], n_segments=40, max_epochs=2, random_state=0
+        levels=["global", "maps"],
+        n_segments=40,
+        estimator=DecisionTreeClassifier(random_state=0),
     )
     model.set_params(
         zoomout__global__input_size=64,
@@ -580,7 +584,7 @@ def test_grid_search_describes_each_image_once(images, masks, tmp_path, monkeypa
         model.set_params(**{f"{step}__memory": memory for step in steps})
         search = GridSearchCV(
             model,
-            {"classifier__hidden_units": [(4,), (8,), (16,)]},
+            {"classifier__estimator__max_depth": [1, 2, 4]},
             scoring=mean_iou_scorer,
             cv=3,
         ).fit(images, masks)
