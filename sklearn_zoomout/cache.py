@@ -91,6 +91,7 @@ class FeatureCache:
     Examples
     --------
     >>> import tempfile
+    >>> import numpy as np
     >>> from sklearn_zoomout import FeatureCache, SuperpixelSegmenter
     >>> from sklearn_zoomout.datasets import make_scenes
     >>> images, masks = make_scenes(n_images=2, random_state=0)
@@ -99,7 +100,7 @@ class FeatureCache:
     >>> segmenter = SuperpixelSegmenter(n_segments=50, memory=memory)
     >>> computed = segmenter.transform(images)
     >>> recalled = segmenter.transform(images)
-    >>> (recalled[0].segments == computed[0].segments).all()
+    >>> np.array_equal(recalled[0].segments, computed[0].segments)
     True
     >>> folder.cleanup()
     """

@@ -18,4 +18,4 @@ class FewIslandsWarning(UserWarning):
 
 
 class CacheWarning(UserWarning):
-    """An entry of a `FeatureCache` is damaged, or could not be read or written."""
+    """An entry of a `FeatureCache` is damaged, or a result is not kept in it."""

@@ -467,8 +467,9 @@ def test_image_and_label_map_in_the_key(images, tmp_path):
             features.transform([SegmentedImage(*copy)])
             assert len(entries(tmp_path)) == n_entries
     segmenter = with_memory(SEGMENTER, tmp_path / "superpixels")
-    segmenter.transform([image, other_image, image / 255, image])
-    assert len(entries(tmp_path / "superpixels")) == 3
+    turned = image.reshape(image.shape[1], image.shape[0], 3)  # the same bytes
+    segmenter.transform([image, other_image, image / 255, turned, image])
+    assert len(entries(tmp_path / "superpixels")) == 4
 
 
 @pytest.mark.parametrize("estimator", [SEGMENTER, COLORS, MeanColor()], ids=name_of)

@@ -17,8 +17,15 @@ from ..regions import SegmentedImage
 from ..superpixels import Superpixels, check_superpixels
 from ..table import Block, FeatureTable
 
-# How the private attributes begin that scikit-learn sets, such as its callbacks.
-_OF_SKLEARN = ("_skl", "_metadata", "_callback", "_parent_callback", "_propagated")
+# What scikit-learn itself keeps in an estimator; its callbacks are new in 1.9.
+_OF_SKLEARN = {
+    "_metadata_request",
+    "_sklearn_output_config",
+    "_skl_callbacks",
+    "_skl_callbacks_to_teardown",
+    "_callback_fit_ctx",
+    "_parent_callback_ctx",
+}
 
 
 class RegionFeatures(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
@@ -189,11 +196,8 @@ class RegionFeatures(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
     def _cache_state(self) -> dict[str, Any]:
         """Give all that `describe` depends on, beside the image and the code."""
         state: Any = self.__getstate__()
-        return {
-            name: value
-            for name, value in state.items()
-            if name not in self._not_in_key and not name.startswith(_OF_SKLEARN)
-        }
+        ignored = self._not_in_key | _OF_SKLEARN
+        return {name: state[name] for name in state.keys() - ignored}
 
     def _describe_all(self, superpixels: Superpixels) -> Iterator[NDArray[Any]]:
         n_jobs = getattr(self, "n_jobs", None)
