@@ -41,8 +41,8 @@ _CHECKSUM_SIZE = hashlib.sha256().digest_size
 _ENTRY = re.compile(r"[0-9a-f]{64}\.npy")
 _TEMPORARY = re.compile(r"tmp[a-z0-9_]{8}")  # as the module tempfile names them
 _ABANDONED = 3600  # seconds after which nobody writes to a temporary file any more
-# The folder is looked through about once for this share of `max_bytes` written, and
-# the oldest entries go until this share is left.
+# Shares of `max_bytes`: what is written, on average, between two looks at the whole
+# folder, and what is left there when the oldest entries are removed.
 _LOOK = 1 / 50
 _KEEP = 0.9
 
@@ -81,6 +81,14 @@ class FeatureCache:
 
     Notes
     -----
+    What is recalled is what was computed, bit for bit. `GlobalFeatures` takes several
+    images at once: the last bits of its results depend on which of them were not in
+    the cache, as they depend, without a cache, on which are given together.
+
+    Processes that look for the same image at the same time both compute it. Before a
+    search with ``n_jobs=2`` or more, ``model[:-1].fit_transform(images, masks)`` fills
+    the cache once.
+
     An entry is a .npy file followed by a SHA-256 checksum, moved to its place when it
     is complete. Nothing in it is ever run as code. The files are checked against
     accidents, not against somebody who may write to the folder and means harm.
