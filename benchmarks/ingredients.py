@@ -16,11 +16,13 @@ superpixels, 512 hidden units. Every variant differs from it in one thing:
 - smoothed, islands: cleaned up by `GraphSmoothing` or `IslandRemoval`;
 - second-backbone: the levels of --second, another backbone, besides;
 - fine-tuned: the maps are those of the backbone after training as an FCN-8s (_fcn.py)
-  on the training images of the fold, from the file that it was saved to;
-- richest: flip, 1,024 hidden units and smoothing together.
+  on the training images of the fold, from the file that it was saved to.
 
     python benchmarks/ingredients.py --backbone mobilenet_edgetpu_100 --run-folds 3
     python benchmarks/ingredients.py --variants flip smoothed
+
+Flips, 1,000 superpixels and smoothing together are measured by stanford_background.py
+with ``--flip --n-segments 1000 --rows smoothed``.
 
 For every variant it prints the measures of each fold and, over the folds, the mean and
 standard deviation of the difference from the base. The data and weights are found as
@@ -30,7 +32,6 @@ for stanford_background.py.
 import argparse
 import os
 import tempfile
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -99,8 +100,8 @@ class Experiment:
     def with_model(self, model):
         return lambda split: self.evaluate(self.base, split, model)
 
-    def with_table(self, table, model=None):
-        return lambda split: self.evaluate(table, split, model)
+    def with_table(self, table):
+        return lambda split: self.evaluate(table, split)
 
     def local(self):
         def run(split):
@@ -111,9 +112,9 @@ class Experiment:
 
         return run
 
-    @cached_property
     def flipped(self):
-        return self.describe(self.superpixels, self.args.backbone, flip=True)
+        flip = self.describe(self.superpixels, self.args.backbone, flip=True)
+        return self.with_table(flip)
 
     def mirrored(self):
         segmenter = SuperpixelSegmenter(n_jobs=self.args.n_jobs)
@@ -180,14 +181,13 @@ VARIANTS = {
     "maps-960": lambda e: e.beside_base(
         ConvnetSuperpixelFeatures(e.args.backbone, input_size=960)
     ),
-    "flip": lambda e: e.with_table(e.flipped),
+    "flip": Experiment.flipped,
     "mirrored": Experiment.mirrored,
     "segments-1000": lambda e: e.finer(1000),
     "smoothed": lambda e: e.with_model(GraphSmoothing(e.classifier())),
     "islands": lambda e: e.with_model(IslandRemoval(e.classifier())),
     "second-backbone": Experiment.second,
     "fine-tuned": Experiment.fine_tuned,
-    "richest": lambda e: e.with_table(e.flipped, GraphSmoothing(e.classifier((1024,)))),
 }
 
 

@@ -12,6 +12,7 @@ _MODULES = {
     "Superpixels": "superpixels",
     "SegmentedImage": "regions",
     "FeatureTable": "table",
+    "FeatureCache": "cache",
     "RegionFeatures": "features._base",
     "LocalFeatures": "features.local",
     "LocalConvnetFeatures": "features.local_convnet",
@@ -37,6 +38,7 @@ _SUBMODULES = [
 __all__ = ["__version__", *_MODULES, *_SUBMODULES]  # noqa: PLE0604
 
 if TYPE_CHECKING:
+    from .cache import FeatureCache as FeatureCache
     from .classifier import ZoomoutClassifier as ZoomoutClassifier
     from .features._base import RegionFeatures as RegionFeatures
     from .features.convnet import ConvnetRegionFeatures as ConvnetRegionFeatures

@@ -15,3 +15,7 @@ class AbsentClassWarning(UserWarning):
 
 class FewIslandsWarning(UserWarning):
     """Too few isolated regions were predicted to learn which of them are mistakes."""
+
+
+class CacheWarning(UserWarning):
+    """An entry of a `FeatureCache` is damaged, or a result is not kept in it."""

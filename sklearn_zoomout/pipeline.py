@@ -1,11 +1,13 @@
 """The standard pipelines in one call."""
 
+import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sklearn.pipeline import Pipeline
 
 from ._params import validate_params
+from .cache import FeatureCache
 from .classifier import ZoomoutClassifier
 from .features.convnet import ConvnetRegionFeatures, GlobalFeatures
 from .features.local import LocalFeatures
@@ -59,6 +61,7 @@ def zoomout_pipeline(
     compactness: float = 15.0,
     n_jobs: int | None = None,
     device: str = "cpu",
+    memory: str | os.PathLike | FeatureCache | None = None,
     random_state: int | None = None,
     verbose: int = 0,
     **classifier: Any,
@@ -105,6 +108,12 @@ def zoomout_pipeline(
         How many images to work on at once in the steps that profit.
     device : str, default="cpu"
         Where the convnets and the classifier run.
+    memory : str, path, FeatureCache or None, default=None
+        A folder that keeps superpixels and features of every image, for the folds and
+        candidates of a search and for later sessions; see `FeatureCache`, which also
+        bounds its size. Delete the folder to clear it. What is learned from the
+        training images is not kept: dictionaries, local convnets (and their outputs)
+        and the classifier.
     random_state : int or None, default=None
         Seed of the dictionaries, of the local convnets, of the classifier and, if
         ``weights`` is None, of the backbone.
@@ -161,6 +170,7 @@ def zoomout_pipeline(
         )
     crafted: dict[str, Any] = {
         "n_jobs": n_jobs,
+        "memory": memory,
         "random_state": random_state,
         "verbose": verbose,
     }
@@ -171,6 +181,7 @@ def zoomout_pipeline(
         "weights": weights,
         "flip": flip,
         "device": device,
+        "memory": memory,
         "random_state": 0 if random_state is None else random_state,
         "verbose": verbose,
     }
@@ -194,9 +205,13 @@ def zoomout_pipeline(
         "global": GlobalFeatures(**convnet),
         "maps": ConvnetSuperpixelFeatures(**convnet),
     }
-    union = ZoomoutUnion([(n, features[n]) for n in LEVELS if n in levels])
+    union = ZoomoutUnion(
+        [(n, features[n]) for n in LEVELS if n in levels],
+        n_jobs=n_jobs,
+        verbose=bool(verbose),
+    )
     segmenter = SuperpixelSegmenter(
-        n_segments, compactness, n_jobs=n_jobs, verbose=verbose
+        n_segments, compactness, n_jobs=n_jobs, memory=memory, verbose=verbose
     )
     options = {"hidden_units": chosen.hidden_units, **classifier}
     model = ZoomoutClassifier(

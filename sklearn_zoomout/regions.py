@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from .cache import digest_array
 from .images import as_float
 
 
@@ -62,12 +63,8 @@ class SegmentedImage:
             raise ValueError(
                 f"segments: expected integer labels, got dtype {segments.dtype}."
             )
-        labels, renumbered = np.unique(segments, return_inverse=True)
         self.image = image
-        self.segments: NDArray[np.int32] = renumbered.reshape(segments.shape).astype(
-            np.int32
-        )
-        self.n_segments = len(labels)
+        self.segments, self.n_segments = _renumber(segments)
         self.memo: dict[Any, Any] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -95,6 +92,11 @@ class SegmentedImage:
     def rgb(self) -> NDArray[np.float32]:
         """The image as float32 in 0..1, of shape (height, width, 3)."""
         return as_float(self.image)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the image and its label map, in hexadecimal."""
+        return digest_array(self.image) + digest_array(self.segments)
 
     @cached_property
     def areas(self) -> NDArray[np.int64]:
@@ -214,3 +216,15 @@ class SegmentedImage:
             ],
             axis=1,
         )
+
+
+def _renumber(segments: NDArray[Any]) -> tuple[NDArray[np.int32], int]:
+    """Renumber labels from 0 in ascending order, and count them."""
+    if segments.size and segments.min() >= 0 and segments.max() < segments.size:
+        # The usual case, in which there is nothing to do, takes no sorting.
+        numbers = segments.astype(np.int32)
+        counts = np.bincount(numbers.ravel())
+        if counts.all():
+            return numbers, len(counts)
+    labels, renumbered = np.unique(segments, return_inverse=True)
+    return renumbered.reshape(segments.shape).astype(np.int32), len(labels)

@@ -1,5 +1,6 @@
 """From images to superpixels (section 4.1)."""
 
+import os
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral, Real
@@ -13,6 +14,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from tqdm.auto import tqdm
 
 from ._params import validate_params
+from .cache import FeatureCache, digest_array, digest_state, entry_key, open_cache
 from .exceptions import SuperpixelWarning
 from .images import as_float, check_images, check_masks
 from .regions import SegmentedImage
@@ -122,6 +124,10 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         map of shape (height, width); it does without the parameters above.
     n_jobs : int or None, default=None
         How many images to work on at once, in threads; see `joblib.Parallel`.
+    memory : str, path, FeatureCache or None, default=None
+        A folder that keeps the label maps, so that an image is cut once only; see
+        `FeatureCache`, which also bounds its size. Delete the folder to clear it. The
+        label maps of a callable are not kept, since its code may change.
     verbose : int, default=0
         Show a progress bar if positive.
 
@@ -152,8 +158,11 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         "compactness": [Interval(Real, 0, None, closed="neither")],
         "method": [StrOptions({"slic"}), callable],
         "n_jobs": [Integral, None],
+        "memory": [str, os.PathLike, FeatureCache, None],
         "verbose": ["verbose"],
     }
+    # Raise it when the label maps change: those of older versions are not recalled.
+    cache_version = 1
 
     def __init__(
         self,
@@ -162,12 +171,14 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         *,
         method: "str | Callable[[NDArray[np.float32]], NDArray[Any]]" = "slic",
         n_jobs: int | None = None,
+        memory: str | os.PathLike | FeatureCache | None = None,
         verbose: int = 0,
     ) -> None:
         self.n_segments = n_segments
         self.compactness = compactness
         self.method = method
         self.n_jobs = n_jobs
+        self.memory = memory
         self.verbose = verbose
 
     def fit(self, images: Sequence[Any], masks: Sequence[Any] | None = None) -> Self:
@@ -188,6 +199,7 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         self : SuperpixelSegmenter
         """
         validate_params(self)
+        open_cache(self.memory)
         images = check_images(images)
         if masks is not None:
             check_masks(masks, images)
@@ -207,19 +219,26 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
             A `SegmentedImage` for each image.
         """
         validate_params(self)
+        cache = open_cache(self.memory)
         images = check_images(images)
+        parameters = {"n_segments": self.n_segments, "compactness": self.compactness}
+        state = digest_state(self, parameters)
         segment = delayed(self._segment)
         parallel = Parallel(self.n_jobs, prefer="threads", return_as="generator")
-        results = parallel(segment(image, i) for i, image in enumerate(images))
+        results = parallel(
+            segment(image, i, cache, state) for i, image in enumerate(images)
+        )
         bar = tqdm(
             results, "superpixels", len(images), disable=not self.verbose, unit="image"
         )
         return Superpixels(bar)
 
-    def _segment(self, image: NDArray[Any], index: int) -> SegmentedImage:
+    def _segment(
+        self, image: NDArray[Any], index: int, cache: FeatureCache | None, state: str
+    ) -> SegmentedImage:
         if callable(self.method):
             return SegmentedImage(image, self._call_method(image, index))
-        segmented = SegmentedImage(image, self._slic(image))
+        segmented = SegmentedImage(image, self._recall_or_slic(image, cache, state))
         n_pixels = image.shape[0] * image.shape[1]
         if n_pixels < self.n_segments:
             warnings.warn(
@@ -229,6 +248,18 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
                 stacklevel=2,
             )
         return segmented
+
+    def _recall_or_slic(
+        self, image: NDArray[Any], cache: FeatureCache | None, state: str
+    ) -> NDArray[Any]:
+        if cache is None:
+            return self._slic(image)
+        key = entry_key(state, digest_array(image))
+        segments = cache.get(key)
+        if segments is None:
+            segments = self._slic(image)
+            cache.put(key, segments.astype(np.min_scalar_type(segments.max())))
+        return segments
 
     def _slic(self, image: NDArray[Any]) -> NDArray[Any]:
         from .descriptors.color import rgb_to_lab

@@ -1,11 +1,8 @@
-"""Arrays that stay in their files until asked for, and files written as a whole."""
+"""Arrays that stay in their files until asked for."""
 
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral
-from pathlib import Path
-from typing import IO, Any, overload
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,36 +63,3 @@ class FileSequence(Sequence[NDArray[Any]]):
             return self._read(self._files[int(key)])
         positions = np.arange(len(self))[key]
         return FileSequence(self._read, (self._files[i] for i in positions))
-
-
-@contextmanager
-def write_whole(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file to write, so that `path` holds all of it or is not touched.
-
-    The bytes go to a temporary file in the same folder, which takes the name `path`
-    when the block ends, and is removed when it fails.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file to write; its folder is created.
-
-    Yields
-    ------
-    file : binary file
-
-    Raises
-    ------
-    OSError
-        If the folder cannot be written.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        temporary = Path(file.name)
-        try:
-            yield file
-            file.close()
-            temporary.chmod(0o644)  # temporary files are private
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)

@@ -12,9 +12,20 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 from .._params import validate_params
+from ..cache import FeatureCache, digest_state, entry_key, open_cache
 from ..regions import SegmentedImage
 from ..superpixels import Superpixels, check_superpixels
 from ..table import Block, FeatureTable
+
+# What scikit-learn itself keeps in an estimator; its callbacks are new in 1.9.
+_OF_SKLEARN = {
+    "_metadata_request",
+    "_sklearn_output_config",
+    "_skl_callbacks",
+    "_skl_callbacks_to_teardown",
+    "_callback_fit_ctx",
+    "_parent_callback_ctx",
+}
 
 
 class RowCollector:
@@ -57,14 +68,19 @@ class RegionFeatures(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
 
     To add features of your own to a `sklearn.pipeline.FeatureUnion`, write a
     subclass with `block_name`, `describe` and `column_names`, and with `learn` if
-    something is fitted. Parameters ``n_jobs`` and ``verbose`` are honored if the
-    subclass has them.
+    something is fitted. Parameters ``n_jobs``, ``verbose`` and ``memory`` are honored
+    if the subclass has them.
 
     Attributes
     ----------
     per_image : bool
         Class attribute. True if all superpixels of an image share one row, which
         is then stored once.
+    cache_version : int or None
+        Class attribute. With ``memory`` (see `FeatureCache`) the rows of an image are
+        kept, and recalled by a transformer of the same class, parameters and fitted
+        attributes. Changes of your code cannot be seen: set this number in the class
+        itself, and raise it when `describe`, or what it calls, changes.
     n_features_out_ : int
         Number of columns, set by `fit`.
 
@@ -90,6 +106,10 @@ class RegionFeatures(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
     per_image: ClassVar[bool] = False
+    cache_version: ClassVar[int | None] = None
+    # Parameters and attributes that `describe` does not depend on, or only by way of
+    # others.
+    _not_in_key: ClassVar[set[str]] = {"memory", "n_jobs", "verbose"}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         # A FeatureTable stays one when scikit-learn is set to return pandas.
@@ -137,6 +157,7 @@ class RegionFeatures(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _check_before_fit(self, superpixels: Any) -> Superpixels:
         validate_params(self)
+        self._open_cache()
         superpixels = check_superpixels(superpixels)
         if len(superpixels) == 0:
             raise ValueError("superpixels: expected at least one image, got none.")
@@ -156,7 +177,7 @@ class RegionFeatures(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         """
         check_is_fitted(self)
         superpixels = check_superpixels(superpixels)
-        return self._tabulate(superpixels, self._describe_all(superpixels))
+        return self._tabulate(superpixels, self.recall_or_describe(superpixels))
 
     def _tabulate(
         self, superpixels: Superpixels, described: Iterable[NDArray[Any]]
@@ -167,6 +188,52 @@ class RegionFeatures(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
             rows.put(i, rows_of_image)
         return rows.table()
 
+    def recall_or_describe(self, superpixels: Superpixels) -> Iterator[NDArray[Any]]:
+        """Describe the images that are not in the cache, and put them there.
+
+        Parameters
+        ----------
+        superpixels : Superpixels
+
+        Yields
+        ------
+        rows : ndarray
+            What `describe` returns for each image.
+        """
+        cache = self._open_cache()
+        if cache is None:
+            yield from self._describe_all(superpixels)
+            return
+        state = digest_state(self, self._cache_state())
+        keys = [entry_key(state, segmented.digest) for segmented in superpixels]
+        known = [key in cache for key in keys]
+        missing = superpixels[np.flatnonzero(np.logical_not(known))]
+        described = self._describe_all(missing)
+        for segmented, key, is_known in zip(superpixels, keys, known, strict=True):
+            rows = cache.get(key) if is_known else None
+            if rows is None:
+                # An entry can be damaged, or removed by now.
+                rows = self.describe(segmented) if is_known else next(described)
+                rows = np.asarray(rows, dtype=np.float32)
+                cache.put(key, rows)
+            yield rows
+
+    def _open_cache(self) -> FeatureCache | None:
+        cache = open_cache(getattr(self, "memory", None))
+        if cache is not None and vars(type(self)).get("cache_version") is None:
+            raise ValueError(
+                f"memory: {type(self).__name__} does not tell when its results change; "
+                "set its class attribute cache_version = 1, and raise it whenever you "
+                "change what describe returns."
+            )
+        return cache
+
+    def _cache_state(self) -> dict[str, Any]:
+        """Give all that `describe` depends on, beside the image and the code."""
+        state: Any = self.__getstate__()
+        ignored = self._not_in_key | _OF_SKLEARN
+        return {name: state[name] for name in state.keys() - ignored}
+
     def _describe_all(self, superpixels: Superpixels) -> Iterator[NDArray[Any]]:
         n_jobs = getattr(self, "n_jobs", None)
         parallel = Parallel(n_jobs, prefer="threads", return_as="generator")
@@ -174,7 +241,7 @@ class RegionFeatures(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         yield from self._progress(described, len(superpixels))
 
     def _progress(self, items: Any, total: int) -> Any:
-        quiet = not getattr(self, "verbose", 0)
+        quiet = not getattr(self, "verbose", 0) or total < 2
         return tqdm(items, self.block_name, total, disable=quiet, unit="image")
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:

@@ -1,8 +1,10 @@
 """Distant and global levels: what a convnet sees (section 4.2.3)."""
 
 import os
+import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,6 +14,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ..backbones import FrozenNetwork, load_network
+from ..cache import FeatureCache
+from ..exceptions import CacheWarning
 from ..regions import SegmentedImage
 from ..superpixels import Superpixels
 from ._base import RegionFeatures
@@ -44,12 +48,24 @@ class ConvnetFeatures(RegionFeatures):
         "flip": ["boolean"],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "device": [str],
+        "memory": [str, os.PathLike, FeatureCache, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
 
+    # Weights count by their digest, random ones too.
+    _not_in_key = RegionFeatures._not_in_key | {
+        "weights",
+        "weights_",
+        "random_state",
+        "_seed",
+        "batch_size",
+        "device",
+    }
+
     backbone: str | Callable[[], Any]
     weights: str | os.PathLike | None
+    memory: str | os.PathLike | FeatureCache | None
     layers: str | Sequence[str] | None
     flip: bool
     device: str
@@ -92,9 +108,12 @@ class ConvnetFeatures(RegionFeatures):
             For scikit-learn's sake.
         """
         self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        self._network = network = self._load()
+        self._network = network = load_network(*self._arguments)
+        self.layers_ = network.layers
         self.weights_ = network.source
         self.weights_sha256_ = network.sha256
+        # A file of weights can bring another preprocessing than the backbone's name.
+        self._preprocessing = repr(network.spec)
         names = ["fc7"] if network.head is not None else network.layers
         self._columns = [
             f"{name or 'map'}_{i:04d}"
@@ -144,20 +163,30 @@ class ConvnetFeatures(RegionFeatures):
         """Names of the columns, such as "fc7_0012", without the name of the block."""
         return self._columns
 
+    def _open_cache(self) -> FeatureCache | None:
+        cache = super()._open_cache()
+        if cache is not None and callable(self.backbone):
+            warnings.warn(
+                "memory: features of a callable backbone are not kept, since its code "
+                "may change; name a backbone, or write a RegionFeatures of your own "
+                "that has a cache_version.",
+                CacheWarning,
+                stacklevel=3,
+            )
+            return None
+        return cache
+
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
         state.pop("_network", None)
         return state
 
-    def _load(self) -> FrozenNetwork:
-        return load_network(
-            self.backbone,
-            self.weights,
-            self.layers,
-            self.device,
-            self._seed,
-            self.flip,
-        )
+    @property
+    def _arguments(self) -> tuple[Any, ...]:
+        """The arguments of `load_network`."""
+        layers = tuple(self.layers) if isinstance(self.layers, list) else self.layers
+        options = (self.device, self._seed, self.flip)
+        return (self.backbone, self.weights, layers, *options)
 
     def get_network(self) -> FrozenNetwork:
         """Give the network that was fitted, loading it again after unpickling."""
@@ -165,7 +194,7 @@ class ConvnetFeatures(RegionFeatures):
 
         network = getattr(self, "_network", None)
         if network is None or network.device != torch.device(self.device):
-            network = self._load()
+            network = _load_again(*self._arguments)
             if network.sha256 != self.weights_sha256_:
                 raise ValueError(
                     f"weights: expected those of fit ({self.weights_}, sha256 "
@@ -174,6 +203,12 @@ class ConvnetFeatures(RegionFeatures):
                 )
             self._network = network
         return network
+
+
+@lru_cache(maxsize=4)
+def _load_again(*arguments: Any) -> FrozenNetwork:
+    """Load a network that was fitted elsewhere, once for all tasks of a process."""
+    return load_network(*arguments)
 
 
 class ConvnetRegionFeatures(ConvnetFeatures):
@@ -236,6 +271,10 @@ class ConvnetRegionFeatures(ConvnetFeatures):
         Crops that go through the network at once.
     device : str, default="cpu"
         Device of torch, such as "cuda".
+    memory : str, path, FeatureCache or None, default=None
+        A folder that keeps the rows of every image, so that they are computed once
+        only; see `FeatureCache`, which also bounds its size. Delete the folder to clear
+        it. Features of a callable backbone are not kept, since its code may change.
     random_state : int, RandomState instance or None, default=0
         Seed of random weights.
     verbose : int, default=0
@@ -245,6 +284,8 @@ class ConvnetRegionFeatures(ConvnetFeatures):
     ----------
     weights_ : str
         The file of the weights, or "random", "callable" or "timm".
+    layers_ : tuple of str
+        Names of the tapped modules.
     weights_sha256_ : str
         Digest of that file (of the tensors when there is none, or the model is of
         timm). A network that is loaded again after unpickling must have the same.
@@ -274,6 +315,7 @@ class ConvnetRegionFeatures(ConvnetFeatures):
         "pooling": [StrOptions({"roi", "crop"})],
         "crop_size": [Interval(Integral, 1, None, closed="left")],
     }
+    cache_version = 1
 
     def __init__(
         self,
@@ -288,6 +330,7 @@ class ConvnetRegionFeatures(ConvnetFeatures):
         flip: bool = False,
         batch_size: int = 16,
         device: str = "cpu",
+        memory: str | os.PathLike | FeatureCache | None = None,
         random_state: Any = 0,
         verbose: int = 0,
     ) -> None:
@@ -301,6 +344,7 @@ class ConvnetRegionFeatures(ConvnetFeatures):
         self.flip = flip
         self.batch_size = batch_size
         self.device = device
+        self.memory = memory
         self.random_state = random_state
         self.verbose = verbose
 
@@ -370,7 +414,7 @@ class GlobalFeatures(ConvnetFeatures):
         See `ConvnetRegionFeatures`.
     batch_size : int, default=16
         Images that go through the network at once.
-    device, random_state, verbose
+    device, memory, random_state, verbose
         See `ConvnetRegionFeatures`.
 
     Attributes
@@ -391,6 +435,7 @@ class GlobalFeatures(ConvnetFeatures):
     per_image = True
     block_name = "global"
     sees_whole_image = False
+    cache_version = 1
 
     def __init__(
         self,
@@ -402,6 +447,7 @@ class GlobalFeatures(ConvnetFeatures):
         flip: bool = False,
         batch_size: int = 16,
         device: str = "cpu",
+        memory: str | os.PathLike | FeatureCache | None = None,
         random_state: Any = 0,
         verbose: int = 0,
     ) -> None:
@@ -412,6 +458,7 @@ class GlobalFeatures(ConvnetFeatures):
         self.flip = flip
         self.batch_size = batch_size
         self.device = device
+        self.memory = memory
         self.random_state = random_state
         self.verbose = verbose
 

@@ -1,6 +1,7 @@
 """The local level: hand-crafted features of the superpixel itself (section 4.2.1)."""
 
 import hashlib
+import os
 from collections.abc import Sequence
 from functools import cache
 from numbers import Integral
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.utils._param_validation import Interval
 
+from ..cache import FeatureCache
 from ..descriptors.color import (
     N_BINS,
     color_codes,
@@ -78,6 +80,11 @@ class LocalFeatures(RegionFeatures):
         Number of training images to sample, at most, for the dictionaries.
     n_jobs : int or None, default=None
         How many images to work on at once, in threads; see `joblib.Parallel`.
+    memory : str, path, FeatureCache or None, default=None
+        A folder that keeps the rows of every image, so that they are computed once
+        only; see `FeatureCache`, which also bounds its size. Delete the folder to clear
+        it. With the block "texture" or "sift" the rows belong to the dictionaries, and
+        other training images give others.
     random_state : int, RandomState instance or None, default=None
         Seeds the samples and k-means.
     verbose : int, default=0
@@ -126,6 +133,7 @@ class LocalFeatures(RegionFeatures):
         "n_words": [Interval(Integral, 1, None, closed="left")],
         "dictionary_images": [Interval(Integral, 1, None, closed="left")],
         "n_jobs": [Integral, None],
+        "memory": [str, os.PathLike, FeatureCache, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -138,6 +146,7 @@ class LocalFeatures(RegionFeatures):
         n_words: int = 500,
         dictionary_images: int = 100,
         n_jobs: int | None = None,
+        memory: str | os.PathLike | FeatureCache | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
     ) -> None:
@@ -146,10 +155,18 @@ class LocalFeatures(RegionFeatures):
         self.n_words = n_words
         self.dictionary_images = dictionary_images
         self.n_jobs = n_jobs
+        self.memory = memory
         self.random_state = random_state
         self.verbose = verbose
 
     block_name = "local"
+    cache_version = 1
+    _not_in_key = RegionFeatures._not_in_key | {
+        "n_textons",
+        "n_words",
+        "dictionary_images",
+        "random_state",
+    }
 
     def learn(self, superpixels: Superpixels, masks: Any = None) -> None:
         """Fit the dictionaries that the chosen blocks need."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ..backbones import FrozenNetwork
+from ..cache import FeatureCache
 from ..regions import SegmentedImage
 from .convnet import ConvnetFeatures
 from .pooling import sum_over_segments
@@ -44,6 +45,8 @@ class ConvnetSuperpixelFeatures(ConvnetFeatures):
         See `ConvnetRegionFeatures`.
     device : str, default="cpu"
         Device of torch, such as "cuda".
+    memory
+        See `ConvnetRegionFeatures`.
     random_state : int, RandomState instance or None, default=0
         Seed of random weights.
     verbose : int, default=0
@@ -78,6 +81,7 @@ class ConvnetSuperpixelFeatures(ConvnetFeatures):
         "radius": [Interval(Integral, 0, None, closed="left")],
         "layers": [tuple, list, StrOptions({"all"})],
     }
+    cache_version = 1
 
     def __init__(
         self,
@@ -89,6 +93,7 @@ class ConvnetSuperpixelFeatures(ConvnetFeatures):
         input_size: int = 640,
         flip: bool = False,
         device: str = "cpu",
+        memory: str | os.PathLike | FeatureCache | None = None,
         random_state: Any = 0,
         verbose: int = 0,
     ) -> None:
@@ -99,6 +104,7 @@ class ConvnetSuperpixelFeatures(ConvnetFeatures):
         self.input_size = input_size
         self.flip = flip
         self.device = device
+        self.memory = memory
         self.random_state = random_state
         self.verbose = verbose
 

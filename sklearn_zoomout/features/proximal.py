@@ -1,5 +1,6 @@
 """The proximal level: the superpixel's surroundings (section 4.2.2)."""
 
+import os
 from collections.abc import Sequence
 from numbers import Integral
 from typing import Any, ClassVar
@@ -7,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
+from ..cache import FeatureCache
 from .local import BLOCKS, LocalFeatures
 
 
@@ -32,6 +34,11 @@ class ProximalFeatures(LocalFeatures):
         Number of training images to sample, at most, for the dictionaries.
     n_jobs : int or None, default=None
         How many images to work on at once, in threads; see `joblib.Parallel`.
+    memory : str, path, FeatureCache or None, default=None
+        A folder that keeps the rows of every image, so that they are computed once
+        only; see `FeatureCache`, which also bounds its size. Delete the folder to clear
+        it. With the block "texture" or "sift" the rows belong to the dictionaries, and
+        other training images give others.
     random_state : int, RandomState instance or None, default=None
         Seeds the samples and k-means.
     verbose : int, default=0
@@ -85,6 +92,7 @@ class ProximalFeatures(LocalFeatures):
         n_words: int = 500,
         dictionary_images: int = 100,
         n_jobs: int | None = None,
+        memory: str | os.PathLike | FeatureCache | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
     ) -> None:
@@ -94,12 +102,14 @@ class ProximalFeatures(LocalFeatures):
             n_words=n_words,
             dictionary_images=dictionary_images,
             n_jobs=n_jobs,
+            memory=memory,
             random_state=random_state,
             verbose=verbose,
         )
         self.radius = radius
 
     block_name = "proximal"
+    cache_version = 1
 
     @property
     def _region_radius(self) -> int:

@@ -1,13 +1,18 @@
 """All levels of an image at once."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from contextlib import contextmanager
+from typing import Any, Self
 
 import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
 from sklearn.base import TransformerMixin
 from sklearn.pipeline import FeatureUnion
 from sklearn.utils.validation import check_is_fitted
+from tqdm.auto import tqdm
 
+from ..regions import SegmentedImage
 from ..superpixels import Superpixels, check_superpixels
 from ..table import FeatureTable
 from ._base import RegionFeatures, RowCollector
@@ -18,17 +23,24 @@ class ZoomoutUnion(FeatureUnion):
     """A `sklearn.pipeline.FeatureUnion` that goes from image to image.
 
     A FeatureUnion computes one level of all images, then the next. This one computes
-    all levels of an image before it goes to the next image, so that levels which look
-    at it through the same network (the distant and the maps level of the preset
-    "fast") share one pass. The features are the same.
+    all levels of an image together, so that levels which look at it through the same
+    network (the distant and the maps level of the preset "fast") share one pass, and
+    images can be spread over threads, processes or machines. The features are the same.
 
     Parameters
     ----------
     transformer_list : list of (str, transformer) tuples
-        The levels; see `sklearn.pipeline.FeatureUnion`, also for the other parameters.
-        With ``n_jobs``, ``transformer_weights``, or a level that is no `RegionFeatures`
-        or describes its training images otherwise than others (`LocalConvnetFeatures`),
-        it does what a FeatureUnion does.
+        The levels, or "drop"; see `sklearn.pipeline.FeatureUnion`. If one of them is no
+        `RegionFeatures`, or there are ``transformer_weights``, this is a FeatureUnion.
+    n_jobs : int or None, default=None
+        How many images to work on at once, in threads, or as
+        `joblib.parallel_config` says.
+    transformer_weights : dict, default=None
+        See `sklearn.pipeline.FeatureUnion`.
+    verbose : bool, default=False
+        Show a progress bar.
+    verbose_feature_names_out : bool, default=True
+        See `sklearn.pipeline.FeatureUnion`.
 
     Examples
     --------
@@ -46,13 +58,36 @@ class ZoomoutUnion(FeatureUnion):
     FeatureTable(2 images, ... superpixels, 584 columns; distant: 256, maps: 328)
     """
 
-    def fit_transform(self, X: Any, y: Any = None, **params: Any) -> FeatureTable:
-        """Fit all levels, and describe the images.
+    def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
+        """Fit all levels, one after the other.
 
         Parameters
         ----------
         X : Superpixels
-            The images.
+            The training images.
+        y : sequence of ndarray, optional
+            Their masks.
+        **params
+            See `sklearn.pipeline.FeatureUnion`.
+
+        Returns
+        -------
+        self : ZoomoutUnion
+        """
+        levels = self._levels()
+        if params or not levels:
+            return super().fit(X, y, **params)
+        for level in levels:
+            level.fit(X, y)
+        return self
+
+    def fit_transform(self, X: Any, y: Any = None, **params: Any) -> FeatureTable:
+        """Fit all levels, and describe the training images.
+
+        Parameters
+        ----------
+        X : Superpixels
+            The training images.
         y : sequence of ndarray, optional
             Their masks.
         **params
@@ -63,14 +98,22 @@ class ZoomoutUnion(FeatureUnion):
         FeatureTable
             A block for each level.
         """
-        plain = TransformerMixin.fit_transform
         levels = self._levels()
-        if params or any(type(x).fit_transform is not plain for x in levels):
+        if params or not levels:
             return super().fit_transform(X, y, **params)
-        return self.fit(X, y).transform(X)
+        tables, others = {}, []
+        for i, level in enumerate(levels):
+            if type(level).fit_transform is TransformerMixin.fit_transform:
+                level.fit(X, y)
+                others.append(i)
+            else:  # describes its training images otherwise than `transform`
+                tables[i] = level.fit_transform(X, y)
+        described = self._describe([levels[i] for i in others], X)
+        tables.update(zip(others, described, strict=True))
+        return _side_by_side([tables[i] for i in range(len(levels))])
 
     def transform(self, X: Any, **params: Any) -> FeatureTable:
-        """Describe the images.
+        """Describe images.
 
         Parameters
         ----------
@@ -85,36 +128,49 @@ class ZoomoutUnion(FeatureUnion):
             A block for each level.
         """
         levels = self._levels()
-        if (
-            params
-            or not levels
-            or self.n_jobs not in (None, 1)
-            or self.transformer_weights
-        ):
+        if params or not levels:
             return super().transform(X, **params)
-        superpixels = check_superpixels(X)
         for level in levels:
             check_is_fitted(level)
-        collectors = [RowCollector(level, superpixels) for level in levels]
-        described = [level._describe_all(superpixels) for level in levels]
-        images = _share_maps(superpixels, levels)
-        for i, *rows in zip(images, *described, strict=True):
-            for collector, rows_of_image in zip(collectors, rows, strict=True):
-                collector.put(i, rows_of_image)
-        return np.concatenate([c.table() for c in collectors], axis=1)  # type: ignore
+        return _side_by_side(self._describe(levels, X))
 
     def _levels(self) -> list[RegionFeatures]:
         """List the levels that are not left out; none if one is something else."""
         levels = [level for _, level in self.transformer_list if level != "drop"]
-        if all(isinstance(level, RegionFeatures) for level in levels):
-            return levels
-        return []
+        known = all(isinstance(level, RegionFeatures) for level in levels)
+        return levels if known and not self.transformer_weights else []
+
+    def _describe(self, levels: Sequence[RegionFeatures], X: Any) -> list[FeatureTable]:
+        superpixels = check_superpixels(X)
+        collectors = [RowCollector(level, superpixels) for level in levels]
+        parallel = Parallel(self.n_jobs, prefer="threads", return_as="generator")
+        described = parallel(delayed(_describe_image)(levels, s) for s in superpixels)
+        quiet = not (self.verbose and levels)
+        bar = tqdm(described, "zoom-out", len(superpixels), disable=quiet, unit="image")
+        for i, rows_of_levels in enumerate(bar):
+            for collector, rows in zip(collectors, rows_of_levels, strict=True):
+                collector.put(i, rows)
+        return [collector.table() for collector in collectors]
 
 
-def _share_maps(
-    superpixels: Superpixels, levels: Sequence[RegionFeatures]
-) -> Iterator[int]:
-    """Count the images, and let levels share maps of the one that it is the turn of.
+def _side_by_side(tables: list[FeatureTable]) -> FeatureTable:
+    return np.concatenate(tables, axis=1)  # type: ignore[call-overload, return-value]
+
+
+def _describe_image(
+    levels: Sequence[RegionFeatures], segmented: SegmentedImage
+) -> list[NDArray[Any]]:
+    """Compute the rows of all levels of one image."""
+    one = Superpixels([segmented])
+    with _shared_maps(levels, segmented):
+        return [next(level.recall_or_describe(one)) for level in levels]
+
+
+@contextmanager
+def _shared_maps(
+    levels: Sequence[RegionFeatures], segmented: SegmentedImage
+) -> Iterator[None]:
+    """Let levels share the maps of an image, and forget these afterwards.
 
     What is shared is ``memo["maps"]`` of the image: for every kind of pass, the layers
     that any level needs, and their maps as soon as one has computed them.
@@ -122,11 +178,10 @@ def _share_maps(
     layers: dict[Any, dict[str, None]] = {}  # a set that keeps its order
     for level in levels:
         if isinstance(level, ConvnetFeatures) and level.sees_whole_image:
-            names = level.get_network().layers
+            names = level.layers_
             layers.setdefault(level.pass_key, {}).update(dict.fromkeys(names))
-    for i, segmented in enumerate(superpixels):
-        segmented.memo["maps"] = {key: (tuple(x), {}) for key, x in layers.items()}
-        try:
-            yield i
-        finally:
-            del segmented.memo["maps"]
+    segmented.memo["maps"] = {key: (tuple(x), {}) for key, x in layers.items()}
+    try:
+        yield
+    finally:
+        del segmented.memo["maps"]

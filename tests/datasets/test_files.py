@@ -1,4 +1,4 @@
-"""Arrays read on access, and files that are written as a whole."""
+"""Arrays that are read on access."""
 
 import pickle
 
@@ -7,7 +7,7 @@ import pytest
 from sklearn.model_selection import KFold, train_test_split
 from sklearn.utils import _safe_indexing
 
-from sklearn_zoomout.datasets._files import FileSequence, write_whole
+from sklearn_zoomout.datasets._files import FileSequence
 
 
 @pytest.fixture
@@ -83,28 +83,3 @@ def test_scikit_learn_splits_without_reading():
     parts = train_test_split(arrays, arrays, test_size=2)
     assert [len(part) for part in parts] == [4, 2, 4, 2]
     assert all(isinstance(part, FileSequence) for part in parts)
-
-
-def test_whole_file_takes_its_name_at_the_end(tmp_path):
-    """Until the last byte is there, an older file stays as it is."""
-    path = tmp_path / "new" / "file"
-    for content in (b"first", b"second"):
-        with write_whole(path) as file:
-            file.write(content)
-            file.flush()
-            assert not path.exists() or path.read_bytes() == b"first"
-        assert path.read_bytes() == content
-    assert path.stat().st_mode & 0o777 == 0o644
-    assert list(path.parent.iterdir()) == [path]
-
-
-@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_failure_leaves_the_old_file(tmp_path, error):
-    """Nothing half-written stays, and the old content does."""
-    path = tmp_path / "file"
-    path.write_bytes(b"old")
-    with pytest.raises(error), write_whole(path) as file:
-        file.write(b"half")
-        raise error
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
