@@ -1,6 +1,7 @@
 """SIFT descriptors on a dense grid."""
 
 from functools import lru_cache
+from itertools import product
 
 import cv2
 import numpy as np
@@ -87,20 +88,11 @@ def dense_sift(
     >>> descriptors.reshape(2, 4, 4, 8).sum(axis=(1, 2))[0].argmax()
     np.int64(0)
     """
-    height, width = channel.shape
-    rows, columns = grid(channel.shape, step)
-    cell = patch_size / _N_CELLS
-    # Cameras blur by half a pixel already (Lowe, section 3.3).
-    blur = max((cell / 3) ** 2 - 0.5**2, 1e-4) ** 0.5
-    maps = _orientation_maps(gaussian(channel, blur))
-    pooled = _cell_weights(height, cell, step) @ maps.reshape(height, -1)
-    pooled = pooled.reshape(-1, _N_ORIENTATIONS, width).transpose(2, 0, 1)
-    pooled = _cell_weights(width, cell, step) @ pooled.reshape(width, -1)
-    cells = pooled.reshape(
-        len(columns), _N_CELLS, len(rows), _N_CELLS, _N_ORIENTATIONS
-    ).transpose(2, 0, 3, 1, 4)
-    points = np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1)
-    return points.reshape(-1, 2), _normalize_descriptors(cells.reshape(-1, 128))
+    points = np.stack(np.meshgrid(*grid(channel.shape, step), indexing="ij"), axis=-1)
+    points = points.reshape(-1, 2)
+    descriptors = np.empty((len(points), 128), dtype=np.float32)
+    _describe(channel, patch_size, step, out=descriptors)
+    return points, descriptors
 
 
 def image_sift(lab: np.ndarray) -> np.ndarray:
@@ -116,8 +108,35 @@ def image_sift(lab: np.ndarray) -> np.ndarray:
     descriptors : array of shape (6, n_points, 128), float32
         In the order L 8, L 18, a 8, a 18, b 8, b 18 pixels.
     """
-    channels = [np.ascontiguousarray(lab[..., c]) for c in range(3)]
-    return np.stack([dense_sift(c, size)[1] for c in channels for size in PATCH_SIZES])
+    rows, columns = grid(lab.shape[:2])
+    jobs = list(product(cv2.split(lab), PATCH_SIZES))
+    descriptors = np.empty((len(jobs), len(rows) * len(columns), 128), np.float32)
+    for (channel, patch_size), out in zip(jobs, descriptors, strict=True):
+        _describe(channel, patch_size, STEP, out)
+    return descriptors
+
+
+def _describe(
+    channel: np.ndarray, patch_size: float, step: int, out: np.ndarray
+) -> None:
+    """Fill an array of shape (n_points, 128) with the descriptors of a channel."""
+    height, width = channel.shape
+    cell = patch_size / _N_CELLS
+    # Cameras blur by half a pixel already (Lowe, section 3.3).
+    blur = max((cell / 3) ** 2 - 0.5**2, 1e-4) ** 0.5
+    maps = _orientation_maps(gaussian(channel, blur))
+    pooled = _cell_weights(height, cell, step) @ maps.reshape(height, -1)
+    pooled = cv2.transpose(pooled.reshape(-1, width))
+    pooled = _cell_weights(width, cell, step) @ pooled
+    n_rows, n_columns = (len(line) for line in grid(channel.shape, step))
+    cells = pooled.reshape(n_columns, _N_CELLS, n_rows, _N_CELLS, _N_ORIENTATIONS)
+    out.reshape(n_rows, n_columns, _N_CELLS, _N_CELLS, _N_ORIENTATIONS)[:] = (
+        cells.transpose(2, 0, 3, 1, 4)
+    )
+    # As Lowe: scaled to norm 1, cut at 0.2 and scaled again; zeros stay zeros.
+    _scale(out)
+    np.minimum(out, 0.2, out=out)
+    _scale(out)
 
 
 def _orientation_maps(channel: np.ndarray) -> np.ndarray:
@@ -130,14 +149,18 @@ def _orientation_maps(channel: np.ndarray) -> np.ndarray:
     magnitude, angle = cv2.cartToPolar(right, up)
     magnitude = cv2.threshold(magnitude, _FLAT, 0, cv2.THRESH_TOZERO)[1]
     height, width = channel.shape
-    position = angle * np.float32(_N_ORIENTATIONS / (2 * np.pi))
-    lower = position.astype(np.int32)
-    upper_share = magnitude * (position - lower)
-    start = np.arange(height)[:, None] * (_N_ORIENTATIONS * width) + np.arange(width)
-    maps = np.zeros((height, _N_ORIENTATIONS, width), dtype=np.float32)
-    flat = maps.reshape(-1)
-    flat[start + lower % _N_ORIENTATIONS * width] = magnitude - upper_share
-    flat[start + (lower + 1) % _N_ORIENTATIONS * width] = upper_share
+    maps = np.empty((height, _N_ORIENTATIONS, width), dtype=np.float32)
+    # The gradient walks from orientation to orientation, up to its angle: what
+    # arrives at one and does not go on to the next is that one's share.
+    way = angle * np.float32(_N_ORIENTATIONS / (2 * np.pi))
+    way *= magnitude
+    arrived = magnitude
+    for orientation in range(_N_ORIENTATIONS):
+        goes_on = np.minimum(way, magnitude)
+        np.subtract(arrived, goes_on, out=maps[:, orientation])
+        way -= goes_on
+        arrived = goes_on
+    maps[:, 0] += arrived
     return maps
 
 
@@ -167,10 +190,8 @@ def _cell_weights(length: int, cell: float, step: int) -> sparse.csr_array:
     )
 
 
-def _normalize_descriptors(descriptors: np.ndarray) -> np.ndarray:
-    """Scale to norm 1, cut at 0.2 and scale again, as Lowe; zeros stay zeros."""
-    for limit in (0.2, 1):
-        norm = np.sqrt(np.einsum("ij,ij->i", descriptors, descriptors))
-        descriptors = descriptors / np.where(norm > 0, norm, 1)[:, None]
-        descriptors = np.minimum(descriptors, limit)
-    return descriptors
+def _scale(descriptors: np.ndarray) -> None:
+    """Divide by the norm, in place, where it is not zero."""
+    norm = np.sqrt(np.einsum("ij,ij->i", descriptors, descriptors))
+    norm[norm == 0] = 1
+    descriptors /= norm[:, None]

@@ -2,11 +2,10 @@
 
 import cv2
 import numpy as np
-from scipy import sparse
 
 from .filters import derivative, gaussian, laplacian
 from .histograms import entropy, normalize
-from .vocabulary import fit_centers, nearest_center
+from .vocabulary import fit_centers, highest_score
 
 N_FILTERS = 17
 _GAUSSIAN_SCALES = (1, 2, 4)  # on L, a and b
@@ -25,7 +24,7 @@ def filter_responses(lab: np.ndarray) -> np.ndarray:
     Returns
     -------
     responses : array of shape (height, width, 17), float32
-        Gaussians on L, a and b at the scales 1, 2 and 4 pixels; Laplacians of
+        A view of 17 planes. Gaussians on L, a and b at the scales 1, 2 and 4 pixels; Laplacians of
         Gaussians on L at 1, 2, 4 and 8; derivatives of Gaussians on L at 2 and 4,
         along x and along y.
 
@@ -34,18 +33,17 @@ def filter_responses(lab: np.ndarray) -> np.ndarray:
     Shotton, Winn, Rother, Criminisi, "TextonBoost for image understanding",
     International Journal of Computer Vision 81 (2009).
     """
-    blurred = {s: gaussian(lab, s) for s in _GAUSSIAN_SCALES}
-    lightness = {s: np.ascontiguousarray(blurred[s][..., 0]) for s in blurred}
-    lightness[8] = gaussian(np.ascontiguousarray(lab[..., 0]), 8)
+    lightness, a, b = cv2.split(lab)
+    smooth = {s: gaussian(lightness, s) for s in _LAPLACIAN_SCALES}
     # Differentiating the blurred image costs nothing beside the blur; the responses
     # are standardized later, so no scale normalization is needed.
-    return cv2.merge(
-        [
-            *blurred.values(),
-            *(laplacian(lightness[s]) for s in _LAPLACIAN_SCALES),
-            *(derivative(lightness[s], x) for s in _DERIVATIVE_SCALES for x in (1, 0)),
-        ]
-    )
+    responses = []
+    for scale in _GAUSSIAN_SCALES:
+        responses += [smooth[scale], gaussian(a, scale), gaussian(b, scale)]
+    responses += [laplacian(smooth[scale]) for scale in _LAPLACIAN_SCALES]
+    for scale in _DERIVATIVE_SCALES:
+        responses += [derivative(smooth[scale], axis) for axis in (1, 0)]
+    return np.moveaxis(np.stack(responses), 0, -1)
 
 
 def fit_textons(
@@ -98,17 +96,21 @@ def assign_textons(
     codes : array of shape (height, width), int32
         Numbers of textons.
     """
-    standardized = (responses - mean) / scale
-    codes = nearest_center(standardized.reshape(-1, N_FILTERS), textons)
+    # The filters' responses lie one after another in memory.
+    samples = np.moveaxis(responses, -1, 0).reshape(N_FILTERS, -1).T
+    # The product of a center with (x - mean) / scale, as one with x itself.
+    weights = textons / scale
+    offsets = weights @ mean + 0.5 * np.square(textons).sum(axis=1)
+    codes = highest_score(samples, weights, offsets)
     return codes.reshape(responses.shape[:2])
 
 
-def texture_features(counts: sparse.csr_array) -> np.ndarray:
+def texture_features(counts: np.ndarray) -> np.ndarray:
     """Histogram over the textons and its entropy.
 
     Parameters
     ----------
-    counts : csr array of shape (n_regions, n_textons)
+    counts : array of shape (n_regions, n_textons), float32
         How often each region holds each texton.
 
     Returns
@@ -117,7 +119,7 @@ def texture_features(counts: sparse.csr_array) -> np.ndarray:
         As named by `texture_names`.
     """
     histograms = normalize(counts)
-    return np.column_stack([histograms.toarray(), entropy(histograms)])
+    return np.column_stack([histograms, entropy(histograms)])
 
 
 def texture_names(n_textons: int = 64) -> list[str]:

@@ -113,13 +113,22 @@ def word_features(
         The two patch sizes' histograms averaged per channel, then the entropy of each
         of the six histograms before averaging, as named by `word_names`.
     """
-    histograms = [_word_histogram(membership, pair, n_words) for pair in codes]
-    averages = [
-        (small + large).toarray() / 2
-        for small, large in zip(histograms[::2], histograms[1::2], strict=True)
-    ]
-    entropies = [entropy(histogram)[:, None] for histogram in histograms]
-    return np.concatenate(averages + entropies, axis=1)
+    n_regions = membership.shape[0]
+    rows = np.repeat(np.arange(n_regions), np.diff(membership.indptr)) * n_words
+    features = np.empty((n_regions, 3 * n_words + 6), dtype=np.float32)
+    averages = features[:, : 3 * n_words].reshape(n_regions, 3, n_words)
+    entropies = features[:, 3 * n_words :]
+    for channel in range(3):
+        pair = []
+        for k in (2 * channel, 2 * channel + 1):
+            words = rows + codes[k][membership.indices]
+            counts = np.bincount(words, minlength=n_regions * n_words)
+            histogram = normalize(counts.reshape(n_regions, n_words))
+            entropies[:, k] = entropy(histogram)
+            pair.append(histogram)
+        np.add(*pair, out=averages[:, channel])
+    averages /= 2
+    return features
 
 
 def word_names(n_words: int = 500) -> list[str]:
@@ -128,15 +137,3 @@ def word_names(n_words: int = 500) -> list[str]:
         *(f"sift_{c}_word_{i:03d}" for c in _CHANNELS for i in range(n_words)),
         *(f"sift_{c}_{size}px_entropy" for c in _CHANNELS for size in PATCH_SIZES),
     ]
-
-
-def _word_histogram(
-    membership: sparse.csr_array, codes: np.ndarray, n_words: int
-) -> sparse.csr_array:
-    """Make the normalized histogram of each region's words."""
-    counts = sparse.csr_array(
-        (membership.data.copy(), codes[membership.indices], membership.indptr.copy()),
-        shape=(membership.shape[0], n_words),
-    )
-    counts.sum_duplicates()
-    return normalize(counts)

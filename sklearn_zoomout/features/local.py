@@ -179,9 +179,9 @@ class LocalFeatures(RegionFeatures):
         parts = []
         for block in self.blocks:
             if block == "color":
-                parts.append(color_features(near @ codes[block]))
+                parts.append(color_features(near @ codes[block].toarray()))
             elif block == "texture":
-                parts.append(texture_features(near @ codes[block]))
+                parts.append(texture_features(near @ codes[block].toarray()))
             elif block == "sift":
                 held = points_of_regions(segmented.segments, near, centroids)
                 parts.append(word_features(held, codes[block], len(self.words_)))
@@ -214,7 +214,7 @@ class LocalFeatures(RegionFeatures):
         They depend on no radius, so `segmented.memo` keeps them for other levels,
         together with the digest of the dictionary that they belong to.
         """
-        lab = cache(lambda: rgb_to_lab(segmented.rgb))
+        lab = cache(lambda: rgb_to_lab(segmented.image))
         codes = {}
         for block in self.blocks:
             if block == "location":
