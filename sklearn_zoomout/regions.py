@@ -109,7 +109,7 @@ class SegmentedImage:
 
         Half-open, in pixels: the box covers rows top to bottom - 1.
         """
-        labels, rows, columns, lengths = self._runs
+        labels, rows, columns, lengths = self._runs()
         # A stable sort keeps the runs of a superpixel in row-major order.
         order = np.argsort(labels, kind="stable")
         ends = np.cumsum(np.bincount(labels))
@@ -200,12 +200,11 @@ class SegmentedImage:
 
     @cached_property
     def _coordinate_sums(self) -> NDArray[np.float64]:
-        labels, rows, columns, lengths = self._runs
+        labels, rows, columns, lengths = self._runs()
         # The columns of a run are an arithmetic series.
         sums = (rows * lengths, lengths * (2 * columns + lengths - 1) / 2)
         return np.stack([np.bincount(labels, weights=sum_) for sum_ in sums], axis=1)
 
-    @cached_property
     def _runs(self) -> tuple[NDArray[np.int64], ...]:
         """Pixels of one superpixel side by side: label, row, column, length.
 
@@ -239,10 +238,13 @@ def borders(segments: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     >>> borders(np.array([[1, 1, 2], [1, 3, 3]]))
     (array([1, 1, 1, 2]), array([2, 3, 3, 3]))
     """
-    beside = segments[:, :-1] != segments[:, 1:]
-    below = segments[:-1] != segments[1:]
-    one = np.concatenate([segments[:, :-1][beside], segments[:-1][below]])
-    other = np.concatenate([segments[:, 1:][beside], segments[1:][below]])
+    flat, width = segments.ravel(), segments.shape[1]
+    differ = flat[:-1] != flat[1:]
+    differ[width - 1 :: width] = False  # another row begins
+    beside = np.flatnonzero(differ)
+    below = np.flatnonzero(flat[:-width] != flat[width:])
+    one = flat[np.concatenate([beside, below])]
+    other = flat[np.concatenate([beside + 1, below + width])]
     return one, other
 
 

@@ -49,4 +49,5 @@ def entropy(histograms: np.ndarray) -> np.ndarray:
     array([0.693, 0.   , 0.   ], dtype=float32)
     """
     p = histograms.astype(np.float32, copy=False)
-    return (p * np.log(np.reciprocal(np.where(p > 0, p, 1)))).sum(axis=-1)
+    # Subtracted from 0, since the negative of 0 would be -0.
+    return 0 - (p * np.log(np.where(p > 0, p, 1))).sum(axis=-1)

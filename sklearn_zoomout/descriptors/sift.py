@@ -1,5 +1,6 @@
 """SIFT descriptors on a dense grid."""
 
+from collections.abc import Iterator
 from functools import lru_cache
 from itertools import product
 
@@ -90,9 +91,7 @@ def dense_sift(
     """
     points = np.stack(np.meshgrid(*grid(channel.shape, step), indexing="ij"), axis=-1)
     points = points.reshape(-1, 2)
-    descriptors = np.empty((len(points), 128), dtype=np.float32)
-    _describe(channel, patch_size, step, out=descriptors)
-    return points, descriptors
+    return points, _describe(channel, patch_size, step, _empty_maps(channel.shape))
 
 
 def image_sift(lab: np.ndarray) -> np.ndarray:
@@ -108,48 +107,51 @@ def image_sift(lab: np.ndarray) -> np.ndarray:
     descriptors : array of shape (6, n_points, 128), float32
         In the order L 8, L 18, a 8, a 18, b 8, b 18 pixels.
     """
-    rows, columns = grid(lab.shape[:2])
-    jobs = list(product(cv2.split(lab), PATCH_SIZES))
-    descriptors = np.empty((len(jobs), len(rows) * len(columns), 128), np.float32)
-    for (channel, patch_size), out in zip(jobs, descriptors, strict=True):
-        _describe(channel, patch_size, STEP, out)
-    return descriptors
+    return np.stack(list(each_sift(lab)))
+
+
+def each_sift(lab: np.ndarray) -> Iterator[np.ndarray]:
+    """Give the six arrays of `image_sift`, of shape (n_points, 128), one by one."""
+    maps = _empty_maps(lab.shape[:2])
+    for channel, patch_size in product(cv2.split(lab), PATCH_SIZES):
+        yield _describe(channel, patch_size, STEP, maps)
 
 
 def _describe(
-    channel: np.ndarray, patch_size: float, step: int, out: np.ndarray
-) -> None:
-    """Fill an array of shape (n_points, 128) with the descriptors of a channel."""
+    channel: np.ndarray, patch_size: float, step: int, maps: np.ndarray
+) -> np.ndarray:
+    """Describe the points of one channel, with `maps` as room to work in."""
     height, width = channel.shape
     cell = patch_size / _N_CELLS
     # Cameras blur by half a pixel already (Lowe, section 3.3).
     blur = max((cell / 3) ** 2 - 0.5**2, 1e-4) ** 0.5
-    maps = _orientation_maps(gaussian(channel, blur))
+    _fill_orientation_maps(gaussian(channel, blur), maps)
     pooled = _cell_weights(height, cell, step) @ maps.reshape(height, -1)
     pooled = cv2.transpose(pooled.reshape(-1, width))
     pooled = _cell_weights(width, cell, step) @ pooled
     n_rows, n_columns = (len(line) for line in grid(channel.shape, step))
     cells = pooled.reshape(n_columns, _N_CELLS, n_rows, _N_CELLS, _N_ORIENTATIONS)
-    out.reshape(n_rows, n_columns, _N_CELLS, _N_CELLS, _N_ORIENTATIONS)[:] = (
-        cells.transpose(2, 0, 3, 1, 4)
-    )
+    descriptors = cells.transpose(2, 0, 3, 1, 4).reshape(-1, 128)
     # As Lowe: scaled to norm 1, cut at 0.2 and scaled again; zeros stay zeros.
-    _scale(out)
-    np.minimum(out, 0.2, out=out)
-    _scale(out)
+    _scale(descriptors)
+    np.minimum(descriptors, 0.2, out=descriptors)
+    _scale(descriptors)
+    return descriptors
 
 
-def _orientation_maps(channel: np.ndarray) -> np.ndarray:
-    """Share gradients between the two nearest of eight orientations.
+def _empty_maps(shape: tuple[int, ...]) -> np.ndarray:
+    """Make room for orientation maps, of shape (height, 8, width).
 
-    Returns an array of shape (height, 8, width), so that cells are pooled over rows
-    without moving anything.
+    In this order cells are pooled over rows without moving anything.
     """
+    return np.empty((shape[0], _N_ORIENTATIONS, shape[1]), dtype=np.float32)
+
+
+def _fill_orientation_maps(channel: np.ndarray, maps: np.ndarray) -> None:
+    """Share gradients between the two nearest of eight orientations."""
     up, right = -derivative(channel, 0), derivative(channel, 1)
     magnitude, angle = cv2.cartToPolar(right, up)
     magnitude = cv2.threshold(magnitude, _FLAT, 0, cv2.THRESH_TOZERO)[1]
-    height, width = channel.shape
-    maps = np.empty((height, _N_ORIENTATIONS, width), dtype=np.float32)
     # The gradient walks from orientation to orientation, up to its angle: what
     # arrives at one and does not go on to the next is that one's share.
     way = angle * np.float32(_N_ORIENTATIONS / (2 * np.pi))
@@ -161,7 +163,6 @@ def _orientation_maps(channel: np.ndarray) -> np.ndarray:
         way -= goes_on
         arrived = goes_on
     maps[:, 0] += arrived
-    return maps
 
 
 @lru_cache(maxsize=16)
