@@ -132,8 +132,6 @@ class SegmentedImage:
         empty diagonal.
         """
         first, second = borders(self.segments)
-        pairs = first.astype(np.int64) * self.n_segments + second
-        first, second = np.divmod(np.unique(pairs), self.n_segments)
         ones = np.ones(2 * len(first), dtype=bool)
         both_ways = (np.r_[first, second], np.r_[second, first])
         graph = sparse.coo_array((ones, both_ways), shape=(self.n_segments,) * 2)

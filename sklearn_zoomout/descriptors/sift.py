@@ -17,6 +17,8 @@ _N_ORIENTATIONS = 8
 # Weaker gradients, in units of L*a*b* per pixel, are rounding errors: a uniform patch
 # gets the descriptor zero instead of amplified noise.
 _FLAT = 1e-3
+# Orientation maps are made for so many columns at a time, to stay within the cache.
+_STRIP = 100
 
 
 def grid(shape: tuple[int, int], step: int = STEP) -> tuple[np.ndarray, np.ndarray]:
@@ -90,8 +92,7 @@ def dense_sift(
     np.int64(0)
     """
     points = np.stack(np.meshgrid(*grid(channel.shape, step), indexing="ij"), axis=-1)
-    points = points.reshape(-1, 2)
-    return points, _describe(channel, patch_size, step, _empty_maps(channel.shape))
+    return points.reshape(-1, 2), _describe(channel, patch_size, step)
 
 
 def image_sift(lab: np.ndarray) -> np.ndarray:
@@ -112,50 +113,53 @@ def image_sift(lab: np.ndarray) -> np.ndarray:
 
 def each_sift(lab: np.ndarray) -> Iterator[np.ndarray]:
     """Give the six arrays of `image_sift`, of shape (n_points, 128), one by one."""
-    maps = _empty_maps(lab.shape[:2])
     for channel, patch_size in product(cv2.split(lab), PATCH_SIZES):
-        yield _describe(channel, patch_size, STEP, maps)
+        yield _describe(channel, patch_size, STEP)
 
 
-def _describe(
-    channel: np.ndarray, patch_size: float, step: int, maps: np.ndarray
-) -> np.ndarray:
-    """Describe the points of one channel, with `maps` as room to work in."""
+def _describe(channel: np.ndarray, patch_size: float, step: int) -> np.ndarray:
+    """Describe the points of the grid, (n_points, 128)."""
     height, width = channel.shape
     cell = patch_size / _N_CELLS
     # Cameras blur by half a pixel already (Lowe, section 3.3).
     blur = max((cell / 3) ** 2 - 0.5**2, 1e-4) ** 0.5
-    _fill_orientation_maps(gaussian(channel, blur), maps)
-    pooled = _cell_weights(height, cell, step) @ maps.reshape(height, -1)
-    pooled = cv2.transpose(pooled.reshape(-1, width))
+    magnitude, position = _gradients(gaussian(channel, blur))
+    over_rows = _cell_weights(height, cell, step)
+    pooled = np.empty((width, over_rows.shape[0] * _N_ORIENTATIONS), dtype=np.float32)
+    for start in range(0, width, _STRIP):
+        strip = np.s_[start : start + _STRIP]
+        maps = _orientation_maps(magnitude[:, strip], position[:, strip])
+        cells = over_rows @ maps.reshape(height, -1)
+        pooled[strip] = cells.reshape(pooled.shape[1], -1).T
     pooled = _cell_weights(width, cell, step) @ pooled
     n_rows, n_columns = (len(line) for line in grid(channel.shape, step))
     cells = pooled.reshape(n_columns, _N_CELLS, n_rows, _N_CELLS, _N_ORIENTATIONS)
     descriptors = cells.transpose(2, 0, 3, 1, 4).reshape(-1, 128)
     # As Lowe: scaled to norm 1, cut at 0.2 and scaled again; zeros stay zeros.
-    _scale(descriptors)
-    np.minimum(descriptors, 0.2, out=descriptors)
-    _scale(descriptors)
+    np.minimum(descriptors, 0.2 * _norm(descriptors), out=descriptors)
+    descriptors /= np.maximum(_norm(descriptors), np.finfo(np.float32).tiny)
     return descriptors
 
 
-def _empty_maps(shape: tuple[int, ...]) -> np.ndarray:
-    """Make room for orientation maps, of shape (height, 8, width).
-
-    In this order cells are pooled over rows without moving anything.
-    """
-    return np.empty((shape[0], _N_ORIENTATIONS, shape[1]), dtype=np.float32)
-
-
-def _fill_orientation_maps(channel: np.ndarray, maps: np.ndarray) -> None:
-    """Share gradients between the two nearest of eight orientations."""
+def _gradients(channel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give the gradient's magnitude, and its angle in 0..8 orientations."""
     up, right = -derivative(channel, 0), derivative(channel, 1)
     magnitude, angle = cv2.cartToPolar(right, up)
     magnitude = cv2.threshold(magnitude, _FLAT, 0, cv2.THRESH_TOZERO)[1]
+    return magnitude, angle * np.float32(_N_ORIENTATIONS / (2 * np.pi))
+
+
+def _orientation_maps(magnitude: np.ndarray, position: np.ndarray) -> np.ndarray:
+    """Share gradients between the two nearest of eight orientations.
+
+    Returns an array of shape (height, 8, width), so that cells are pooled over rows
+    without moving anything.
+    """
+    height, width = magnitude.shape
+    maps = np.empty((height, _N_ORIENTATIONS, width), dtype=np.float32)
     # The gradient walks from orientation to orientation, up to its angle: what
     # arrives at one and does not go on to the next is that one's share.
-    way = angle * np.float32(_N_ORIENTATIONS / (2 * np.pi))
-    way *= magnitude
+    way = position * magnitude
     arrived = magnitude
     for orientation in range(_N_ORIENTATIONS):
         goes_on = np.minimum(way, magnitude)
@@ -163,6 +167,7 @@ def _fill_orientation_maps(channel: np.ndarray, maps: np.ndarray) -> None:
         way -= goes_on
         arrived = goes_on
     maps[:, 0] += arrived
+    return maps
 
 
 @lru_cache(maxsize=16)
@@ -191,8 +196,6 @@ def _cell_weights(length: int, cell: float, step: int) -> sparse.csr_array:
     )
 
 
-def _scale(descriptors: np.ndarray) -> None:
-    """Divide by the norm, in place, where it is not zero."""
-    norm = np.sqrt(np.einsum("ij,ij->i", descriptors, descriptors))
-    norm[norm == 0] = 1
-    descriptors /= norm[:, None]
+def _norm(descriptors: np.ndarray) -> np.ndarray:
+    """Norm of every row, as a column."""
+    return np.sqrt(np.einsum("ij,ij->i", descriptors, descriptors))[:, None]

@@ -24,26 +24,32 @@ def filter_responses(lab: np.ndarray) -> np.ndarray:
     Returns
     -------
     responses : array of shape (height, width, 17), float32
-        A view of 17 planes. Gaussians on L, a and b at the scales 1, 2 and 4 pixels; Laplacians of
+        Gaussians on L, a and b at the scales 1, 2 and 4 pixels; Laplacians of
         Gaussians on L at 1, 2, 4 and 8; derivatives of Gaussians on L at 2 and 4,
-        along x and along y.
+        along x and along y. A view of 17 planes.
 
     References
     ----------
     Shotton, Winn, Rother, Criminisi, "TextonBoost for image understanding",
     International Journal of Computer Vision 81 (2009).
     """
-    lightness, a, b = cv2.split(lab)
-    smooth = {s: gaussian(lightness, s) for s in _LAPLACIAN_SCALES}
+    channels = cv2.split(lab)
+    planes = np.empty((N_FILTERS, *lab.shape[:2]), dtype=np.float32)
+    rest = iter(planes)
+    smooth = {}
+    for scale in _GAUSSIAN_SCALES:
+        blurred = [gaussian(channel, scale, out=next(rest)) for channel in channels]
+        smooth[scale] = blurred[0]
     # Differentiating the blurred image costs nothing beside the blur; the responses
     # are standardized later, so no scale normalization is needed.
-    responses = []
-    for scale in _GAUSSIAN_SCALES:
-        responses += [smooth[scale], gaussian(a, scale), gaussian(b, scale)]
-    responses += [laplacian(smooth[scale]) for scale in _LAPLACIAN_SCALES]
+    for scale in _LAPLACIAN_SCALES:
+        if scale not in smooth:
+            smooth[scale] = gaussian(channels[0], scale)
+        laplacian(smooth[scale], out=next(rest))
     for scale in _DERIVATIVE_SCALES:
-        responses += [derivative(smooth[scale], axis) for axis in (1, 0)]
-    return np.moveaxis(np.stack(responses), 0, -1)
+        for axis in (1, 0):
+            derivative(smooth[scale], axis, out=next(rest))
+    return np.moveaxis(planes, 0, -1)
 
 
 def fit_textons(

@@ -3,7 +3,6 @@
 import numpy as np
 from scipy import sparse
 
-from .histograms import entropy, normalize
 from .sift import PATCH_SIZES, STEP, grid
 from .vocabulary import fit_centers, nearest_center
 
@@ -114,19 +113,22 @@ def word_features(
         of the six histograms before averaging, as named by `word_names`.
     """
     n_regions = membership.shape[0]
-    rows = np.repeat(np.arange(n_regions), np.diff(membership.indptr)) * n_words
-    features = np.empty((n_regions, 3 * n_words + 6), dtype=np.float32)
+    n_held = np.diff(membership.indptr)
+    region = np.repeat(np.arange(n_regions), n_held)
+    first_bin = region * n_words
+    sizes = n_held.astype(np.float32)[:, None]
+    features = np.zeros((n_regions, 3 * n_words + 6), dtype=np.float32)
     averages = features[:, : 3 * n_words].reshape(n_regions, 3, n_words)
-    entropies = features[:, 3 * n_words :]
-    for channel in range(3):
-        pair = []
-        for k in (2 * channel, 2 * channel + 1):
-            words = rows + codes[k][membership.indices]
-            counts = np.bincount(words, minlength=n_regions * n_words)
-            histogram = normalize(counts.reshape(n_regions, n_words))
-            entropies[:, k] = entropy(histogram)
-            pair.append(histogram)
-        np.add(*pair, out=averages[:, channel])
+    for k, words in enumerate(codes):
+        histogram = np.zeros((n_regions, n_words), dtype=np.float32)
+        held = first_bin + words[membership.indices]
+        np.add.at(histogram.reshape(-1), held, np.float32(1))
+        histogram /= sizes
+        averages[:, k // 2] += histogram
+        # The entropy is the mean over the points of -log of their word's frequency.
+        surprise = -np.log(histogram.reshape(-1)[held])
+        sums = np.bincount(region, weights=surprise, minlength=n_regions)
+        features[:, 3 * n_words + k] = sums / n_held
     averages /= 2
     return features
 
