@@ -2,7 +2,13 @@ import cv2
 import numpy as np
 import pytest
 
-from sklearn_zoomout.descriptors.sift import dense_sift, grid, image_sift
+from sklearn_zoomout.descriptors.sift import (
+    _orientation_maps,
+    dense_sift,
+    each_sift,
+    grid,
+    image_sift,
+)
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +65,54 @@ def test_direction_of_the_gradient_selects_the_orientation():
         assert by_orientation[orientation] > 0.99 * by_orientation.sum()
 
 
+def test_gradients_are_shared_between_the_two_nearest_orientations():
+    """Each pixel's magnitude goes to two maps, by how near they are to its angle."""
+    rng = np.random.default_rng(0)
+    magnitude = rng.random((6, 9), dtype=np.float32)
+    magnitude[0] = 0
+    position = 8 * rng.random((6, 9), dtype=np.float32)
+    position[1] = np.arange(9)  # 8 is a full turn, like 0
+    expected = np.zeros((6, 8, 9))
+    for (row, column), where in np.ndenumerate(position):
+        share = where - int(where)
+        lower, upper = int(where) % 8, (int(where) + 1) % 8
+        expected[row, lower, column] += (1 - share) * magnitude[row, column]
+        expected[row, upper, column] += share * magnitude[row, column]
+    maps = _orientation_maps(magnitude, position)
+    np.testing.assert_allclose(maps, expected, atol=2e-6)
+
+
+@pytest.mark.parametrize("patch_size", [8, 18])
+def test_descriptors_are_sums_over_weighted_pixels(texture, patch_size):
+    """They equal those of a loop over the pixels around a point, within 1e-5."""
+    from sklearn_zoomout.descriptors import sift
+
+    channel = texture.astype(np.float32)
+    cell = patch_size / 4
+    blur = np.sqrt((cell / 3) ** 2 - 0.25)
+    magnitude, position = sift._gradients(sift.gaussian(channel, blur))
+    maps = _orientation_maps(magnitude, position).astype(float)
+    points, descriptors = dense_sift(channel, patch_size)
+    # Corners, an edge and the inside; the strips of columns meet at 100.
+    for k in [0, 5, 12, 13, 60, 100, 191]:
+        row, column = points[k]
+        cells = np.zeros((4, 4, 8))
+        for r, c in np.ndindex(*channel.shape):
+            offset = np.array([r - row, c - column])
+            weight = np.exp(-((offset / (2 * cell)) ** 2).sum() / 2)
+            near = [
+                np.maximum(0, 1 - np.abs(x / cell - (np.arange(4) - 1.5)))
+                for x in offset
+            ]
+            if near[0].any() and near[1].any():
+                share = weight * np.multiply.outer(*near)
+                cells += share[:, :, None] * maps[r, :, c]
+        expected = cells.ravel() / np.linalg.norm(cells)
+        expected = np.minimum(expected, 0.2)
+        expected /= np.linalg.norm(expected)
+        np.testing.assert_allclose(descriptors[k], expected, atol=1e-5)
+
+
 def test_uniform_patches_have_the_descriptor_zero():
     """Rounding errors of a constant image are not amplified."""
     channel = np.full((30, 40), 71.3, dtype=np.float32)
@@ -86,3 +140,4 @@ def test_image_sift_orders_channels_and_patch_sizes(texture):
         for size in (8, 18)
     ]
     np.testing.assert_array_equal(image_sift(lab), expected)
+    np.testing.assert_array_equal(list(each_sift(lab)), expected)
