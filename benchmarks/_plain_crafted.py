@@ -9,7 +9,6 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial.distance import cdist
 from scipy.stats import entropy
-from skimage.color import rgb2lab
 from skimage.segmentation import slic
 
 RANGES = ((0, 100), (-128, 128), (-128, 128))

@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 from _common import ceiling, measure, print_setup
 from scipy.ndimage import maximum_filter
+from skimage.color import rgb2lab
 from skimage.data import astronaut
 from threadpoolctl import threadpool_limits
 
@@ -141,7 +142,7 @@ class Plain:
 
         self.steps = {
             "superpixels": lambda: plain.superpixels(library.image, n_segments),
-            "L*a*b*": lambda: plain.rgb2lab(library.image),
+            "L*a*b*": lambda: rgb2lab(library.image),
             "filter bank": lambda: plain.filter_bank(lab),
             "textons": lambda: plain.textons(
                 library.responses,
@@ -169,7 +170,9 @@ def agreement(step, library, theirs):
         rows = zip(
             *(d.reshape(-1, 128) for d in (library.descriptors, theirs)), strict=True
         )
-        correlations = [np.corrcoef(*pair)[0, 1] for pair in rows if np.all(np.any(pair, axis=1))]
+        correlations = [
+            np.corrcoef(*pair)[0, 1] for pair in rows if np.all(np.any(pair, axis=1))
+        ]
         return f"median correlation {np.median(correlations):.3f}"
     if step == "regions":
         near = segmented.neighborhood(2)

@@ -203,7 +203,7 @@ class SegmentedImage:
         sums = (rows * lengths, lengths * (2 * columns + lengths - 1) / 2)
         return np.stack([np.bincount(labels, weights=sum_) for sum_ in sums], axis=1)
 
-    def _runs(self) -> tuple[NDArray[np.int64], ...]:
+    def _runs(self) -> tuple[NDArray[Any], ...]:
         """Pixels of one superpixel side by side: label, row, column, length.
 
         There are some ten times fewer runs than pixels.
@@ -247,7 +247,7 @@ def borders(segments: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 def _renumber(segments: NDArray[Any]) -> NDArray[np.int32]:
-    """Number labels from 0 in ascending order, as a copy."""
+    """Copy labels, numbered from 0 in ascending order."""
     if segments.min() < 0 or segments.max() >= segments.size:
         numbers = np.unique(segments, return_inverse=True)[1]
         return numbers.reshape(segments.shape).astype(np.int32)

@@ -156,6 +156,7 @@ def _orientation_maps(magnitude: np.ndarray, position: np.ndarray) -> np.ndarray
     without moving anything.
     """
     height, width = magnitude.shape
+    magnitude = np.ascontiguousarray(magnitude)
     maps = np.empty((height, _N_ORIENTATIONS, width), dtype=np.float32)
     # The gradient walks from orientation to orientation, up to its angle: what
     # arrives at one and does not go on to the next is that one's share.

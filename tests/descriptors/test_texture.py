@@ -48,7 +48,7 @@ def test_textons_do_not_depend_on_the_units_of_a_filter(lab):
 
 
 def test_pixels_get_the_nearest_texton(lab):
-    """Means and scales moved into the textons change one pixel in a thousand at most."""
+    """Means and scales within the textons change no more than a pixel in 1,000."""
     responses = filter_responses(lab)
     dictionary = fit_textons(responses.reshape(-1, 17), 20, random_state=0)
     textons, mean, scale = dictionary
