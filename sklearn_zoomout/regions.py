@@ -175,7 +175,7 @@ class SegmentedImage:
         members, starts = self.boxes.T.copy()[:, near.indices], near.indptr[:-1]
         low = np.minimum.reduceat(members[:2], starts, axis=1)
         high = np.maximum.reduceat(members[2:], starts, axis=1)
-        return np.concatenate([low, high]).T
+        return np.concatenate([low, high]).T.copy()
 
     def count(self, codes: NDArray[Any], n_codes: int) -> NDArray[np.int64]:
         """Count the codes of the pixels of each superpixel.

@@ -105,13 +105,12 @@ def _pixels_of_cells(
 ) -> NDArray[np.float32]:
     """Sort the pixels by cells, (n_cells, 6, rows, columns); padding is all zeros."""
     height, width = lab.shape[:2]
-    bottom, right = grid[0] * cell[0] - height, grid[1] * cell[1] - width
     scale = np.float32(compactness / (cell[0] * cell[1]) ** 0.5)
     rows = np.arange(height, dtype=np.float32)[:, None] * scale
     columns = np.arange(width, dtype=np.float32) * scale
     pixels = np.empty((*grid, _N_CHANNELS, *cell), dtype=np.float32)
     planes = [*np.moveaxis(lab, 2, 0), rows, columns, np.float32(1)]
-    padded = np.zeros((height + bottom, width + right), dtype=np.float32)
+    padded = np.zeros((grid[0] * cell[0], grid[1] * cell[1]), dtype=np.float32)
     for channel, plane in enumerate(planes):
         padded[:height, :width] = plane
         cells = padded.reshape(grid[0], cell[0], grid[1], cell[1])

@@ -114,21 +114,21 @@ def word_features(
     """
     n_regions = membership.shape[0]
     n_held = np.diff(membership.indptr)
+    sizes = np.maximum(n_held, 1).astype(np.float32)
     region = np.repeat(np.arange(n_regions), n_held)
     first_bin = region * n_words
-    sizes = n_held.astype(np.float32)[:, None]
     features = np.zeros((n_regions, 3 * n_words + 6), dtype=np.float32)
     averages = features[:, : 3 * n_words].reshape(n_regions, 3, n_words)
     for k, words in enumerate(codes):
         histogram = np.zeros((n_regions, n_words), dtype=np.float32)
         held = first_bin + words[membership.indices]
         np.add.at(histogram.reshape(-1), held, np.float32(1))
-        histogram /= sizes
+        histogram /= sizes[:, None]
         averages[:, k // 2] += histogram
         # The entropy is the mean over the points of -log of their word's frequency.
         surprise = -np.log(histogram.reshape(-1)[held])
         sums = np.bincount(region, weights=surprise, minlength=n_regions)
-        features[:, 3 * n_words + k] = sums / n_held
+        features[:, 3 * n_words + k] = sums / sizes
     averages /= 2
     return features
 

@@ -67,6 +67,8 @@ def test_features_are_those_of_a_loop_over_regions():
     held = rng.random((7, 40)) < 0.3
     codes = rng.integers(0, 9, (6, 40)).astype(np.uint8)
     features = word_features(csr_array(held.astype(np.float32)), codes, 9)
+    nothing = csr_array((1, 40), dtype=np.float32)
+    assert not word_features(nothing, codes, 9).any()
     for row, points in zip(features, held, strict=True):
         histograms = np.array(
             [np.bincount(words[points], minlength=9) / points.sum() for words in codes]
