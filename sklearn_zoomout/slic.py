@@ -4,6 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from .regions import borders
+
 # Centers move most in the first rounds, for which a quarter of the pixels is enough;
 # the labels are those of one last round over all pixels.
 _ROUNDS = 6
@@ -103,16 +105,17 @@ def _pixels_of_cells(
 ) -> NDArray[np.float32]:
     """Sort the pixels by cells, (n_cells, 6, rows, columns); padding is all zeros."""
     height, width = lab.shape[:2]
-    shape = (grid[0] * cell[0], grid[1] * cell[1])
-    image = np.zeros((_N_CHANNELS, *shape), dtype=np.float32)
-    inside = image[:, :height, :width]
     scale = np.float32(compactness / (cell[0] * cell[1]) ** 0.5)
-    inside[:3] = lab.transpose(2, 0, 1)
-    inside[3] = np.arange(height, dtype=np.float32)[:, None] * scale
-    inside[4] = np.arange(width, dtype=np.float32) * scale
-    inside[5] = 1
-    cells = image.reshape(_N_CHANNELS, grid[0], cell[0], grid[1], cell[1])
-    return cells.transpose(1, 3, 0, 2, 4).reshape(-1, _N_CHANNELS, *cell)
+    rows = np.arange(height, dtype=np.float32)[:, None] * scale
+    columns = np.arange(width, dtype=np.float32) * scale
+    pixels = np.empty((*grid, _N_CHANNELS, *cell), dtype=np.float32)
+    planes = [*np.moveaxis(lab, 2, 0), rows, columns, np.float32(1)]
+    padded = np.zeros((grid[0] * cell[0], grid[1] * cell[1]), dtype=np.float32)
+    for channel, plane in enumerate(planes):
+        padded[:height, :width] = plane
+        cells = padded.reshape(grid[0], cell[0], grid[1], cell[1])
+        pixels[:, :, channel] = cells.swapaxes(1, 2)
+    return pixels.reshape(-1, _N_CHANNELS, *cell)
 
 
 def _flat(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -153,12 +156,15 @@ def _nearest(
     for start in range(0, n_cells, size):
         part = slice(start, start + size)
         distance = factors[near[part]] @ pixels[part]
-        best = distance[:, 0]
-        choice = np.zeros(best.shape, dtype=np.intp)
+        best = distance[:, 0].copy()
+        choice = np.zeros(best.shape, dtype=np.uint8)
         for k in range(1, near.shape[1]):
-            choice[distance[:, k] < best] = k
-            best = np.minimum(best, distance[:, k])
-        labels[part] = np.take_along_axis(near[part], choice, axis=1)
+            closer = distance[:, k] < best
+            # Later ones are larger numbers, so the maximum is the last that is closer.
+            np.maximum(choice, closer.view(np.uint8) * np.uint8(k), out=choice)
+            np.minimum(best, distance[:, k], out=best)
+        first = np.arange(len(best))[:, None] * near.shape[1]
+        labels[part] = np.take(near[part], first + choice)
     return labels
 
 
@@ -179,23 +185,16 @@ def _connect(segments: NDArray[np.int32], smallest: float) -> NDArray[np.intp]:
     largest[label_of_part[ascending]] = ascending
     stays = areas >= smallest
     stays[largest[label_of_part]] = True
-    while not stays.all():
+    one, other = borders(parts)
+    target = np.arange(len(areas))
+    while not stays[target].all():
         # A part next to none that stays waits for the next round.
-        part, neighbor = _borders(parts, stays)
-        target = np.arange(len(stays))
-        target[part] = neighbor
-        kept = target == np.arange(len(stays))
-        number = np.cumsum(kept) - 1
-        parts, stays = number[target][parts], stays[kept]
-    return parts
-
-
-def _borders(
-    parts: NDArray[np.intp], stays: NDArray[np.bool_]
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Find neighboring pixels of which one's part stays, as the second of the pair."""
-    one = np.concatenate([parts[:, :-1].ravel(), parts[:-1].ravel()])
-    other = np.concatenate([parts[:, 1:].ravel(), parts[1:].ravel()])
-    border = np.flatnonzero(stays[one] != stays[other])
-    one, other = one[border], other[border]
-    return np.where(stays[one], other, one), np.where(stays[one], one, other)
+        one, other = target[one], target[other]
+        border = stays[one] != stays[other]
+        first, second = one[border], other[border]
+        leaves = np.where(stays[first], second, first)
+        step = np.arange(len(areas))
+        step[leaves] = np.where(stays[first], first, second)
+        target = step[target]
+    number = np.cumsum(stays) - 1
+    return number[target][parts]

@@ -265,7 +265,7 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         from .descriptors.color import rgb_to_lab
 
         n_segments = min(self.n_segments, image.shape[0] * image.shape[1])
-        return slic(rgb_to_lab(as_float(image)), n_segments, self.compactness)
+        return slic(rgb_to_lab(image), n_segments, self.compactness)
 
     def _call_method(self, image: NDArray[Any], index: int) -> NDArray[Any]:
         segments = np.asarray(self.method(as_float(image)))  # type: ignore[operator]

@@ -275,6 +275,39 @@ def test_figures_of_the_paper_are_drawn(data_home, tmp_path):
 
 
 @pytest.mark.slow
+def test_speed_of_crafted_features_is_measured_beside_a_plain_reading(data_home):
+    """Every step agrees with the plain one; tables of growth and of superpixels."""
+    done = subprocess.run(
+        [
+            *(sys.executable, "-W", "error", BENCHMARKS / "speed_crafted.py"),
+            *("--size", "90", "120", "--n-segments", "30", "--runs", "1"),
+            *("--plain-runs", "1", "--images", "2"),
+        ],
+        env=os.environ | {"SKLEARN_ZOOMOUT_DATA": str(data_home)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    steps, growth, slic = done.stdout.split("\n\n")[1:]
+    assert re.search(r"^all of it +[\d.]+ +[\d.]+ +\d+$", steps, re.M)
+    shares = dict(re.findall(r"^(\w+) .* ([\d.]+) % the same$", steps, re.M))
+    assert shares.keys() == {"textons", "words", "regions"}
+    # Some words are copies of each other where descriptors are so few.
+    assert all(float(share) > 98 for share in shares.values())
+    correlations = [float(x) for x in re.findall(r"correlation ([\d.]+)", steps)]
+    assert len(correlations) == 3 and correlations[0] > 0.9
+    assert min(correlations[1:]) > 0.999
+    rows = re.findall(r"^\S.*? +((?: +[\d.]+){5})$", growth, re.M)
+    assert len(rows) == 11
+    assert "2 images of Stanford Background" in slic
+    ours, theirs = (
+        float(re.search(rf"^{name} +\d+ +[\d.]+ +([\d.]+)$", slic, re.M)[1])
+        for name in ("library", "scikit-image")
+    )
+    assert ours > theirs - 3
+
+
+@pytest.mark.slow
 def test_few_images_compares_methods_and_resumes(data_home, tmp_path):
     """Two tables and a plot; what the file of results has is not run again."""
     results, picture = tmp_path / "results.jsonl", tmp_path / "few.png"

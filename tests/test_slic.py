@@ -7,7 +7,13 @@ from skimage.segmentation import slic as slic_of_skimage
 
 from sklearn_zoomout.datasets import make_scenes
 from sklearn_zoomout.descriptors.color import rgb_to_lab
-from sklearn_zoomout.slic import _find_centers, _nearby_cells, _nearest, slic
+from sklearn_zoomout.slic import (
+    _connect,
+    _find_centers,
+    _nearby_cells,
+    _nearest,
+    slic,
+)
 
 
 def ceiling(masks, maps):
@@ -69,6 +75,28 @@ def test_nearest_centers_are_those_of_a_plain_search():
         for i in range(20):
             squares = ((means[around] - pixels[cell, :5, i]) ** 2).sum(axis=1)
             assert labels[cell, i] == around[squares.argmin()]
+
+
+@pytest.mark.parametrize("smallest", [1, 4, 30])
+def test_small_parts_join_a_neighbor_that_stays(smallest):
+    """Parts of enough pixels, and the largest of each label, keep theirs."""
+    segments = np.random.default_rng(0).integers(0, 6, (20, 25)).astype(np.int32)
+    parts = label(segments, background=-1, connectivity=1)
+    joined = _connect(segments, smallest)
+    areas = np.bincount(parts.ravel())
+    for value in range(6):
+        own = np.unique(parts[segments == value])
+        stay = own[areas[own] >= smallest].tolist()
+        stay = stay or [own[areas[own].argmax()]]
+        for part in stay:
+            # It has one number, and whatever else has it is connected with it.
+            (number,) = np.unique(joined[parts == part])
+            assert label(joined == number, connectivity=1).max() == 1
+    n_stay = sum(
+        max(1, (areas[np.unique(parts[segments == v])] >= smallest).sum())
+        for v in range(6)
+    )
+    np.testing.assert_array_equal(np.unique(joined), np.arange(n_stay))
 
 
 @pytest.mark.parametrize("deviation", [10, 40])

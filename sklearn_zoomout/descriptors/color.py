@@ -1,10 +1,12 @@
 """Color codes: bins of L*a*b*, equally spaced or at the image's quantiles."""
 
+from functools import cache
+
 import cv2
 import numpy as np
-from scipy import sparse
 
-from .histograms import entropy
+from ..images import as_float
+from .histograms import entropy, normalize
 
 N_BINS = 32
 _N_COARSE_BINS = 8
@@ -23,8 +25,8 @@ def rgb_to_lab(rgb: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    rgb : array of shape (height, width, 3), float32
-        Values in [0, 1].
+    rgb : array of shape (height, width, 3)
+        uint8, or floating point in 0..1.
 
     Returns
     -------
@@ -40,8 +42,10 @@ def rgb_to_lab(rgb: np.ndarray) -> np.ndarray:
     """
     # OpenCV interpolates its sRGB conversion in a coarse table, with errors up to 0.4
     # and colored grays; its conversion of linear RGB is exact.
-    linear = cv2.pow((rgb + np.float32(0.055)) / np.float32(1.055), 2.4)
-    linear = np.where(rgb <= 0.04045, rgb / np.float32(12.92), linear)
+    if rgb.dtype == np.uint8:
+        linear = cv2.LUT(np.ascontiguousarray(rgb), _linear_of_uint8())
+    else:
+        linear = _linearize(as_float(rgb))
     return cv2.cvtColor(linear, cv2.COLOR_LRGB2LAB)
 
 
@@ -70,22 +74,20 @@ def color_codes(lab: np.ndarray) -> np.ndarray:
     array([[ 3,  3,  3,  3],
            [ 8, 16, 24, 31]], dtype=uint8)
     """
-    n_levels = 2**_LEVEL_BITS
-    # Rounded to a level, grays (a = b = 0, an edge) do not scatter over two bins.
-    levels = np.rint((lab - _LOWEST) * (np.float32(n_levels) / _RANGE))
-    levels = np.clip(levels, 0, n_levels - 1).astype(np.uint16)
-    channels = np.ascontiguousarray(np.moveaxis(levels, -1, 0))
-    equal = channels // (n_levels // N_BINS)
+    channels = [
+        _levels(*each) for each in zip(cv2.split(lab), _LOWEST, _RANGE, strict=True)
+    ]
+    equal = [channel // np.uint16(2**_LEVEL_BITS // N_BINS) for channel in channels]
     quantile = [_quantile_bins(channel) for channel in channels]
-    return np.concatenate([equal.astype(np.uint8), quantile])
+    return np.stack(equal + quantile, dtype=np.uint8, casting="unsafe")
 
 
-def color_features(counts: sparse.csr_array) -> np.ndarray:
+def color_features(counts: np.ndarray) -> np.ndarray:
     """Histograms of 32 and of 8 bins, and the entropy of those of 32 equal bins.
 
     Parameters
     ----------
-    counts : csr array of shape (n_regions, 192)
+    counts : array of shape (n_regions, 192), float32
         How often each region holds each of the six codes, side by side.
 
     Returns
@@ -93,9 +95,7 @@ def color_features(counts: sparse.csr_array) -> np.ndarray:
     features : array of shape (n_regions, 243), float32
         As named by `color_names`.
     """
-    counts = np.asarray(counts.todense(), dtype=np.float32).reshape(-1, 6, N_BINS)
-    totals = counts.sum(axis=2, keepdims=True)
-    fine = counts / np.maximum(totals, 1)
+    fine = normalize(counts.reshape(-1, 6, N_BINS))
     # Four neighboring bins of 32 make one of 8, for quantiles as for equal bins.
     coarse = fine.reshape(-1, 6, _N_COARSE_BINS, N_BINS // _N_COARSE_BINS).sum(axis=3)
     parts = [
@@ -121,6 +121,28 @@ def color_names() -> list[str]:
         *bins("quantile", N_BINS),
         *bins("quantile", _N_COARSE_BINS),
     ]
+
+
+@cache
+def _linear_of_uint8() -> np.ndarray:
+    """Linear values of 0..255, the same as those of the floats 0..1."""
+    return _linearize(as_float(np.arange(256, dtype=np.uint8)[None])).ravel()
+
+
+def _linearize(srgb: np.ndarray) -> np.ndarray:
+    """Undo the gamma of sRGB."""
+    linear = cv2.pow((srgb + np.float32(0.055)) / np.float32(1.055), 2.4)
+    dark = srgb <= 0.04045
+    linear[dark] = srgb[dark] / np.float32(12.92)
+    return linear
+
+
+def _levels(channel: np.ndarray, lowest: np.float32, width: np.float32) -> np.ndarray:
+    """Round to the nearest of 2**16 levels: so grays, on an edge, share one bin."""
+    levels = channel - lowest
+    levels *= np.float32(2**_LEVEL_BITS) / width
+    np.rint(levels, out=levels)
+    return np.clip(levels, 0, 2**_LEVEL_BITS - 1, out=levels).astype(np.uint16)
 
 
 def _quantile_bins(levels: np.ndarray) -> np.ndarray:

@@ -1,6 +1,8 @@
 """SIFT descriptors on a dense grid."""
 
+from collections.abc import Iterator
 from functools import lru_cache
+from itertools import product
 
 import cv2
 import numpy as np
@@ -15,6 +17,8 @@ _N_ORIENTATIONS = 8
 # Weaker gradients, in units of L*a*b* per pixel, are rounding errors: a uniform patch
 # gets the descriptor zero instead of amplified noise.
 _FLAT = 1e-3
+# Orientation maps are made for so many columns at a time, to stay within the cache.
+_STRIP = 100
 
 
 def grid(shape: tuple[int, int], step: int = STEP) -> tuple[np.ndarray, np.ndarray]:
@@ -87,20 +91,8 @@ def dense_sift(
     >>> descriptors.reshape(2, 4, 4, 8).sum(axis=(1, 2))[0].argmax()
     np.int64(0)
     """
-    height, width = channel.shape
-    rows, columns = grid(channel.shape, step)
-    cell = patch_size / _N_CELLS
-    # Cameras blur by half a pixel already (Lowe, section 3.3).
-    blur = max((cell / 3) ** 2 - 0.5**2, 1e-4) ** 0.5
-    maps = _orientation_maps(gaussian(channel, blur))
-    pooled = _cell_weights(height, cell, step) @ maps.reshape(height, -1)
-    pooled = pooled.reshape(-1, _N_ORIENTATIONS, width).transpose(2, 0, 1)
-    pooled = _cell_weights(width, cell, step) @ pooled.reshape(width, -1)
-    cells = pooled.reshape(
-        len(columns), _N_CELLS, len(rows), _N_CELLS, _N_ORIENTATIONS
-    ).transpose(2, 0, 3, 1, 4)
-    points = np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1)
-    return points.reshape(-1, 2), _normalize_descriptors(cells.reshape(-1, 128))
+    points = np.stack(np.meshgrid(*grid(channel.shape, step), indexing="ij"), axis=-1)
+    return points.reshape(-1, 2), _describe(channel, patch_size, step)
 
 
 def image_sift(lab: np.ndarray) -> np.ndarray:
@@ -116,28 +108,66 @@ def image_sift(lab: np.ndarray) -> np.ndarray:
     descriptors : array of shape (6, n_points, 128), float32
         In the order L 8, L 18, a 8, a 18, b 8, b 18 pixels.
     """
-    channels = [np.ascontiguousarray(lab[..., c]) for c in range(3)]
-    return np.stack([dense_sift(c, size)[1] for c in channels for size in PATCH_SIZES])
+    return np.stack(list(each_sift(lab)))
 
 
-def _orientation_maps(channel: np.ndarray) -> np.ndarray:
+def each_sift(lab: np.ndarray) -> Iterator[np.ndarray]:
+    """Give the six arrays of `image_sift`, of shape (n_points, 128), one by one."""
+    for channel, patch_size in product(cv2.split(lab), PATCH_SIZES):
+        yield _describe(channel, patch_size, STEP)
+
+
+def _describe(channel: np.ndarray, patch_size: float, step: int) -> np.ndarray:
+    """Describe the points of the grid, (n_points, 128)."""
+    height, width = channel.shape
+    cell = patch_size / _N_CELLS
+    # Cameras blur by half a pixel already (Lowe, section 3.3).
+    blur = max((cell / 3) ** 2 - 0.5**2, 1e-4) ** 0.5
+    magnitude, position = _gradients(gaussian(channel, blur))
+    over_rows = _cell_weights(height, cell, step)
+    pooled = np.empty((width, over_rows.shape[0] * _N_ORIENTATIONS), dtype=np.float32)
+    for start in range(0, width, _STRIP):
+        strip = np.s_[start : start + _STRIP]
+        maps = _orientation_maps(magnitude[:, strip], position[:, strip])
+        cells = over_rows @ maps.reshape(height, -1)
+        pooled[strip] = cells.reshape(pooled.shape[1], -1).T
+    pooled = _cell_weights(width, cell, step) @ pooled
+    n_rows, n_columns = (len(line) for line in grid(channel.shape, step))
+    cells = pooled.reshape(n_columns, _N_CELLS, n_rows, _N_CELLS, _N_ORIENTATIONS)
+    descriptors = cells.transpose(2, 0, 3, 1, 4).reshape(-1, 128)
+    # As Lowe: scaled to norm 1, cut at 0.2 and scaled again; zeros stay zeros.
+    np.minimum(descriptors, 0.2 * _norm(descriptors), out=descriptors)
+    descriptors /= np.maximum(_norm(descriptors), np.finfo(np.float32).tiny)
+    return descriptors
+
+
+def _gradients(channel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give the gradient's magnitude, and its angle in 0..8 orientations."""
+    up, right = -derivative(channel, 0), derivative(channel, 1)
+    magnitude, angle = cv2.cartToPolar(right, up)
+    magnitude = cv2.threshold(magnitude, _FLAT, 0, cv2.THRESH_TOZERO)[1]
+    return magnitude, angle * np.float32(_N_ORIENTATIONS / (2 * np.pi))
+
+
+def _orientation_maps(magnitude: np.ndarray, position: np.ndarray) -> np.ndarray:
     """Share gradients between the two nearest of eight orientations.
 
     Returns an array of shape (height, 8, width), so that cells are pooled over rows
     without moving anything.
     """
-    up, right = -derivative(channel, 0), derivative(channel, 1)
-    magnitude, angle = cv2.cartToPolar(right, up)
-    magnitude = cv2.threshold(magnitude, _FLAT, 0, cv2.THRESH_TOZERO)[1]
-    height, width = channel.shape
-    position = angle * np.float32(_N_ORIENTATIONS / (2 * np.pi))
-    lower = position.astype(np.int32)
-    upper_share = magnitude * (position - lower)
-    start = np.arange(height)[:, None] * (_N_ORIENTATIONS * width) + np.arange(width)
-    maps = np.zeros((height, _N_ORIENTATIONS, width), dtype=np.float32)
-    flat = maps.reshape(-1)
-    flat[start + lower % _N_ORIENTATIONS * width] = magnitude - upper_share
-    flat[start + (lower + 1) % _N_ORIENTATIONS * width] = upper_share
+    height, width = magnitude.shape
+    magnitude = np.ascontiguousarray(magnitude)
+    maps = np.empty((height, _N_ORIENTATIONS, width), dtype=np.float32)
+    # The gradient walks from orientation to orientation, up to its angle: what
+    # arrives at one and does not go on to the next is that one's share.
+    way = position * magnitude
+    arrived = magnitude
+    for orientation in range(_N_ORIENTATIONS):
+        goes_on = np.minimum(way, magnitude)
+        np.subtract(arrived, goes_on, out=maps[:, orientation])
+        way -= goes_on
+        arrived = goes_on
+    maps[:, 0] += arrived
     return maps
 
 
@@ -167,10 +197,6 @@ def _cell_weights(length: int, cell: float, step: int) -> sparse.csr_array:
     )
 
 
-def _normalize_descriptors(descriptors: np.ndarray) -> np.ndarray:
-    """Scale to norm 1, cut at 0.2 and scale again, as Lowe; zeros stay zeros."""
-    for limit in (0.2, 1):
-        norm = np.sqrt(np.einsum("ij,ij->i", descriptors, descriptors))
-        descriptors = descriptors / np.where(norm > 0, norm, 1)[:, None]
-        descriptors = np.minimum(descriptors, limit)
-    return descriptors
+def _norm(descriptors: np.ndarray) -> np.ndarray:
+    """Norm of every row, as a column."""
+    return np.sqrt(np.einsum("ij,ij->i", descriptors, descriptors))[:, None]

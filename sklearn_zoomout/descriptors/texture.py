@@ -2,11 +2,10 @@
 
 import cv2
 import numpy as np
-from scipy import sparse
 
 from .filters import derivative, gaussian, laplacian
 from .histograms import entropy, normalize
-from .vocabulary import fit_centers, nearest_center
+from .vocabulary import fit_centers, highest_score
 
 N_FILTERS = 17
 _GAUSSIAN_SCALES = (1, 2, 4)  # on L, a and b
@@ -27,25 +26,30 @@ def filter_responses(lab: np.ndarray) -> np.ndarray:
     responses : array of shape (height, width, 17), float32
         Gaussians on L, a and b at the scales 1, 2 and 4 pixels; Laplacians of
         Gaussians on L at 1, 2, 4 and 8; derivatives of Gaussians on L at 2 and 4,
-        along x and along y.
+        along x and along y. A view of 17 planes.
 
     References
     ----------
     Shotton, Winn, Rother, Criminisi, "TextonBoost for image understanding",
     International Journal of Computer Vision 81 (2009).
     """
-    blurred = {s: gaussian(lab, s) for s in _GAUSSIAN_SCALES}
-    lightness = {s: np.ascontiguousarray(blurred[s][..., 0]) for s in blurred}
-    lightness[8] = gaussian(np.ascontiguousarray(lab[..., 0]), 8)
+    channels = cv2.split(lab)
+    planes = np.empty((N_FILTERS, *lab.shape[:2]), dtype=np.float32)
+    rest = iter(planes)
+    smooth = {}
+    for scale in _GAUSSIAN_SCALES:
+        blurred = [gaussian(channel, scale, out=next(rest)) for channel in channels]
+        smooth[scale] = blurred[0]
     # Differentiating the blurred image costs nothing beside the blur; the responses
     # are standardized later, so no scale normalization is needed.
-    return cv2.merge(
-        [
-            *blurred.values(),
-            *(laplacian(lightness[s]) for s in _LAPLACIAN_SCALES),
-            *(derivative(lightness[s], x) for s in _DERIVATIVE_SCALES for x in (1, 0)),
-        ]
-    )
+    for scale in _LAPLACIAN_SCALES:
+        if scale not in smooth:
+            smooth[scale] = gaussian(channels[0], scale)
+        laplacian(smooth[scale], out=next(rest))
+    for scale in _DERIVATIVE_SCALES:
+        for axis in (1, 0):
+            derivative(smooth[scale], axis, out=next(rest))
+    return np.moveaxis(planes, 0, -1)
 
 
 def fit_textons(
@@ -98,17 +102,21 @@ def assign_textons(
     codes : array of shape (height, width), int32
         Numbers of textons.
     """
-    standardized = (responses - mean) / scale
-    codes = nearest_center(standardized.reshape(-1, N_FILTERS), textons)
+    # The filters' responses lie one after another in memory.
+    samples = np.moveaxis(responses, -1, 0).reshape(N_FILTERS, -1).T
+    # The product of a center with (x - mean) / scale, as one with x itself.
+    weights = textons / scale
+    offsets = weights @ mean + 0.5 * np.square(textons).sum(axis=1)
+    codes = highest_score(samples, weights, offsets)
     return codes.reshape(responses.shape[:2])
 
 
-def texture_features(counts: sparse.csr_array) -> np.ndarray:
+def texture_features(counts: np.ndarray) -> np.ndarray:
     """Histogram over the textons and its entropy.
 
     Parameters
     ----------
-    counts : csr array of shape (n_regions, n_textons)
+    counts : array of shape (n_regions, n_textons), float32
         How often each region holds each texton.
 
     Returns
@@ -117,7 +125,7 @@ def texture_features(counts: sparse.csr_array) -> np.ndarray:
         As named by `texture_names`.
     """
     histograms = normalize(counts)
-    return np.column_stack([histograms.toarray(), entropy(histograms)])
+    return np.column_stack([histograms, entropy(histograms)])
 
 
 def texture_names(n_textons: int = 64) -> list[str]:

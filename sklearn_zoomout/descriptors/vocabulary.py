@@ -3,8 +3,8 @@
 import numpy as np
 from sklearn.cluster import MiniBatchKMeans
 
-# Scores computed at a time by nearest_center: 4 MB, so that they stay in the cache.
-_CHUNK = 2**20
+# Scores computed at a time by highest_score: 512 kB, so that they stay in the cache.
+_CHUNK = 2**17
 
 
 def fit_centers(
@@ -67,13 +67,37 @@ def nearest_center(samples: np.ndarray, centers: np.ndarray) -> np.ndarray:
     codes : array of shape (n_samples,), int32
         Rows of `centers`; the smallest among equally near ones.
     """
-    chunk = max(1, _CHUNK // len(centers))
-    codes = np.empty(len(samples), dtype=np.int32)
     # ||x - c||^2 is smallest where x.c - ||c||^2 / 2 is largest.
-    projection = np.ascontiguousarray(centers.T)
-    offsets = 0.5 * np.square(centers).sum(axis=1)
-    for start in range(0, len(samples), chunk):
-        scores = samples[start : start + chunk] @ projection
+    return highest_score(samples, centers, 0.5 * np.square(centers).sum(axis=1))
+
+
+def highest_score(
+    samples: np.ndarray, weights: np.ndarray, offsets: np.ndarray
+) -> np.ndarray:
+    """Find the highest of the linear scores ``weights @ sample - offsets``.
+
+    Parameters
+    ----------
+    samples : array of shape (n_samples, n_features), float32
+        Points to score; fastest if they or their transpose are contiguous.
+    weights : array of shape (n_scores, n_features), float32
+        A row for each score.
+    offsets : array of shape (n_scores,), float32
+        What is subtracted.
+
+    Returns
+    -------
+    codes : array of shape (n_samples,), int32
+        Rows of `weights`; the smallest among equal scores.
+    """
+    n_samples, n_scores = len(samples), len(weights)
+    chunk = max(1, min(_CHUNK // n_scores, n_samples))
+    codes = np.empty(n_samples, dtype=np.int32)
+    projection = np.ascontiguousarray(weights.T)
+    buffer = np.empty((chunk, n_scores), dtype=np.float32)
+    for start in range(0, n_samples, chunk):
+        part = samples[start : start + chunk]
+        scores = np.matmul(part, projection, out=buffer[: len(part)])
         scores -= offsets
         codes[start : start + chunk] = scores.argmax(axis=1)
     return codes

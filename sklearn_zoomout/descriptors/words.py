@@ -3,7 +3,6 @@
 import numpy as np
 from scipy import sparse
 
-from .histograms import entropy, normalize
 from .sift import PATCH_SIZES, STEP, grid
 from .vocabulary import fit_centers, nearest_center
 
@@ -113,13 +112,25 @@ def word_features(
         The two patch sizes' histograms averaged per channel, then the entropy of each
         of the six histograms before averaging, as named by `word_names`.
     """
-    histograms = [_word_histogram(membership, pair, n_words) for pair in codes]
-    averages = [
-        (small + large).toarray() / 2
-        for small, large in zip(histograms[::2], histograms[1::2], strict=True)
-    ]
-    entropies = [entropy(histogram)[:, None] for histogram in histograms]
-    return np.concatenate(averages + entropies, axis=1)
+    n_regions = membership.shape[0]
+    n_held = np.diff(membership.indptr)
+    sizes = np.maximum(n_held, 1).astype(np.float32)
+    region = np.repeat(np.arange(n_regions), n_held)
+    first_bin = region * n_words
+    features = np.zeros((n_regions, 3 * n_words + 6), dtype=np.float32)
+    averages = features[:, : 3 * n_words].reshape(n_regions, 3, n_words)
+    for k, words in enumerate(codes):
+        histogram = np.zeros((n_regions, n_words), dtype=np.float32)
+        held = first_bin + words[membership.indices]
+        np.add.at(histogram.reshape(-1), held, np.float32(1))
+        histogram /= sizes[:, None]
+        averages[:, k // 2] += histogram
+        # The entropy is the mean over the points of -log of their word's frequency.
+        surprise = -np.log(histogram.reshape(-1)[held])
+        sums = np.bincount(region, weights=surprise, minlength=n_regions)
+        features[:, 3 * n_words + k] = sums / sizes
+    averages /= 2
+    return features
 
 
 def word_names(n_words: int = 500) -> list[str]:
@@ -128,15 +139,3 @@ def word_names(n_words: int = 500) -> list[str]:
         *(f"sift_{c}_word_{i:03d}" for c in _CHANNELS for i in range(n_words)),
         *(f"sift_{c}_{size}px_entropy" for c in _CHANNELS for size in PATCH_SIZES),
     ]
-
-
-def _word_histogram(
-    membership: sparse.csr_array, codes: np.ndarray, n_words: int
-) -> sparse.csr_array:
-    """Make the normalized histogram of each region's words."""
-    counts = sparse.csr_array(
-        (membership.data.copy(), codes[membership.indices], membership.indptr.copy()),
-        shape=(membership.shape[0], n_words),
-    )
-    counts.sum_duplicates()
-    return normalize(counts)

@@ -96,7 +96,7 @@ def _draw_from_image(
     n_samples: int,
     seed: int,
 ) -> NDArray[np.float32]:
-    described = describe(rgb_to_lab(segmented.rgb))
+    described = describe(rgb_to_lab(segmented.image))
     described = described.reshape(-1, described.shape[-1])
     order = np.random.RandomState(seed).permutation(len(described))
     return described[order[:n_samples]]

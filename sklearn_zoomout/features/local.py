@@ -21,7 +21,7 @@ from ..descriptors.color import (
     rgb_to_lab,
 )
 from ..descriptors.location import location_features, location_names
-from ..descriptors.sift import image_sift
+from ..descriptors.sift import each_sift
 from ..descriptors.texture import (
     assign_textons,
     filter_responses,
@@ -196,9 +196,9 @@ class LocalFeatures(RegionFeatures):
         parts = []
         for block in self.blocks:
             if block == "color":
-                parts.append(color_features(near @ codes[block]))
+                parts.append(color_features(near @ codes[block].toarray()))
             elif block == "texture":
-                parts.append(texture_features(near @ codes[block]))
+                parts.append(texture_features(near @ codes[block].toarray()))
             elif block == "sift":
                 held = points_of_regions(segmented.segments, near, centroids)
                 parts.append(word_features(held, codes[block], len(self.words_)))
@@ -231,7 +231,7 @@ class LocalFeatures(RegionFeatures):
         They depend on no radius, so `segmented.memo` keeps them for other levels,
         together with the digest of the dictionary that they belong to.
         """
-        lab = cache(lambda: rgb_to_lab(segmented.rgb))
+        lab = cache(lambda: rgb_to_lab(segmented.image))
         codes = {}
         for block in self.blocks:
             if block == "location":
@@ -248,8 +248,8 @@ class LocalFeatures(RegionFeatures):
         self, block: str, segmented: SegmentedImage, lab: NDArray[np.float32]
     ) -> Any:
         if block == "sift":
-            words = assign_words(image_sift(lab), self.words_)
-            return words.astype(np.min_scalar_type(len(self.words_)))
+            words = [assign_words(sift, self.words_) for sift in each_sift(lab)]
+            return np.stack(words).astype(np.min_scalar_type(len(self.words_)))
         if block == "texture":
             textons = assign_textons(
                 filter_responses(lab), *(getattr(self, x) for x in _FITTED[block])

@@ -154,7 +154,7 @@ class ZoomoutUnion(FeatureUnion):
 
 
 def _side_by_side(tables: list[FeatureTable]) -> FeatureTable:
-    return np.concatenate(tables, axis=1)  # type: ignore[call-overload, return-value]
+    return np.concatenate(tables, axis=1)  # type: ignore[return-value]
 
 
 def _describe_image(

@@ -2,7 +2,15 @@ import cv2
 import numpy as np
 import pytest
 
-from sklearn_zoomout.descriptors.sift import dense_sift, grid, image_sift
+from sklearn_zoomout.descriptors.filters import gaussian
+from sklearn_zoomout.descriptors.sift import (
+    _gradients,
+    _orientation_maps,
+    dense_sift,
+    each_sift,
+    grid,
+    image_sift,
+)
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +67,48 @@ def test_direction_of_the_gradient_selects_the_orientation():
         assert by_orientation[orientation] > 0.99 * by_orientation.sum()
 
 
+def test_gradients_are_shared_between_the_two_nearest_orientations():
+    """Each pixel's magnitude goes to two maps, by how near they are to its angle."""
+    rng = np.random.default_rng(0)
+    magnitude = rng.random((6, 9), dtype=np.float32)
+    magnitude[0] = 0
+    position = 8 * rng.random((6, 9), dtype=np.float32)
+    position[1] = np.arange(9)  # 8 is a full turn, like 0
+    expected = np.zeros((6, 8, 9))
+    for (row, column), where in np.ndenumerate(position):
+        share = where - int(where)
+        lower, upper = int(where) % 8, (int(where) + 1) % 8
+        expected[row, lower, column] += (1 - share) * magnitude[row, column]
+        expected[row, upper, column] += share * magnitude[row, column]
+    maps = _orientation_maps(magnitude, position)
+    np.testing.assert_allclose(maps, expected, atol=2e-6)
+
+
+@pytest.mark.parametrize("patch_size", [8, 18])
+def test_descriptors_are_sums_over_weighted_pixels(texture, patch_size):
+    """They equal those of one sum over all pixels for each cell, within 1e-5."""
+    channel = texture.astype(np.float32)
+    cell = patch_size / 4
+    blur = np.sqrt((cell / 3) ** 2 - 0.25)
+    magnitude, position = _gradients(gaussian(channel, blur))
+    maps = _orientation_maps(magnitude, position).astype(float)
+    points, descriptors = dense_sift(channel, patch_size)
+    # Corners, an edge and the inside; the strips of columns meet at 100.
+    for k in [0, 5, 12, 13, 60, 100, 191]:
+        row, column = points[k]
+        shares = []
+        for length, center in zip(channel.shape, (row, column), strict=True):
+            offset = np.arange(length) - center
+            triangles = 1 - np.abs(offset / cell - np.arange(-1.5, 2)[:, None])
+            weight = np.exp(-((offset / (2 * cell)) ** 2) / 2)
+            shares.append(np.maximum(0, triangles) * weight)
+        cells = np.einsum("ir,jc,roc->ijo", *shares, maps, optimize=False)
+        expected = cells.ravel() / np.linalg.norm(cells)
+        expected = np.minimum(expected, 0.2)
+        expected /= np.linalg.norm(expected)
+        np.testing.assert_allclose(descriptors[k], expected, atol=1e-5)
+
+
 def test_uniform_patches_have_the_descriptor_zero():
     """Rounding errors of a constant image are not amplified."""
     channel = np.full((30, 40), 71.3, dtype=np.float32)
@@ -86,3 +136,4 @@ def test_image_sift_orders_channels_and_patch_sizes(texture):
         for size in (8, 18)
     ]
     np.testing.assert_array_equal(image_sift(lab), expected)
+    np.testing.assert_array_equal(list(each_sift(lab)), expected)

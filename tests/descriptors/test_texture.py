@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from scipy import ndimage
-from scipy.sparse import csr_array
+from scipy.spatial.distance import cdist
 
 from sklearn_zoomout.descriptors.texture import (
     assign_textons,
@@ -47,6 +47,17 @@ def test_textons_do_not_depend_on_the_units_of_a_filter(lab):
     assert (codes[0] == codes[1]).mean() > 0.99
 
 
+def test_pixels_get_the_nearest_texton(lab):
+    """Means and scales within the textons change no more than a pixel in 1,000."""
+    responses = filter_responses(lab)
+    dictionary = fit_textons(responses.reshape(-1, 17), 20, random_state=0)
+    textons, mean, scale = dictionary
+    standardized = (responses.reshape(-1, 17) - mean) / scale
+    expected = cdist(standardized, textons).argmin(axis=1)
+    got = assign_textons(responses, *dictionary).ravel()
+    assert (got == expected).mean() >= 0.999
+
+
 def test_a_filter_that_never_responded_is_ignored(lab):
     """Textons of gray images do not divide by zero and do not look at colors."""
     lab[..., 1:] = 0
@@ -63,7 +74,7 @@ def test_a_filter_that_never_responded_is_ignored(lab):
 
 def test_features_are_the_histogram_and_its_entropy():
     """A region of two equally frequent textons has the entropy log 2."""
-    features = texture_features(csr_array([[2, 0, 2], [0, 0, 0]]))
+    features = texture_features(np.array([[2, 0, 2], [0, 0, 0]]))
     np.testing.assert_allclose(
         features, [[0.5, 0, 0.5, np.log(2)], [0, 0, 0, 0]], rtol=1e-6
     )

@@ -4,7 +4,11 @@ from scipy.spatial.distance import cdist
 from sklearn.cluster import KMeans
 
 from sklearn_zoomout.descriptors import vocabulary
-from sklearn_zoomout.descriptors.vocabulary import fit_centers, nearest_center
+from sklearn_zoomout.descriptors.vocabulary import (
+    fit_centers,
+    highest_score,
+    nearest_center,
+)
 
 
 @pytest.fixture
@@ -18,6 +22,18 @@ def test_nearest_center_minimizes_the_distance(samples, monkeypatch):
     centers = samples[:30]
     expected = cdist(samples, centers).argmin(axis=1)
     np.testing.assert_array_equal(nearest_center(samples, centers), expected)
+
+
+def test_highest_score_takes_samples_in_either_order_of_memory(samples, monkeypatch):
+    """Rows or columns may lie together; of equal scores the first is the highest."""
+    monkeypatch.setattr(vocabulary, "_CHUNK", 200)
+    weights = np.concatenate([samples[:9], samples[:9]])
+    offsets = np.tile(np.arange(9, dtype=np.float32), 2)
+    expected = (samples @ weights[:9].T - offsets[:9]).argmax(axis=1)
+    for order in "CF":
+        ordered = np.asarray(samples, order=order)
+        got = highest_score(ordered, weights, offsets)
+        np.testing.assert_array_equal(got, expected)
 
 
 def test_centers_are_about_as_good_as_those_of_full_kmeans(samples):

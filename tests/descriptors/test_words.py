@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from scipy.sparse import csr_array, eye_array
+from scipy.stats import entropy
 
 from sklearn_zoomout.descriptors.words import (
     assign_words,
@@ -58,6 +59,23 @@ def test_features_average_patch_sizes_and_keep_six_entropies():
     np.testing.assert_allclose(values["sift_L_8px_entropy"], [log2, 0], rtol=1e-6)
     np.testing.assert_allclose(values["sift_b_18px_entropy"], [log2, 0], rtol=1e-6)
     assert len(set(word_names())) == 1506
+
+
+def test_features_are_those_of_a_loop_over_regions():
+    """Histograms and entropies equal numpy's and scipy's, region by region."""
+    rng = np.random.default_rng(0)
+    held = rng.random((7, 40)) < 0.3
+    codes = rng.integers(0, 9, (6, 40)).astype(np.uint8)
+    features = word_features(csr_array(held.astype(np.float32)), codes, 9)
+    nothing = csr_array((1, 40), dtype=np.float32)
+    assert not word_features(nothing, codes, 9).any()
+    for row, points in zip(features, held, strict=True):
+        histograms = np.array(
+            [np.bincount(words[points], minlength=9) / points.sum() for words in codes]
+        )
+        averages = (histograms[::2] + histograms[1::2]) / 2
+        np.testing.assert_allclose(row[:27], averages.ravel(), rtol=1e-6)
+        np.testing.assert_allclose(row[27:], entropy(histograms, axis=1), rtol=1e-5)
 
 
 def test_descriptors_get_the_nearest_word():
