@@ -442,3 +442,22 @@ def test_speed_of_the_convnet_levels_is_printed():
     )
     assert re.search(r"^squeezenet1_1( +[\d.]+){2} +\d+%$", printed, re.MULTILINE)
     assert re.search(r"^distant, crop +[\d.]+ +1\.0$", printed, re.MULTILINE)
+
+
+def test_growth_of_the_cost_is_printed():
+    """With images, pixels, superpixels and processes."""
+    command = [sys.executable, "-W", "ignore", BENCHMARKS / "scaling.py"]
+    small = ["--images", "8", "--size", "48", "64", "--n-segments", "20"]
+    done = subprocess.run(
+        [*command, *small, "--input-size", "96", "--processes", "1", "2"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = re.findall(
+        r"^(\d+(?: x \d+)?) +[\d.]+ +([\d.]+)$", done.stdout, re.MULTILINE
+    )
+    names = [name for name, _ in rows]
+    sizes = ["24 x 32", "48 x 64", "96 x 128"]
+    assert names == ["2", "4", "8", *sizes, "10", "20", "40", "1", "2"]
+    assert [float(rows[i][1]) for i in (0, 3, 6, 9)] == [1, 1, 1, 1]

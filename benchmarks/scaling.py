@@ -1,0 +1,119 @@
+"""How the cost of extraction grows: images, pixels, superpixels, processes.
+
+Superpixels and features of the preset "fast", on photographs of scikit-image's resized
+to the same size, all on one thread a process. Each table gives seconds, and seconds an
+image over those of the first row: 1.00 everywhere if the cost is linear in the number
+of images; for pixels, seconds a pixel likewise. Processes are joblib's, started before
+the clock runs; so are the networks that they load. The convnets see every image at 640
+pixels, so that only a part of the cost grows with the number of pixels; the table of
+pixels therefore scales ``input_size`` with the images.
+
+    python benchmarks/scaling.py
+    python benchmarks/scaling.py --images 100 --processes 1 2 4 8
+"""
+
+import argparse
+import os
+import time
+
+import cv2
+import numpy as np
+import skimage.data
+import torch
+from _common import print_setup
+from joblib import parallel_config
+
+from sklearn_zoomout import zoomout_pipeline
+
+PHOTOGRAPHS = ("astronaut", "coffee", "chelsea", "rocket")
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--images", type=int, default=40)
+    parser.add_argument("--size", type=int, nargs=2, default=[240, 320])
+    parser.add_argument("--n-segments", type=int, default=500)
+    parser.add_argument("--input-size", type=int, default=640)
+    parser.add_argument("--processes", type=int, nargs="+", default=[1, os.cpu_count()])
+    return parser.parse_args()
+
+
+def load(n_images, size):
+    """Give photographs that differ: shifted versions of a few."""
+    images = []
+    for i in range(n_images):
+        name = PHOTOGRAPHS[i % len(PHOTOGRAPHS)]
+        image = cv2.resize(getattr(skimage.data, name)(), size[::-1])
+        images.append(np.roll(image, 7 * i, axis=1))
+    return images
+
+
+def make_extractor(n_segments, input_size):
+    model = zoomout_pipeline(n_segments=n_segments, random_state=0)
+    for level in ("distant", "maps"):
+        model.set_params(**{f"zoomout__{level}__input_size": input_size})
+    extractor = model[:-1]
+    extractor.fit(load(1, (96, 96)))
+    return extractor
+
+
+def seconds_of(extractor, images):
+    extractor.transform(images[:4])
+    start = time.perf_counter()
+    extractor.transform(images)
+    return time.perf_counter() - start
+
+
+def print_table(title, rows):
+    """Print seconds, and their ratio to the first row's, each over its amount."""
+    print(f"\n{title:20s}{'seconds':>10s}{'per unit, to the first':>26s}")
+    first = None
+    for name, seconds, amount in rows:
+        first = first or seconds / amount
+        print(f"{name:20s}{seconds:10.2f}{seconds / amount / first:26.2f}", flush=True)
+
+
+def main():
+    args = parse_arguments()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    print_setup(args)
+    height, width = args.size
+    images = load(args.images, (height, width))
+    extractor = make_extractor(args.n_segments, args.input_size)
+
+    counts = [args.images // 4, args.images // 2, args.images]
+    rows = ((str(n), seconds_of(extractor, images[:n]), n) for n in counts)
+    print_table("images", rows)
+
+    def grown(factor):
+        """Photographs of ``factor`` times as many pixels, and as large superpixels."""
+        size = (round(height * factor**0.5), round(width * factor**0.5))
+        larger = make_extractor(
+            round(args.n_segments * factor), round(args.input_size * factor**0.5)
+        )
+        some = load(counts[0], size)
+        return f"{size[0]} x {size[1]}", seconds_of(larger, some), size[0] * size[1]
+
+    print_table("pixels", (grown(factor) for factor in (0.25, 1, 4)))
+
+    def finer(factor):
+        n = round(args.n_segments * factor)
+        seconds = seconds_of(make_extractor(n, args.input_size), images[: counts[0]])
+        return str(n), seconds, 1
+
+    print_table("superpixels", (finer(factor) for factor in (0.5, 1, 2)))
+
+    print(f"\n{'processes':20s}{'seconds':>10s}{'times as fast':>26s}")
+    first = None
+    for n in args.processes:
+        with parallel_config("loky", n_jobs=n, inner_max_num_threads=1):
+            seconds = seconds_of(extractor, images)
+        first = first or seconds
+        print(f"{n:<20d}{seconds:10.2f}{first / seconds:26.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

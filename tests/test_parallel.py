@@ -1,0 +1,74 @@
+"""The pipeline on several processes and machines, by joblib's backends."""
+
+import numpy as np
+import pytest
+from joblib import parallel_config
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+
+from sklearn_zoomout import zoomout_pipeline
+from sklearn_zoomout.metrics import mean_iou_scorer
+
+distributed = pytest.importorskip("distributed")
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Two worker processes of one thread each."""
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with distributed.LocalCluster(**options) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def client(cluster):
+    with distributed.Client(cluster) as client:
+        yield client
+
+
+@pytest.fixture
+def model():
+    """All kinds of levels: hand-crafted, sharing a pass, one for an image."""
+    model = zoomout_pipeline(
+        levels=["local", "distant", "global", "maps"],
+        hidden_units=(8,),
+        max_epochs=2,
+        n_segments=40,
+        random_state=0,
+    )
+    model.set_params(zoomout__local__n_textons=4, zoomout__local__n_words=5)
+    for name in ("distant", "maps"):
+        model.set_params(**{f"zoomout__{name}__input_size": 96})
+    return model
+
+
+def assert_same(predictions, expected):
+    for labels, others in zip(predictions, expected, strict=True):
+        np.testing.assert_array_equal(labels, others)
+
+
+@pytest.mark.filterwarnings("ignore")  # of dask's own code
+def test_a_cluster_extracts_the_same_features(client, model, images, masks):
+    """Two workers, and nothing else to learn."""
+    alone = clone(model).fit(images, masks)
+    with parallel_config("dask"):
+        spread = clone(model).fit(images, masks)
+        predicted = spread.predict(images)
+    assert_same(predicted, alone.predict(images))
+    tasks = client.run(lambda dask_worker: dask_worker.state.executed_count)
+    assert len(tasks) == 2 and min(tasks.values()) > 0
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_cluster_searches_for_parameters(client, model, images, masks, tmp_path):
+    """Candidates are spread, and share the cache."""
+    model.set_params(superpixels__memory=tmp_path)
+    grid = {"classifier__hidden_units": [(4,), (8,)]}
+    options = {"scoring": mean_iou_scorer, "cv": 2}
+    alone = GridSearchCV(clone(model), grid, **options).fit(images, masks)
+    with parallel_config("dask"):
+        spread = GridSearchCV(clone(model), grid, **options).fit(images, masks)
+    for result in ("mean_test_score", "std_test_score"):
+        np.testing.assert_allclose(
+            spread.cv_results_[result], alone.cv_results_[result]
+        )
