@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from .table import FeatureTable
 
-# Neighboring rows that are read together. 32 rows of a level of 4,096 columns are 512 kB
-# of float32, a piece long enough for a disk to be read at its full speed.
+# Neighboring rows that are read together. 32 rows of a level of 4,096 columns are
+# 512 kB of float32, a piece long enough for a disk to be read at its full speed.
 _RUN = 32
 # Two windows of this size are in memory, one in use and one being read. With 11,851
 # columns a window has 5,662 rows, from 177 places of the table.

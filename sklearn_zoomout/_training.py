@@ -322,6 +322,7 @@ def _compute_by_image(
     )
     multiply_own = module.first_product(np.flatnonzero(~per_image))
     multiply_shared = module.first_product(np.flatnonzero(per_image))
+    bias = module.layers[0].get_parameter("bias")
     buffer = np.empty((PREDICTED_AT_ONCE, own.n_columns), dtype=np.float32)
 
     def compute_logits(rows: NDArray[np.int64]) -> Tensor:
@@ -332,6 +333,6 @@ def _compute_by_image(
             check_finite(table, rows)
         product = multiply_own(x.to(device))
         product += multiply_shared(x_shared.to(device))[image_of_row]
-        return module.finish(product + module.layers[0].bias)
+        return module.finish(product + bias)
 
     return compute_logits

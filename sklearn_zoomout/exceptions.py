@@ -15,3 +15,7 @@ class AbsentClassWarning(UserWarning):
 
 class FewIslandsWarning(UserWarning):
     """Too few isolated regions were predicted to learn which of them are mistakes."""
+
+
+class PrecisionWarning(UserWarning):
+    """float16 stores some columns too coarsely for the little that they vary."""

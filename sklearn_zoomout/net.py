@@ -134,7 +134,7 @@ class ZoomoutNet(nn.Module):
             (N, width of the first layer). The sum of the parts of all columns and of
             the bias is what `finish` takes.
         """
-        weight = self.layers[0].weight[:, columns].T
+        weight = self.layers[0].get_parameter("weight")[:, columns].T
         if not self.standardize:
             return lambda x: x @ weight
         shift, factor = self.shift[columns], self.factor[columns]
