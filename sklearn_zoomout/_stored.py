@@ -19,6 +19,7 @@ from .superpixels import Superpixels
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+_ENTRIES = {"finished", "dtype", "n_images", "n_done", "parameters", "blocks"}
 IMAGES, SEGMENTS = "images.bin", "segments.bin"
 #: What is known of an image: its size, its superpixels, and a hash of its pixels.
 IMAGE_RECORD = np.dtype(
@@ -65,7 +66,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_bytes())
         version = manifest["format"]
-    except (ValueError, KeyError, TypeError) as error:
+        missing = _ENTRIES - manifest.keys() if version == FORMAT else ()
+        if missing:
+            raise KeyError(*missing)
+    except (ValueError, LookupError, TypeError) as error:
         raise ValueError(
             f"{path} cannot be read ({error!r}); delete the folder, and make it again "
             "with store_features."

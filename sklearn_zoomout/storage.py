@@ -14,12 +14,15 @@ from tqdm.auto import tqdm
 
 from . import _stored
 from ._mapped import open_map
+from ._same_features import (
+    describe_parameters,
+    different_features,
+    different_images,
+)
 from .exceptions import PrecisionWarning
 from .table import Block, FeatureTable, check_table
 
 _DTYPES = ("float32", "float16")
-# Parameters that do not change what a transformer computes.
-_NO_MATTER = {"n_jobs", "verbose", "device", "memory"}
 # float16 has 11 bits of precision, and smallest steps of 2**-24.
 _HALF_STEP, _LEAST_HALF_STEP = 2.0**-11, 2.0**-25
 # Columns are told apart that float16 changes by more than this share of their range.
@@ -124,7 +127,7 @@ def store_features(
             "dtype": dtype,
             "n_images": len(images),
             "n_done": 0,
-            "parameters": _parameters(transformer),
+            "parameters": describe_parameters(transformer),
             "blocks": [],
         }
         if (folder / _stored.MANIFEST).exists():
@@ -244,27 +247,6 @@ def _refuse_other_files(folder: Path) -> None:
         )
 
 
-def _parameters(transformer: Any) -> dict[str, str]:
-    """Give the parameters that decide what a transformer computes, as text."""
-    params: dict[str, Any] = getattr(transformer, "get_params", dict)()
-    return {
-        name: _as_text(value)
-        for name, value in sorted(params.items())
-        if name.rpartition("__")[2] not in _NO_MATTER
-    } | {"": type(transformer).__name__}
-
-
-def _as_text(value: Any) -> str:
-    """Describe a value the same in every process: without addresses in memory."""
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(_as_text, value))}]"
-    if value is None or isinstance(value, (bool, int, float, str, os.PathLike)):
-        return repr(value)
-    if isinstance(value, (np.generic, np.ndarray)):
-        return repr(value.tolist())
-    return getattr(value, "__qualname__", type(value).__qualname__)
-
-
 def _resume(
     folder: Path, asked: dict[str, Any], transformer: Any, images: Sequence[Any]
 ) -> dict[str, Any]:
@@ -283,53 +265,17 @@ def _resume(
     ]
     if not different:
         stored = _stored.StoredSuperpixels(folder, records)
-        different = _different_images(stored, records, images)
+        different = different_images(stored, records, images)
     if not different and len(records):
         blocks = _open_blocks(folder, manifest, stored.n_rows)
         table = FeatureTable(stored, blocks)
-        different = _different_features(table[:1], transformer.transform(images[:1]))
+        different = different_features(table[:1], transformer.transform(images[:1]))
     if different:
         raise ValueError(
             f"{folder} holds other features than those asked for: "
             f"{'; '.join(different[:5])}. Choose another folder, or delete this one."
         )
     return manifest
-
-
-def _different_images(
-    stored: Sequence[Any], records: NDArray[Any], images: Sequence[Any]
-) -> list[str]:
-    for i, digest in enumerate(records["digest"]):
-        image = images[i]
-        if _stored.digest_image(_stored.pixels_of(image)) != digest:
-            return [f"images[{i}] has other pixels"]
-        segments = getattr(image, "segments", None)
-        if segments is not None and not np.array_equal(segments, stored[i].segments):
-            return [f"images[{i}] has other superpixels"]
-    return []
-
-
-def _different_features(stored: FeatureTable, fresh: Any) -> list[str]:
-    """Compare the features of an image, computed twice."""
-    fresh = check_table(fresh)
-    if fresh.columns != stored.columns:
-        return [f"{stored.n_columns} columns there, {fresh.n_columns} or others now"]
-    if not np.array_equal(
-        fresh.superpixels[0].segments, stored.superpixels[0].segments
-    ):
-        return ["images[0] gets other superpixels"]
-    there, now = stored.to_numpy(), fresh.to_numpy()
-    # What float16 and another order of summation change is far smaller.
-    allowed = 2e-3 * np.abs(there).max(axis=0) + 1e-6
-    wrong = ~np.isclose(now, there, rtol=0, atol=allowed, equal_nan=True)
-    if not wrong.any():
-        return []
-    row, column = np.argwhere(wrong)[0]
-    return [
-        f"feature {stored.columns[column]!r} of superpixel {row} of images[0] is "
-        f"{there[row, column]:.6g} there, {now[row, column]:.6g} now, so the "
-        "transformer was fitted on other images, or is of another version"
-    ]
 
 
 def _compute(

@@ -125,7 +125,7 @@ def read_photograph(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
 
 @contextmanager
 def open_picture(
-    path: str | os.PathLike[str], kinds: Sequence[str], cure: str
+    path: str | os.PathLike[str], kinds: list[str], cure: str
 ) -> Iterator[Image.Image]:
     """Open a picture upright, and let the error of a damaged one name it.
 
@@ -133,7 +133,7 @@ def open_picture(
     ----------
     path : str or path
         The file.
-    kinds : sequence of str
+    kinds : list of str
         The formats that it may have, as Pillow names them.
     cure : str
         What the error says to do.
