@@ -93,6 +93,8 @@ def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
 
 def read_records(folder: Path, n_images: int) -> NDArray[Any]:
     """Read what is known of the first images."""
+    if n_images == 0:
+        return np.empty(0, IMAGE_RECORD)  # before there is a file
     return np.fromfile(folder / IMAGES, IMAGE_RECORD, n_images)
 
 
@@ -122,7 +124,7 @@ def check_files(folder: Path, manifest: dict[str, Any]) -> NDArray[Any]:
     n_images = manifest["n_done"]
     found = {p.name: p.stat().st_size for p in folder.glob("*.bin")}
     expected = {IMAGES: n_images * IMAGE_RECORD.itemsize}
-    if found.get(IMAGES, 0) >= expected[IMAGES] > 0:
+    if found.get(IMAGES, 0) >= expected[IMAGES]:
         expected = file_sizes(manifest, read_records(folder, n_images))
     for name, size in expected.items():
         actual = found.get(name, 0)
@@ -132,8 +134,6 @@ def check_files(folder: Path, manifest: dict[str, Any]) -> NDArray[Any]:
                 f"{folder / name}: expected {size} bytes, got {actual}; the file was "
                 "damaged. Delete the folder, and make it again with store_features."
             )
-    if n_images == 0:
-        return np.empty(0, IMAGE_RECORD)
     return read_records(folder, n_images)
 
 

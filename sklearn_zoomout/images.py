@@ -126,8 +126,9 @@ def check_image(image: Any, name: str) -> NDArray[Any]:
     """Check one RGB image, as `check_images` does; errors call it by the name."""
     if isinstance(image, (str, os.PathLike)):
         raise TypeError(
-            f"{name}: expected an array, got the path {os.fspath(image)!r}; read the "
-            "file with skimage.io.imread(path)."
+            f"{name}: expected an array, got the path {os.fspath(image)!r}; give "
+            "datasets.FileSequence(datasets.read_photograph, paths), which reads each "
+            "file when it is needed."
         )
     _refuse_masked(image, name, "fill in a color, image.filled(0)")
     image = np.asarray(image)

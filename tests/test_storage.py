@@ -412,6 +412,33 @@ def test_wrong_arguments_are_refused_before_any_work(
         open_features(tmp_path)
 
 
+def test_a_kill_before_the_first_manifest_leaves_an_empty_folder(
+    features, images, folder
+):
+    """Its temporary file is no other file in the user's folder."""
+    folder.mkdir()
+    (folder / "tmpx2f9").write_bytes(b'{"format": 1, "fin')
+    assert len(store_features(features, images, folder)) == len(images)
+
+
+def test_a_transformer_that_changes_its_mind_is_refused(features, images, folder):
+    """Every chunk has the same columns, and as many images as went in."""
+
+    class Fickle:
+        def __init__(self, *results):
+            self.results = list(results)
+
+        def transform(self, images):
+            return self.results.pop(0)
+
+    table = features.transform(images)
+    wide, narrow = table[:2], table[2:].select(["local"])
+    with pytest.raises(ValueError, match=r"images\[2\]: expected the 249 columns"):
+        store_features(Fickle(wide, narrow), images, folder, images_at_once=2)
+    with pytest.raises(ValueError, match="features of 4 images, got those of 2"):
+        store_features(Fickle(wide), images, folder.with_name("other"))
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
