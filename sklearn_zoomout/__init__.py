@@ -19,6 +19,7 @@ _MODULES = {
     "ConvnetRegionFeatures": "features.convnet",
     "GlobalFeatures": "features.convnet",
     "ConvnetSuperpixelFeatures": "features.maps",
+    "ZoomoutUnion": "features.union",
     "ZoomoutClassifier": "classifier",
     "GraphSmoothing": "postprocessing.smoothing",
     "IslandRemoval": "postprocessing.islands",
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from .features.local_convnet import LocalConvnetFeatures as LocalConvnetFeatures
     from .features.maps import ConvnetSuperpixelFeatures as ConvnetSuperpixelFeatures
     from .features.proximal import ProximalFeatures as ProximalFeatures
+    from .features.union import ZoomoutUnion as ZoomoutUnion
     from .pipeline import zoomout_pipeline as zoomout_pipeline
     from .postprocessing.islands import IslandRemoval as IslandRemoval
     from .postprocessing.smoothing import GraphSmoothing as GraphSmoothing

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.pipeline import Pipeline
 
 from ._params import validate_params
 from .classifier import ZoomoutClassifier
@@ -12,6 +12,7 @@ from .features.local import LocalFeatures
 from .features.local_convnet import LocalConvnetFeatures
 from .features.maps import ConvnetSuperpixelFeatures
 from .features.proximal import ProximalFeatures
+from .features.union import ZoomoutUnion
 from .superpixels import SuperpixelSegmenter
 
 #: The levels that there are, in the order of their columns.
@@ -65,7 +66,7 @@ def zoomout_pipeline(
     """Make a zoom-out pipeline.
 
     Its steps are "superpixels" (`SuperpixelSegmenter`), "zoomout" (a
-    `sklearn.pipeline.FeatureUnion` of the levels) and "classifier"
+    `ZoomoutUnion` of the levels) and "classifier"
     (`ZoomoutClassifier`); every parameter can be changed later by ``set_params``
     or searched over, such as ``classifier__hidden_units``.
 
@@ -193,7 +194,7 @@ def zoomout_pipeline(
         "global": GlobalFeatures(**convnet),
         "maps": ConvnetSuperpixelFeatures(**convnet),
     }
-    union = FeatureUnion([(n, features[n]) for n in LEVELS if n in levels])
+    union = ZoomoutUnion([(n, features[n]) for n in LEVELS if n in levels])
     segmenter = SuperpixelSegmenter(
         n_segments, compactness, n_jobs=n_jobs, verbose=verbose
     )

@@ -355,3 +355,40 @@ def test_ingredients_are_compared_with_the_base(data_home):
         expected = np.mean(scores[name], axis=0) - np.mean(scores["base"], axis=0)
         printed = [float(v) for v in re.findall(r"([+-][\d.]+) ±", gains[name])]
         np.testing.assert_allclose(printed, expected, atol=0.11)
+
+
+def run_speed(script, *options):
+    """Run a benchmark that needs no data, and return what it printed."""
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-W",
+            "ignore",
+            BENCHMARKS / script,
+            "--rounds",
+            "1",
+            *options,
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_speed_of_predict_is_printed_step_by_step():
+    """The whole, its steps and others, in milliseconds and as ratios."""
+    printed = run_speed(
+        "speed_predict.py", "--size", "60", "80", "--rivals", "LR-ASPP, MobileNetV3"
+    )
+    for name in ("the library's predict", "  superpixels", "LR-ASPP, MobileNetV3"):
+        assert re.search(rf"^{name} +\d+ +\d+\.\d\d$", printed, re.MULTILINE)
+
+
+def test_speed_of_the_convnet_levels_is_printed():
+    """Operations and their rate; one pass an image beside one a region."""
+    printed = run_speed(
+        "speed_convnet.py", "--size", "48", "64", "--passes", "squeezenet1_1"
+    )
+    assert re.search(r"^squeezenet1_1( +[\d.]+){2} +\d+%$", printed, re.MULTILINE)
+    assert re.search(r"^distant, crop +[\d.]+ +1\.0$", printed, re.MULTILINE)

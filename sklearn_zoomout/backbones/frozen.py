@@ -90,8 +90,9 @@ class FrozenNetwork:
         self.module = module.to(memory_format=torch.channels_last)
         self._mean = torch.tensor(spec.mean, device=self.device).view(3, 1, 1)
         self._std = torch.tensor(spec.std, device=self.device).view(3, 1, 1)
-        # How often the tapped modules are called: seen at the first pass.
-        self._n_calls: int | None = None
+        # How often tapped modules are called in a pass, by their names: seen at the
+        # first one.
+        self._n_calls: dict[tuple[str, ...], int] = {}
         self.widths = self._probe()
 
     def prepare(self, rgb: NDArray[np.float32]) -> "torch.Tensor":
@@ -102,38 +103,46 @@ class FrozenNetwork:
         standardized = (pixels.permute(2, 0, 1) - self._mean) / self._std
         return standardized.flip(0) if self.spec.bgr else standardized
 
-    def maps(self, batch: "torch.Tensor") -> list["torch.Tensor"]:
+    def maps(
+        self, batch: "torch.Tensor", layers: Sequence[str] | None = None
+    ) -> list["torch.Tensor"]:
         """Compute the tapped maps of a batch.
 
         Parameters
         ----------
         batch : tensor of shape (N, 3, H, W), float32
             Standardized images.
+        layers : sequence of str, optional
+            Names of modules that give maps; by default `layers`.
 
         Returns
         -------
         maps : list of tensors of shape (N, C, h, w), float32
-            One per tapped layer, in the order of `layers`.
+            One per tapped layer.
         """
         import torch
 
+        layers = self.layers if layers is None else tuple(layers)
         if not self.flip:
-            return self._tap(batch)
+            return self._tap(batch, layers)
         # Both images in one pass.
-        pairs = [m.chunk(2) for m in self._tap(torch.cat([batch, batch.flip(3)]))]
+        both = self._tap(torch.cat([batch, batch.flip(3)]), layers)
+        pairs = [m.chunk(2) for m in both]
         return [(plain + mirrored.flip(3)) / 2 for plain, mirrored in pairs]
 
-    def _tap(self, batch: "torch.Tensor") -> list["torch.Tensor"]:
+    def _tap(
+        self, batch: "torch.Tensor", layers: tuple[str, ...]
+    ) -> list["torch.Tensor"]:
         """Run the network until the last tapped module, and keep what they return."""
         import torch
 
         seen: dict[str, torch.Tensor] = {}
-        calls = 0
+        calls, n_calls = 0, self._n_calls.get(layers)
 
         def keep(name: str, output: torch.Tensor) -> None:
             nonlocal calls
             calls += 1
-            last = calls == self._n_calls
+            last = calls == n_calls
             # Later modules may change in place what this one returned.
             seen[name] = output if last or not _is_map(output) else output.clone()
             if last:
@@ -144,7 +153,7 @@ class FrozenNetwork:
                 self.module.get_submodule(name).register_forward_hook(
                     lambda _module, _inputs, output, name=name: keep(name, output)
                 )
-                for name in self.layers
+                for name in layers
             ]
             try:
                 self.module(batch.contiguous(memory_format=torch.channels_last))
@@ -160,12 +169,11 @@ class FrozenNetwork:
             finally:
                 for hook in hooks:
                     hook.remove()
-        if self._n_calls is None:
-            self._n_calls = calls
+        self._n_calls[layers] = calls
         if self.spec.architecture.startswith("densenet") and "features" in seen:
             # torchvision applies the last ReLU outside of `features`.
             seen["features"] = seen["features"].relu()
-        return [seen.get(name) for name in self.layers]  # type: ignore[misc]
+        return [seen.get(name) for name in layers]  # type: ignore[misc]
 
     def vectors(self, batch: "torch.Tensor") -> "torch.Tensor":
         """Compute one feature vector for each image of a batch.
@@ -195,7 +203,7 @@ class FrozenNetwork:
         """Look at a small black image: which layers give maps, and how wide."""
         import torch
 
-        maps = self._tap(torch.zeros(1, 3, 96, 96, device=self.device))
+        maps = self._tap(torch.zeros(1, 3, 96, 96, device=self.device), self.layers)
         for name, output in zip(self.layers, maps, strict=True):
             if not _is_map(output):
                 shape = getattr(output, "shape", None)

@@ -17,6 +17,41 @@ from ..superpixels import Superpixels, check_superpixels
 from ..table import Block, FeatureTable
 
 
+class RowCollector:
+    """Collects what a transformer returns for each image.
+
+    Parameters
+    ----------
+    features : RegionFeatures
+        The transformer, fitted.
+    superpixels : Superpixels
+        The images.
+    """
+
+    def __init__(self, features: "RegionFeatures", superpixels: Superpixels) -> None:
+        self.features, self.superpixels = features, superpixels
+        self.columns = tuple(features.column_names())
+        n_rows = len(superpixels) if features.per_image else superpixels.n_rows
+        self.values = np.empty((n_rows, len(self.columns)), dtype=np.float32)
+
+    def put(self, i: int, rows: NDArray[Any]) -> None:
+        """Keep the rows of image ``i``."""
+        start, stop = self.superpixels.row_offsets[i : i + 2]
+        where = i if self.features.per_image else slice(start, stop)
+        if np.shape(rows) != self.values[where].shape:
+            raise ValueError(
+                f"images[{i}]: expected {type(self.features).__name__}.describe to "
+                f"return shape {self.values[where].shape}, got {np.shape(rows)}."
+            )
+        self.values[where] = rows
+
+    def table(self) -> FeatureTable:
+        """Make a table of one block, of the rows of all images."""
+        name, per_image = self.features.block_name, self.features.per_image
+        block = Block(name, self.columns, self.values, per_image)
+        return FeatureTable(self.superpixels, [block])
+
+
 class RegionFeatures(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
     """Base of transformers that describe every superpixel of an image.
 
@@ -127,20 +162,10 @@ class RegionFeatures(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         self, superpixels: Superpixels, described: Iterable[NDArray[Any]]
     ) -> FeatureTable:
         """Collect the rows of every image."""
-        columns = tuple(self.column_names())
-        n_rows = len(superpixels) if self.per_image else superpixels.n_rows
-        values = np.empty((n_rows, len(columns)), dtype=np.float32)
-        offsets = superpixels.row_offsets
-        for i, rows in enumerate(described):
-            where = i if self.per_image else slice(offsets[i], offsets[i + 1])
-            if np.shape(rows) != values[where].shape:
-                raise ValueError(
-                    f"images[{i}]: expected {type(self).__name__}.describe to return "
-                    f"shape {values[where].shape}, got {np.shape(rows)}."
-                )
-            values[where] = rows
-        block = Block(self.block_name, columns, values, self.per_image)
-        return FeatureTable(superpixels, [block])
+        rows = RowCollector(self, superpixels)
+        for i, rows_of_image in enumerate(described):
+            rows.put(i, rows_of_image)
+        return rows.table()
 
     def _describe_all(self, superpixels: Superpixels) -> Iterator[NDArray[Any]]:
         n_jobs = getattr(self, "n_jobs", None)

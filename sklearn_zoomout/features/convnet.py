@@ -31,6 +31,11 @@ _REGIONS_AT_ONCE = 256
 class ConvnetFeatures(RegionFeatures):
     """A frozen network that is loaded on use and never pickled or cloned."""
 
+    @property
+    def sees_whole_image(self) -> bool:
+        """Whether the network sees the image at `input_size`, as others may, too."""
+        return True
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "backbone": [str, callable],
         "weights": [str, os.PathLike, None],
@@ -49,6 +54,7 @@ class ConvnetFeatures(RegionFeatures):
     flip: bool
     device: str
     random_state: Any
+    input_size: int
     batch_size: int
 
     @abstractmethod
@@ -73,7 +79,7 @@ class ConvnetFeatures(RegionFeatures):
         import torch
 
         with torch.inference_mode():
-            return self._describe(segmented, self._get_network()).cpu().numpy()
+            return self._describe(segmented, self.get_network()).cpu().numpy()
 
     def learn(self, superpixels: Superpixels, masks: Any = None) -> None:
         """Load the network; nothing is learned from the images.
@@ -96,6 +102,44 @@ class ConvnetFeatures(RegionFeatures):
             for i in range(width)
         ]
 
+    @property
+    def pass_key(self) -> tuple[Any, ...]:
+        """What passes over an image have in common whose maps are the same."""
+        weights = self.weights_sha256_
+        return (self.backbone, weights, self.flip, self.device, self.input_size)
+
+    def image_maps(
+        self, segmented: SegmentedImage, network: FrozenNetwork
+    ) -> list["torch.Tensor"]:
+        """Compute the network's maps of the image, or take those of another level.
+
+        Parameters
+        ----------
+        segmented : SegmentedImage
+            The image.
+        network : FrozenNetwork
+            The network.
+
+        Returns
+        -------
+        maps : list of tensors of shape (1, C, h, w), float32
+            One per tapped layer.
+        """
+        shared = segmented.memo.get("maps")
+        if shared is None:
+            return network.maps(self._whole_image(segmented, network))
+        layers, maps = shared[self.pass_key]
+        if not maps:
+            image = self._whole_image(segmented, network)
+            maps.update(zip(layers, network.maps(image, layers), strict=True))
+        return [maps[name] for name in network.layers]
+
+    def _whole_image(
+        self, segmented: SegmentedImage, network: FrozenNetwork
+    ) -> "torch.Tensor":
+        pixels = network.prepare(segmented.rgb)
+        return resize_longer_side(pixels, self.input_size)[None]
+
     def column_names(self) -> list[str]:
         """Names of the columns, such as "fc7_0012", without the name of the block."""
         return self._columns
@@ -115,7 +159,7 @@ class ConvnetFeatures(RegionFeatures):
             self.flip,
         )
 
-    def _get_network(self) -> FrozenNetwork:
+    def get_network(self) -> FrozenNetwork:
         """Give the network that was fitted, loading it again after unpickling."""
         import torch
 
@@ -268,18 +312,24 @@ class ConvnetRegionFeatures(ConvnetFeatures):
     def _describe(
         self, segmented: SegmentedImage, network: FrozenNetwork
     ) -> "torch.Tensor":
-        pixels = network.prepare(segmented.rgb)
         boxes = segmented.region_boxes(self.radius)
-        if self.pooling == "crop":
-            return self._crop(pixels, boxes, network)
-        return self._pool(pixels, boxes, network)
+        look = self._crop if self.pooling == "crop" else self._pool
+        return look(segmented, boxes, network)
+
+    @property
+    def sees_whole_image(self) -> bool:
+        """Whether `pooling` is "roi"."""
+        return self.pooling == "roi"
 
     def _crop(
-        self, pixels: "torch.Tensor", boxes: NDArray[Any], network: FrozenNetwork
+        self, segmented: SegmentedImage, boxes: NDArray[Any], network: FrozenNetwork
     ) -> "torch.Tensor":
         import torch
 
+        pixels = network.prepare(segmented.rgb)
         size = (self.crop_size, self.crop_size)
+        # In a small image many regions have the same box.
+        boxes, box_of_region = np.unique(boxes, axis=0, return_inverse=True)
         rows = []
         for part in _batches(len(boxes), self.batch_size):
             crops = [
@@ -287,16 +337,15 @@ class ConvnetRegionFeatures(ConvnetFeatures):
                 for top, left, bottom, right in boxes[part]
             ]
             rows.append(network.vectors(torch.stack(crops)))
-        return torch.cat(rows)
+        return torch.cat(rows)[torch.from_numpy(box_of_region.ravel())]
 
     def _pool(
-        self, pixels: "torch.Tensor", boxes: NDArray[Any], network: FrozenNetwork
+        self, segmented: SegmentedImage, boxes: NDArray[Any], network: FrozenNetwork
     ) -> "torch.Tensor":
         import torch
 
-        height, width = pixels.shape[1:]
-        maps = network.maps(resize_longer_side(pixels, self.input_size)[None])
-        pools = [BoxPooling(m[0], (height, width)) for m in maps]
+        maps = self.image_maps(segmented, network)
+        pools = [BoxPooling(m[0], segmented.shape) for m in maps]
         if network.head is None:
             return torch.cat([pool.average(boxes) for pool in pools], dim=1).flatten(1)
         parts = _batches(len(boxes), _REGIONS_AT_ONCE)
@@ -341,6 +390,7 @@ class GlobalFeatures(ConvnetFeatures):
 
     per_image = True
     block_name = "global"
+    sees_whole_image = False
 
     def __init__(
         self,
@@ -382,7 +432,7 @@ class GlobalFeatures(ConvnetFeatures):
     def _in_batches(self, superpixels: Superpixels) -> Iterator[NDArray[Any]]:
         import torch
 
-        network = self._get_network()
+        network = self.get_network()
         for part in _batches(len(superpixels), self.batch_size):
             with torch.inference_mode():
                 squares = [self._square(item, network) for item in superpixels[part]]

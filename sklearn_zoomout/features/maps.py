@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from ..backbones import FrozenNetwork
 from ..regions import SegmentedImage
-from .convnet import ConvnetFeatures, resize_longer_side
+from .convnet import ConvnetFeatures
 from .pooling import sum_over_segments
 
 if TYPE_CHECKING:
@@ -112,8 +112,7 @@ class ConvnetSuperpixelFeatures(ConvnetFeatures):
     ) -> "torch.Tensor":
         import torch
 
-        pixels = network.prepare(segmented.rgb)
-        maps = network.maps(resize_longer_side(pixels, self.input_size)[None])
+        maps = self.image_maps(segmented, network)
         sums = np.hstack([_sum(one_map, segmented) for one_map in maps])
         near = segmented.neighborhood(self.radius)
         areas = segmented.region_areas(self.radius)

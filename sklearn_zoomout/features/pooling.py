@@ -126,8 +126,8 @@ def sum_over_segments(
 ) -> NDArray[np.float32]:
     """Sum a feature map, interpolated bilinearly to the pixels, over segments.
 
-    The map is never enlarged: interpolation and summing are both linear, so that the
-    sums are a sparse product with the cells.
+    The map is never enlarged: along a run of pixels between the same cells, the weights
+    of these add up, so that the sums are two sparse products.
 
     Parameters
     ----------
@@ -159,20 +159,44 @@ def sum_over_segments(
     array([[1.],
            [7.]], dtype=float32)
     """
-    channels, *shape = feature_map.shape
-    (rows, down), (columns, across) = (
-        _neighboring_cells(length, n_cells)
-        for length, n_cells in zip(segments.shape, shape, strict=True)
+    channels, n_rows, n_columns = feature_map.shape
+    height, width = segments.shape
+    row, down = _neighboring_cells(height, n_rows)
+    column, across = _neighboring_cells(width, n_columns)
+    # Runs: pixels of a row with one label, and with the same two cells of that row.
+    first = np.ones(segments.shape, dtype=bool)
+    first[:, 1:] = segments[:, 1:] != segments[:, :-1]
+    first[:, 1:] |= column[1:] != column[:-1]
+    start = np.flatnonzero(first)
+    y, x = np.divmod(start, width)
+    length = np.diff(start, append=segments.size)
+    # Along a run, the shares of its left and right cells add up.
+    summed = np.concatenate([[0], np.cumsum(across, dtype=np.float64)])
+    right = summed[x + length] - summed[x]
+    lower = down[y]
+    weights = np.stack(
+        [
+            (1 - lower) * (length - right),
+            (1 - lower) * right,
+            lower * (length - right),
+            lower * right,
+        ],
+        axis=1,
+    ).astype(np.float32)
+    cell = row[y] * n_columns + column[x]
+    next_row, next_column = n_columns * (n_rows > 1), int(n_columns > 1)
+    steps = np.array([0, next_column, next_row, next_row + next_column], np.int32)
+    ends = np.arange(len(start) + 1, dtype=np.int32)
+    of_cells = sparse.csr_array(
+        (weights.ravel(), (cell[:, None] + steps).ravel(), 4 * ends),
+        shape=(len(start), n_rows * n_columns),
     )
-    # Four cells and their weights for every pixel.
-    cells = rows[:, None, :, None] * shape[1] + columns[None, :, None, :]
-    weights = down[:, None, :, None] * across[None, :, None, :]
-    labels = np.broadcast_to(segments[:, :, None, None], cells.shape)
-    shares = sparse.coo_array(
-        (weights.ravel(), (labels.ravel(), cells.ravel())),
-        shape=(n_segments, shape[0] * shape[1]),
+    of_runs = sparse.csc_array(
+        (np.ones(len(start), np.float32), segments.ravel()[start], ends),
+        shape=(n_segments, len(start)),
     )
-    return shares.tocsr() @ feature_map.reshape(channels, -1).T
+    cells = np.ascontiguousarray(feature_map.reshape(channels, -1).T)
+    return of_runs @ (of_cells @ cells)
 
 
 def _neighboring_cells(
@@ -182,13 +206,12 @@ def _neighboring_cells(
 
     Returns
     -------
-    cells : ndarray of shape (length, 2), int32
-    weights : ndarray of shape (length, 2), float32
-        They add up to 1.
+    cells : ndarray of shape (length,), int32
+        The lower one; the other one is the next, if there is more than one.
+    shares : ndarray of shape (length,), float32
+        The weight of the other one, 0 to 1.
     """
     position = (np.arange(length) + 0.5) * (n_cells / length) - 0.5
     position = np.clip(position, 0, n_cells - 1)
     low = np.minimum(position.astype(np.int32), max(n_cells - 2, 0))
-    fraction = (position - low).astype(np.float32)
-    cells = np.stack([low, np.minimum(low + 1, n_cells - 1)], axis=1)
-    return cells, np.stack([1 - fraction, fraction], axis=1)
+    return low, (position - low).astype(np.float32)

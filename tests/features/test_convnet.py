@@ -14,6 +14,7 @@ from sklearn_zoomout import ConvnetRegionFeatures, GlobalFeatures, SuperpixelSeg
 torch = pytest.importorskip("torch")
 torchvision = pytest.importorskip("torchvision")
 
+from sklearn_zoomout.backbones import FrozenNetwork  # noqa: E402
 from sklearn_zoomout.features.convnet import resize  # noqa: E402
 
 needs_weights = pytest.mark.skipif(
@@ -164,10 +165,25 @@ def test_fc7_of_crops(superpixels, images, narrow_fc7):
         crop = resize(normalized(images[1][top:bottom, left:right]), (224, 224))
         maps = network.module.avgpool(network.module.features(crop[None]))
         expected = network.head(maps)[0]
-    found = features._crop(
-        network.prepare(superpixels[1].rgb), superpixels[1].region_boxes(3)[:1], network
-    )
+    boxes = superpixels[1].region_boxes(3)[:1]
+    found = features._crop(superpixels[1], boxes, network)
     torch.testing.assert_close(found[0], expected)
+
+
+def test_equal_boxes_go_through_the_network_once(superpixels, monkeypatch):
+    """Within radius 20 every region of a small image is the whole image."""
+    features = distant("zoomnet", radius=20, pooling="crop", crop_size=64)
+    features.fit(superpixels)
+    n_crops = []
+    vectors = FrozenNetwork.vectors
+    monkeypatch.setattr(
+        FrozenNetwork,
+        "vectors",
+        lambda self, x: n_crops.append(len(x)) or vectors(self, x),
+    )
+    rows = features.transform(superpixels[:1]).to_numpy()
+    assert n_crops == [1]
+    np.testing.assert_array_equal(rows, np.broadcast_to(rows[0], rows.shape))
 
 
 def test_groups_of_regions_change_nothing(superpixels, narrow_fc7, monkeypatch):

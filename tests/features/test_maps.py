@@ -37,7 +37,7 @@ def test_sums_are_those_of_the_enlarged_map(superpixels, shape):
     one_map = torch.randn(3, *shape, generator=torch.Generator().manual_seed(0))
     sums = sum_over_segments(one_map.numpy(), segmented.segments, segmented.n_segments)
     expected = plain_average(one_map, segmented) * segmented.areas[:, None]
-    np.testing.assert_allclose(sums, expected, atol=1e-3)
+    np.testing.assert_allclose(sums, expected, rtol=1e-5, atol=1e-3)
 
 
 @pytest.mark.parametrize("radius", [0, 2])

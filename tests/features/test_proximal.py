@@ -61,7 +61,9 @@ def test_histograms_are_those_of_the_pixels_of_the_region(superpixels, superpixe
         for n_bins in (32, 8):
             counts, _ = np.histogram(lab[inside, channel], n_bins, bounds)
             row = columns_of(table, f"{name}_hist{n_bins}_")[superpixel, :n_bins]
-            np.testing.assert_allclose(row, counts / counts.sum(), rtol=1e-5)
+            # A pixel that lies on the edge of two bins, but for rounding, may move.
+            one_pixel = 1.01 / inside.sum()
+            np.testing.assert_allclose(row, counts / counts.sum(), atol=one_pixel)
     textons = assign_textons(
         filter_responses(lab),
         features.textons_,

@@ -1,0 +1,116 @@
+"""Seconds for one photograph: `predict` of the preset "fast" beside other networks.
+
+The library's pipeline, from the photograph to its labels, with the seconds of each of
+its steps; and the forward passes of torchvision's LR-ASPP (MobileNetV3) and FCN
+(ResNet-50) on the same photograph at its own size, resized to the pixels, with the
+largest score of each. All of them run on the same threads, one after the other in each
+round. Weights are random where that does not matter for the time, and photographs are
+the one of scikit-image's that shows a coffee cup, resized.
+
+    python benchmarks/speed_predict.py
+    python benchmarks/speed_predict.py --size 240 320 --threads 1
+"""
+
+import argparse
+import os
+import time
+
+import cv2
+import numpy as np
+import skimage.data
+import torch
+from _common import print_setup
+from torchvision.models import segmentation
+
+from sklearn_zoomout import zoomout_pipeline
+from sklearn_zoomout.datasets import make_scenes
+
+RIVALS = {
+    "LR-ASPP, MobileNetV3": segmentation.lraspp_mobilenet_v3_large,
+    "FCN, ResNet-50": segmentation.fcn_resnet50,
+}
+N_CLASSES = 8
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--size", type=int, nargs=2, default=[375, 500])
+    parser.add_argument("--backbone", default="zoomnet")
+    parser.add_argument("--n-segments", type=int, default=500)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--rivals", nargs="*", choices=list(RIVALS), default=RIVALS)
+    return parser.parse_args()
+
+
+def fit_pipeline(args):
+    """Train on made-up scenes: how well it labels does not matter here."""
+    images, masks = make_scenes(n_images=4, random_state=0)
+    model = zoomout_pipeline(
+        n_segments=args.n_segments,
+        backbone=args.backbone,
+        classes=range(N_CLASSES),
+        max_epochs=1,
+        random_state=0,
+    )
+    return model.fit(images, masks)
+
+
+def time_steps(model, image):
+    """Seconds of each step, from the photograph to its labels."""
+    seconds, value = {}, [image]
+    for name, step in model.steps:
+        start = time.perf_counter()
+        value = step.transform(value) if name != "classifier" else step.predict(value)
+        seconds[f"  {name}"] = time.perf_counter() - start
+    return seconds
+
+
+def build_rival(build):
+    options = {"weights": None, "weights_backbone": None, "num_classes": N_CLASSES}
+    net = build(**options).eval()
+    if "aux_classifier" in dict(net.named_children()):
+        net.aux_classifier = None  # for training only
+    return net.to(memory_format=torch.channels_last)
+
+
+def label_pixels(net, image):
+    """Label the pixels by a network of torchvision, which resizes its scores itself."""
+    with torch.inference_mode():
+        pixels = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
+        pixels = pixels.contiguous(memory_format=torch.channels_last)
+        return net(pixels)["out"][0].argmax(dim=0).numpy()
+
+
+def main():
+    args = parse_arguments()
+    torch.set_num_threads(args.threads)
+    cv2.setNumThreads(args.threads)
+    print_setup(args)
+    image = cv2.resize(skimage.data.coffee(), args.size[::-1])
+    model = fit_pipeline(args)
+    rivals = {name: build_rival(RIVALS[name]) for name in args.rivals}
+    rounds = []
+    for _ in range(args.rounds + 1):
+        start = time.perf_counter()
+        labels = model.predict([image])[0]
+        seconds = {"the library's predict": time.perf_counter() - start}
+        seconds |= time_steps(model, image)
+        for name, net in rivals.items():
+            start = time.perf_counter()
+            shape = label_pixels(net, image).shape
+            seconds[name] = time.perf_counter() - start
+            assert shape == labels.shape
+        rounds.append(seconds)
+    first, *rounds = rounds  # the first one warms up
+    own = np.median([seconds["the library's predict"] for seconds in rounds])
+    print(f"\n{'':28s} milliseconds  ratio to predict")
+    for name in first:
+        median = np.median([seconds[name] for seconds in rounds])
+        print(f"{name:28s} {1e3 * median:12.0f} {median / own:17.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""All levels of an image at once."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.pipeline import FeatureUnion
+
+from sklearn_zoomout import (
+    ConvnetRegionFeatures,
+    ConvnetSuperpixelFeatures,
+    GlobalFeatures,
+    LocalConvnetFeatures,
+    LocalFeatures,
+    ProximalFeatures,
+    RegionFeatures,
+    ZoomoutUnion,
+)
+from sklearn_zoomout.backbones import FrozenNetwork
+
+SMALL = {"input_size": 96}
+
+
+def make_levels():
+    crafted = {"n_textons": 4, "n_words": 5, "random_state": 0}
+    return [
+        ("local", LocalFeatures(**crafted)),
+        ("proximal", ProximalFeatures(**crafted)),
+        ("distant", ConvnetRegionFeatures(**SMALL)),
+        ("global", GlobalFeatures(**SMALL, batch_size=3)),
+        ("maps", ConvnetSuperpixelFeatures(**SMALL)),
+    ]
+
+
+@pytest.fixture
+def n_passes(monkeypatch):
+    """Count the passes over whole images, as they are made."""
+    counted = []
+    maps = FrozenNetwork.maps
+
+    def counting(self, batch, layers=None):
+        counted.append(batch.shape)
+        return maps(self, batch, layers)
+
+    monkeypatch.setattr(FrozenNetwork, "maps", counting)
+    return counted
+
+
+def assert_same(table, other):
+    assert table.columns == other.columns
+    np.testing.assert_array_equal(table.to_numpy(), other.to_numpy())
+
+
+def test_features_are_those_of_a_feature_union(superpixels):
+    """All levels, bit for bit, on the training images and on others."""
+    union, plain = ZoomoutUnion(make_levels()), FeatureUnion(make_levels())
+    assert_same(union.fit_transform(superpixels), plain.fit_transform(superpixels))
+    assert_same(union.transform(superpixels[:2]), plain.transform(superpixels[:2]))
+    assert union.transform(superpixels[:0]).n_rows == 0
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_levels_of_one_network_share_a_pass(superpixels, n_passes, flip):
+    """One pass an image for distant and maps, and one for each batch of global."""
+    levels = [(n, x) for n, x in make_levels() if n in ("distant", "global", "maps")]
+    union = ZoomoutUnion(levels)
+    for name, _ in levels:
+        union.set_params(**{f"{name}__flip": flip})
+    union.fit(superpixels)
+    shared = union.transform(superpixels)
+    assert len(n_passes) == len(superpixels) + 2
+    n_passes.clear()
+    separate = FeatureUnion(union.transformer_list).transform(superpixels)
+    assert len(n_passes) == 2 * len(superpixels) + 2
+    assert_same(shared, separate)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"input_size": 128}, {"flip": True}, {"weights": None}, {"backbone": "cnn_s"}],
+)
+def test_levels_that_see_otherwise_do_not_share(superpixels, n_passes, other):
+    """Another size, mirror images, or another network: each has its own maps."""
+    if "backbone" in other:
+        other = {**other, "weights": None, "layers": ["features.relu1"]}
+    levels = [
+        ("distant", ConvnetRegionFeatures(**SMALL)),
+        ("maps", ConvnetSuperpixelFeatures(**{**SMALL, **other})),
+    ]
+    union = ZoomoutUnion(levels).fit(superpixels)
+    table = union.transform(superpixels)
+    assert len(n_passes) == 2 * len(superpixels)
+    assert_same(table, FeatureUnion(levels).transform(superpixels))
+
+
+def test_crops_are_no_passes_over_the_image(superpixels):
+    """Where regions are seen one by one, there is nothing to share."""
+    levels = [
+        ("distant", ConvnetRegionFeatures(pooling="crop", crop_size=32)),
+        ("maps", ConvnetSuperpixelFeatures(**SMALL)),
+    ]
+    union = ZoomoutUnion(levels).fit(superpixels[:1])
+    table = union.transform(superpixels[:1])
+    assert_same(table, FeatureUnion(levels).transform(superpixels[:1]))
+
+
+class Fails(RegionFeatures):
+    """Fails at the second image."""
+
+    block_name = "fails"
+
+    def describe(self, segmented):
+        if "seen" in segmented.memo:
+            raise OSError("gone")
+        return np.zeros((segmented.n_segments, 1))
+
+    def column_names(self):
+        return ["zero"]
+
+
+def test_maps_do_not_outlive_their_image(superpixels):
+    """They would fill the memory; neither do they after an error."""
+    levels = [("maps", ConvnetSuperpixelFeatures(**SMALL)), ("fails", Fails())]
+    union = ZoomoutUnion(levels).fit(superpixels)
+    union.transform(superpixels)
+    assert not any("maps" in item.memo for item in superpixels)
+    superpixels[1].memo["seen"] = True
+    try:
+        with pytest.raises(OSError, match="gone"):
+            union.transform(superpixels)
+    finally:
+        del superpixels[1].memo["seen"]
+    assert not any("maps" in item.memo for item in superpixels)
+
+
+def test_a_level_that_treats_training_images_otherwise_still_does(superpixels, masks):
+    """The local convnet's outputs on training images are out of fold."""
+
+    def levels():
+        local = LocalConvnetFeatures(max_steps=2, cv=2, random_state=0)
+        return [("local", local), ("maps", ConvnetSuperpixelFeatures(**SMALL))]
+
+    union, plain = ZoomoutUnion(levels()), FeatureUnion(levels())
+    seen = union.fit_transform(superpixels, masks)
+    assert_same(seen, plain.fit_transform(superpixels, masks))
+    assert_same(union.transform(superpixels), plain.transform(superpixels))
+    assert (seen.to_numpy() != union.transform(superpixels).to_numpy()).any()
+
+
+def test_levels_can_be_dropped_and_the_union_cloned(superpixels):
+    """It is the FeatureUnion that grid searches know."""
+    union = clone(ZoomoutUnion(make_levels())).set_params(local="drop", proximal="drop")
+    table = union.fit_transform(superpixels)
+    assert table.block_names == ["distant", "global", "maps"]
+    assert isinstance(union, FeatureUnion)
+
+
+def test_two_jobs_are_left_to_the_feature_union(superpixels):
+    """They compute levels in processes, which share nothing."""
+    levels = make_levels()[2:]
+    union = ZoomoutUnion(levels, n_jobs=2).fit(superpixels)
+    plain = FeatureUnion(union.transformer_list)
+    assert_same(union.transform(superpixels), plain.transform(superpixels))
+
+
+def test_images_instead_of_superpixels_are_refused(superpixels, images):
+    """With a word on the step that is missing."""
+    union = ZoomoutUnion(make_levels()[2:]).fit(superpixels)
+    with pytest.raises(TypeError, match="put a SuperpixelSegmenter before"):
+        union.transform(images)
