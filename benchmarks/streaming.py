@@ -8,9 +8,11 @@ them, each in a process of its own:
     python benchmarks/streaming.py --rows 50000 1000000   # 15.6 GB
     python benchmarks/streaming.py --rows 5000000 --sparse
 
-"in memory" is the rate on a table of --rows-in-memory rows that is held in memory,
-"ratio" what of it is left, and "of CPU" the same ratio of the rows per second of CPU
-time, all threads together, which says more where other work disturbs the measurement.
+"rows/s" is the rate of the training after its first batch. For "in memory" one network
+learns in turn from batches of the files and of a table of --rows-in-memory rows that
+is held in memory: the rate of the former over that of the latter. "of CPU" is the same
+for rows per second of CPU time, all threads together, which is what streaming costs
+where no second core is idle, and says more where other work disturbs the clock.
 With --sparse only the first rows are written, and the rest of the file is a hole, which
 the system reads as zeros: memory and rate are those of a table of this size, but for
 the disk. With --cold the system is told to forget the files before the training, so
@@ -62,7 +64,7 @@ def parse(args=None):
     parser.add_argument("--sparse", action="store_true")
     parser.add_argument("--cold", action="store_true")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--in-memory", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--ratio", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args(args)
 
 
@@ -90,14 +92,14 @@ def write_files(args, n_rows):
             os.fsync(file.fileno())
 
 
-def make_table(args, n_rows):
-    """The table of the files, or its first rows copied into memory."""
+def make_table(args, n_rows, in_memory=False):
+    """The table of the files, or a copy of it in memory, as float32."""
     grid = np.arange(ROWS_OF_AN_IMAGE).reshape(20, -1)
     item = SegmentedImage(np.zeros((*grid.shape, 3), np.uint8), grid)
     blocks = []
     for path, shape, per_image in files_of(args, n_rows):
         values = np.memmap(path, args.dtype, mode="r", shape=shape)
-        if args.in_memory:
+        if in_memory:
             values = values.astype(np.float32)
         columns = tuple(f"{i:05d}" for i in range(shape[1]))
         blocks.append(Block(path.stem, columns, values, per_image))
@@ -120,16 +122,19 @@ class Clock(Callback):
     def __init__(self, seconds, forget):
         self.seconds = seconds
         self.forget = forget
-        self.n_rows = 0
+        self.first = None
 
     def on_train_begin(self, net, **kwargs):
+        self.begin = time.perf_counter()
         self.forget()
-        self.start, self.cpu_start = time.perf_counter(), time.process_time()
 
     def on_batch_end(self, net, batch, **kwargs):
+        now = time.perf_counter()
+        if self.first is None:
+            self.first, self.n_rows = now, 0
+            return
         self.n_rows += len(batch[1])
-        self.elapsed = time.perf_counter() - self.start
-        self.cpu = time.process_time() - self.cpu_start
+        self.elapsed = now - self.first
         if self.elapsed > self.seconds:
             raise TimeUp
 
@@ -161,7 +166,7 @@ def measure(args):
     table, masks = make_table(args, n_rows), make_masks(n_rows // ROWS_OF_AN_IMAGE)
 
     def forget():
-        if args.cold and not args.in_memory:
+        if args.cold:
             for path, _, _ in files_of(args, n_rows):
                 with open(path) as file:
                     os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
@@ -177,11 +182,10 @@ def measure(args):
     start = time.perf_counter()
     with contextlib.suppress(TimeUp):
         model.fit(table, masks)
-    first_pass = clock.start - start
+    first_pass = clock.begin - start
     result = {
         "first pass": first_pass,
         "rate": clock.n_rows / clock.elapsed,
-        "cpu": clock.cpu / clock.n_rows,
         "before": before,
         "own": own.peak,
         "peak": memory("VmHWM"),
@@ -189,15 +193,67 @@ def measure(args):
     print(json.dumps(result))
 
 
-def run(args, n_rows, *options):
+def measure_ratio(args):
+    """Train in turn on batches of files and of memory, and print ratios of rates."""
+    from sklearn_zoomout._training import RowBatches, TableRows, make_net
+
+    tables = {
+        "files": make_table(args, args.one),
+        "memory": make_table(args, args.rows_in_memory, in_memory=True),
+    }
+    n_columns = args.columns + args.columns_of_images
+    net = make_net(
+        n_features=n_columns,
+        hidden_units=[args.hidden],
+        class_weight=np.ones(N_CLASSES),
+        mean=np.ones(n_columns),
+        scale=np.ones(n_columns),
+        dropout=0.5,
+        learning_rate=1e-4,
+        weight_decay=1e-3,
+        max_epochs=1,
+        batch_size=512,
+        callbacks=None,
+        device="cpu",
+        verbose=0,
+        seed=0,
+    ).initialize()
+
+    def epochs(table):
+        rows = np.arange(table.n_rows)
+        data = TableRows(table, rows, rows % N_CLASSES)
+        batches = RowBatches(data, 512, np.random.default_rng(0))
+        while True:
+            yield from batches
+
+    streams = {name: epochs(table) for name, table in tables.items()}
+    wall, cpu = dict.fromkeys(streams, 0.0), dict.fromkeys(streams, 0.0)
+    for stream in streams.values():
+        next(stream)
+    while sum(wall.values()) < args.seconds:
+        for name, stream in streams.items():
+            start, cpu_start = time.perf_counter(), time.process_time()
+            for _ in range(11):  # as many as a window has
+                net.train_step(next(stream))
+            wall[name] += time.perf_counter() - start
+            cpu[name] += time.process_time() - cpu_start
+    result = {
+        "in memory": wall["memory"] / wall["files"],
+        "of CPU": cpu["memory"] / cpu["files"],
+    }
+    print(json.dumps(result))
+
+
+def run(args, n_rows, *flags):
     """Measure in a process of its own."""
-    names = ("columns", "columns_of_images", "dtype", "hidden", "seconds", "folder")
-    given = [
+    own = {"rows", "one", "ratio", "sparse", "cold"}
+    options = [
         part
-        for name in names
-        for part in ("--" + name.replace("_", "-"), str(getattr(args, name)))
+        for name, value in vars(args).items()
+        if name not in own
+        for part in ("--" + name.replace("_", "-"), str(value))
     ]
-    command = [sys.executable, __file__, "--one", str(n_rows), *given, *options]
+    command = [sys.executable, __file__, "--one", str(n_rows), *options, *flags]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -205,35 +261,31 @@ def run(args, n_rows, *options):
 def compare(args):
     """Print a row for each size."""
     print_setup(args)
-    sizes = [n // ROWS_OF_AN_IMAGE * ROWS_OF_AN_IMAGE for n in args.rows]
-    n_few = args.rows_in_memory // ROWS_OF_AN_IMAGE * ROWS_OF_AN_IMAGE
-    write_files(args, n_few)
-    titles = ["rows", "GB", "first pass, s", "rows/s", "in memory", "ratio"]
-    titles += ["of CPU", "before", "own", "peak"]
-    print("".join(f"{title:>14s}" for title in titles))
-    for n_rows in sizes:
-        write_files(args, n_rows)
-        streamed = run(args, n_rows, *(["--cold"] if args.cold else []))
-        # Right before or after, since other work on the machine comes and goes.
-        plain = run(args, n_few, "--in-memory")
-        stored = sum(
-            np.prod(shape) * np.dtype(args.dtype).itemsize
-            for _, shape, _ in files_of(args, n_rows)
-        )
-        cells = [f"{n_rows:,}", f"{stored / 1e9:.1f}", f"{streamed['first pass']:.0f}"]
-        cells += [f"{streamed['rate']:.0f}", f"{plain['rate']:.0f}"]
-        cells += [f"{streamed['rate'] / plain['rate']:.2f}"]
-        cells += [f"{plain['cpu'] / streamed['cpu']:.2f}"]
-        cells += [f"{streamed[name]:.2f}" for name in ("before", "own", "peak")]
-        print("".join(f"{cell:>14s}" for cell in cells), flush=True)
-        if n_rows != n_few:
-            for path, _, _ in files_of(args, n_rows):
-                path.unlink()
+    args.rows_in_memory -= args.rows_in_memory % ROWS_OF_AN_IMAGE
+    titles = ["first pass", "rate", "in memory", "of CPU", "before", "own", "peak"]
+    units = ["rows", "GB", "pass, s", "rows/s", *titles[2:]]
+    print("".join(f"{unit:>12s}" for unit in units))
+    for wanted in args.rows:
+        n_rows = wanted - wanted % ROWS_OF_AN_IMAGE
+        for n in {n_rows, args.rows_in_memory}:
+            write_files(args, n)
+        result = run(args, n_rows, *(["--cold"] if args.cold else []))
+        result |= run(args, n_rows, "--ratio")
+        files = [path for path, _, _ in files_of(args, n_rows)]
+        size = sum(path.stat().st_size for path in files) / 1e9
+        cells = [f"{n_rows:,}", f"{size:.1f}", f"{result['first pass']:.0f}"]
+        cells += [f"{result['rate']:.0f}"]
+        cells += [f"{result[title]:.2f}" for title in titles[2:]]
+        print("".join(f"{cell:>12s}" for cell in cells), flush=True)
+        for path in files:
+            path.unlink()
 
 
 def main():
     args = parse()
-    if args.one:
+    if args.ratio:
+        measure_ratio(args)
+    elif args.one:
         measure(args)
     elif args.folder is None:
         with tempfile.TemporaryDirectory() as args.folder:
