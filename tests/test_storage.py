@@ -20,6 +20,7 @@ from sklearn_zoomout import (
     ZoomoutClassifier,
     open_features,
     store_features,
+    zoomout_pipeline,
 )
 from sklearn_zoomout.datasets import FileSequence, read_photograph
 from sklearn_zoomout.exceptions import PrecisionWarning
@@ -455,3 +456,29 @@ def test_a_manifest_that_is_none_is_refused(features, images, folder, content, m
     (folder / "manifest.json").write_bytes(content)
     with pytest.raises(ValueError, match=rf"manifest\.json.*{message}"):
         open_features(folder)
+
+
+def test_another_level_can_be_described_from_stored_superpixels(
+    features, images, folder
+):
+    """Levels that were stored apart, of the same superpixels, are stacked uncopied."""
+    table = store_features(features, images, folder)
+    size = Size(3.0).fit(table.superpixels)
+    other = store_features(size, table.superpixels, folder.with_name("other"))
+    both = np.concatenate([table, other], axis=1)
+    assert both.in_files
+    assert both.block_names == ["local", "size", "size_2"]
+    assert both.blocks[2].values is other.blocks[0].values
+    np.testing.assert_array_equal(
+        both.to_numpy()[:, -2:], 3 * both.to_numpy()[:, -4:-2]
+    )
+
+
+def test_levels_that_share_a_pass_are_stored(images, folder):
+    """The preset's union describes stored superpixels as it does others."""
+    model = zoomout_pipeline(n_segments=20, levels=["distant", "maps"])
+    model.set_params(zoomout__distant__input_size=96, zoomout__maps__input_size=96)
+    features = model[:-1].fit(images[:1])
+    table = store_features(features, images[:2], folder)
+    again = features[-1].transform(table.superpixels)
+    np.testing.assert_array_equal(table.to_numpy(), again.to_numpy())
