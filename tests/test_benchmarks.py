@@ -392,3 +392,24 @@ def test_speed_of_the_convnet_levels_is_printed():
     )
     assert re.search(r"^squeezenet1_1( +[\d.]+){2} +\d+%$", printed, re.MULTILINE)
     assert re.search(r"^distant, crop +[\d.]+ +1\.0$", printed, re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_streaming_prints_memory_and_rates(tmp_path):
+    """A row for each size, of files, of holes, and none of the files is left."""
+    options = "--rows 1000 2000 --rows-in-memory 1000 --columns 20 --hidden 4"
+    options += " --columns-of-images 10 --seconds 0.1 --sparse --cold --folder"
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / "streaming.py", *options.split(), tmp_path],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    *_, titles, first, second = done.stdout.splitlines()
+    assert titles.split()[-3:] == ["before", "own", "peak"]
+    for line, n_rows in ((first, "1,000"), (second, "2,000")):
+        number, *values = line.split()
+        assert number == n_rows
+        assert len(values) == 8
+        before, own, peak = map(float, values[-3:])
+        assert 0 < before <= own <= peak < 3

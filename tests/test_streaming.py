@@ -1,6 +1,7 @@
 """Training from files: the order of rows, the thread that reads, the weights."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -136,7 +137,10 @@ def test_batches_hold_the_rows_that_they_name(in_memory, in_files, small_windows
 
 
 def read_windows_copied(table, rows, windows):
-    return ((c, v.copy()) for c, v in read_windows(table, rows, windows))
+    """Draw batches slowly enough that the next window is read before they are used."""
+    for chosen, values in read_windows(table, rows, windows):
+        time.sleep(0.01)
+        yield chosen, values.copy()
 
 
 class PlainBatches(RowBatches):
