@@ -38,6 +38,8 @@ def _as_text(value: Any) -> str:
     """Describe a value the same in every process: without addresses in memory."""
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(_as_text, value))}]"
+    if isinstance(value, dict):
+        return _as_text(list(value.items()))
     if value is None or isinstance(value, (bool, int, float, str, os.PathLike)):
         return repr(value)
     if isinstance(value, (np.generic, np.ndarray)):
