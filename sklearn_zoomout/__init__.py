@@ -25,6 +25,8 @@ _MODULES = {
     "GraphSmoothing": "postprocessing.smoothing",
     "IslandRemoval": "postprocessing.islands",
     "zoomout_pipeline": "pipeline",
+    "store_features": "storage",
+    "open_features": "storage",
 }
 _SUBMODULES = [
     "backbones",
@@ -52,6 +54,8 @@ if TYPE_CHECKING:
     from .postprocessing.islands import IslandRemoval as IslandRemoval
     from .postprocessing.smoothing import GraphSmoothing as GraphSmoothing
     from .regions import SegmentedImage as SegmentedImage
+    from .storage import open_features as open_features
+    from .storage import store_features as store_features
     from .superpixels import Superpixels as Superpixels
     from .superpixels import SuperpixelSegmenter as SuperpixelSegmenter
     from .table import FeatureTable as FeatureTable

@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .exceptions import AbsentClassWarning, EmptyMaskWarning
-from .images import check_masks
+from .images import iter_masks
 from .labels import distinct_labels, encode_labels, majority_votes
 from .table import FeatureTable
+
+_NO_LABEL = -1
 
 
 @dataclass(frozen=True)
@@ -82,13 +84,21 @@ def label_rows(
         If a mask does not fit its image, has a label that is none of the classes,
         or if all masks are void.
     """
-    masks = check_masks(masks, table.superpixels)
-    present = [distinct_labels(mask, void_label) for mask in masks]
-    _refuse_negative(present)
-    empty = [i for i, labels in enumerate(present) if len(labels) == 0]
-    if len(empty) == len(masks):
+    # One mask is read at a time: those of many images do not fit in memory.
+    labels, present = [], []
+    for i, (segmented, mask) in enumerate(
+        zip(table.superpixels, iter_masks(masks, table.superpixels), strict=True)
+    ):
+        present.append(distinct_labels(mask, void_label))
+        _refuse_negative(present[i], i)
+        known = present[i] if classes is None else classes
+        codes = encode_labels(mask, known, void_label, f"masks[{i}]")
+        best = majority_votes(segmented, codes, len(known))
+        labels.append(np.append(known, _NO_LABEL)[best])
+    empty = [i for i, found in enumerate(present) if len(found) == 0]
+    if len(empty) == len(present):
         raise ValueError(
-            f"masks: none of the {len(masks)} masks has a pixel with a label other "
+            f"masks: none of the {len(present)} masks has a pixel with a label other "
             f"than the void label {void_label}."
         )
     if empty:
@@ -99,26 +109,18 @@ def label_rows(
             stacklevel=3,
         )
     known = np.unique(np.concatenate(present)) if classes is None else classes
-    votes = [
-        majority_votes(
-            segmented, encode_labels(mask, known, void_label, f"masks[{i}]"), len(known)
-        )
-        for i, (segmented, mask) in enumerate(
-            zip(table.superpixels, masks, strict=True)
-        )
-    ]
-    codes = np.concatenate(votes).astype(np.int64)
-    rows = np.flatnonzero(codes >= 0)
-    return LabeledRows(rows, codes[rows], table.image_of_row[rows], known)
+    label_of_row = np.concatenate(labels)
+    rows = np.flatnonzero(label_of_row != _NO_LABEL)
+    codes = np.searchsorted(known, label_of_row[rows])
+    return LabeledRows(rows, codes, table.image_of_row[rows], known)
 
 
-def _refuse_negative(present: list[NDArray[np.int64]]) -> None:
-    for i, labels in enumerate(present):
-        if len(labels) and labels[0] < 0:
-            raise ValueError(
-                f"masks[{i}]: expected labels >= 0, got {labels[0]}; if it marks "
-                f"pixels that have no label, pass void_label={labels[0]}."
-            )
+def _refuse_negative(labels: NDArray[np.int64], i: int) -> None:
+    if len(labels) and labels[0] < 0:
+        raise ValueError(
+            f"masks[{i}]: expected labels >= 0, got {labels[0]}; if it marks pixels "
+            f"that have no label, pass void_label={labels[0]}."
+        )
 
 
 def check_classes(

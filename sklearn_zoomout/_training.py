@@ -3,7 +3,7 @@
 import contextlib
 import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ._columns import check_finite
 from ._device import device_to_predict_on
+from ._streaming import read_windows, rows_of_window, split_into_windows
 from .net import InverseFrequencyLoss, ZoomoutNet
 from .table import FeatureTable
 
@@ -53,6 +54,10 @@ class RowBatches:
     batch is valid until the next one is drawn. Batches differ in size by at most
     one row, since the loss of a batch of a few rows would count as much as others.
 
+    Rows in memory are drawn from all others. Of a table in files, which may not fit in
+    memory and whose disk would have to seek for every row, a large part is read at a
+    time, of short runs of rows from all over the table, and batches are drawn from it.
+
     Parameters
     ----------
     dataset : TableRows
@@ -77,6 +82,9 @@ class RowBatches:
         return math.ceil(len(self.dataset) / self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        if self.dataset.table.in_files:
+            yield from self._read_from_files()
+            return
         data, n_rows = self.dataset, len(self.dataset)
         order = np.arange(n_rows) if self.rng is None else self.rng.permutation(n_rows)
         size = min(self.batch_size, n_rows)
@@ -85,6 +93,13 @@ class RowBatches:
             # In ascending order, neighboring rows are read together.
             chosen = np.sort(chosen)
             x = data.table.take(data.rows[chosen], out=buffer[: len(chosen)])
+            yield torch.from_numpy(x), torch.from_numpy(data.targets[chosen])
+
+    def _read_from_files(self) -> Iterator[tuple[Tensor, Tensor]]:
+        data, n_rows = self.dataset, len(self.dataset)
+        window = rows_of_window(data.table.n_columns)
+        windows = split_into_windows(n_rows, len(self), window, self.rng)
+        for chosen, x in read_windows(data.table, data.rows, windows):
             yield torch.from_numpy(x), torch.from_numpy(data.targets[chosen])
 
 
@@ -265,15 +280,59 @@ def predict_proba(
     if device != "cpu":
         module = copy.deepcopy(module).to(device)
     module.eval()
-    n_rows = table.n_rows
-    size = max(1, min(PREDICTED_AT_ONCE, n_rows))
-    buffer = np.empty((size, table.n_columns), dtype=np.float32)
-    proba = np.empty((n_rows, module.n_classes), dtype=np.float32)
+    if any(block.per_image for block in table.blocks):
+        compute_logits = _compute_by_image(module, table, device)
+    else:
+        compute_logits = _compute_by_row(module, table, device)
+    proba = np.empty((table.n_rows, module.n_classes), dtype=np.float32)
     with torch.inference_mode():
-        for start in range(0, n_rows, size):
-            rows = np.arange(start, min(start + size, n_rows))
-            x = torch.from_numpy(table.take(rows, out=buffer[: len(rows)]))
-            if not math.isfinite(x.sum().item()):
-                check_finite(table, rows)
-            proba[rows] = module(x.to(device)).softmax(dim=1).cpu().numpy()
+        for start in range(0, table.n_rows, PREDICTED_AT_ONCE):
+            rows = np.arange(start, min(start + PREDICTED_AT_ONCE, table.n_rows))
+            proba[rows] = compute_logits(rows).softmax(dim=1).cpu().numpy()
     return proba
+
+
+def _compute_by_row(
+    module: ZoomoutNet, table: FeatureTable, device: str
+) -> Callable[[NDArray[np.int64]], Tensor]:
+    """Give the function that computes the logits of some rows of a table."""
+    buffer = np.empty((PREDICTED_AT_ONCE, table.n_columns), dtype=np.float32)
+
+    def compute_logits(rows: NDArray[np.int64]) -> Tensor:
+        x = torch.from_numpy(table.take(rows, out=buffer[: len(rows)]))
+        if not math.isfinite(x.sum().item()):
+            check_finite(table, rows)
+        return module(x.to(device))
+
+    return compute_logits
+
+
+def _compute_by_image(
+    module: ZoomoutNet, table: FeatureTable, device: str
+) -> Callable[[NDArray[np.int64]], Tensor]:
+    """Do so, multiplying what the superpixels of an image share once for the image.
+
+    With VGG-16 the global level is a third of the columns, and of the first layer's
+    work. The sums are those of `_compute_by_row` in another order.
+    """
+    per_image = np.array([b.per_image for b in table.blocks for _ in b.columns])
+    own, shared = (
+        table.select([b.name for b in table.blocks if b.per_image is which])
+        for which in (False, True)
+    )
+    multiply_own = module.first_product(np.flatnonzero(~per_image))
+    multiply_shared = module.first_product(np.flatnonzero(per_image))
+    bias = module.layers[0].get_parameter("bias")
+    buffer = np.empty((PREDICTED_AT_ONCE, own.n_columns), dtype=np.float32)
+
+    def compute_logits(rows: NDArray[np.int64]) -> Tensor:
+        images, image_of_row = np.unique(table.image_of_row[rows], return_inverse=True)
+        x = torch.from_numpy(own.take(rows, out=buffer[: len(rows)]))
+        x_shared = torch.from_numpy(shared.take(table.row_offsets[images]))
+        if not math.isfinite(x.sum().item() + x_shared.sum().item()):
+            check_finite(table, rows)
+        product = multiply_own(x.to(device))
+        product += multiply_shared(x_shared.to(device))[image_of_row]
+        return module.finish(product + bias)
+
+    return compute_logits

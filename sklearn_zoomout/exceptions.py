@@ -19,3 +19,7 @@ class FewIslandsWarning(UserWarning):
 
 class CacheWarning(UserWarning):
     """An entry of a `FeatureCache` is damaged, or a result is not kept in it."""
+
+
+class PrecisionWarning(UserWarning):
+    """float16 stores some columns too coarsely for the little that they vary."""

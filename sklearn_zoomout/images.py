@@ -1,7 +1,7 @@
 """The one gate through which images and masks enter."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -66,6 +66,13 @@ def check_masks(
     ValueError
         If the numbers or shapes differ, or a mask does not hold class labels.
     """
+    return list(iter_masks(masks, images, name))
+
+
+def iter_masks(
+    masks: Any, images: Sequence[Any], name: str = "masks"
+) -> Iterator[NDArray[Any]]:
+    """Check masks as `check_masks` does, but read each only when it is its turn."""
     if masks is None:
         raise TypeError(
             f"{name}: expected a label map for every image, got none; call "
@@ -77,10 +84,8 @@ def check_masks(
             f"{name}: expected one mask per image, got {len(masks)} masks for "
             f"{len(images)} images."
         )
-    return [
-        _check_mask(mask, f"{name}[{i}]", image.shape[:2])
-        for i, (mask, image) in enumerate(zip(masks, images, strict=True))
-    ]
+    for i, (mask, image) in enumerate(zip(masks, images, strict=True)):
+        yield _check_mask(mask, f"{name}[{i}]", image.shape[:2])
 
 
 def as_float(image: NDArray[Any]) -> NDArray[np.float32]:
@@ -121,8 +126,9 @@ def check_image(image: Any, name: str) -> NDArray[Any]:
     """Check one RGB image, as `check_images` does; errors call it by the name."""
     if isinstance(image, (str, os.PathLike)):
         raise TypeError(
-            f"{name}: expected an array, got the path {os.fspath(image)!r}; read the "
-            "file with skimage.io.imread(path)."
+            f"{name}: expected an array, got the path {os.fspath(image)!r}; give "
+            "datasets.FileSequence(datasets.read_photograph, paths), which reads each "
+            "file when it is needed."
         )
     _refuse_masked(image, name, "fill in a color, image.filled(0)")
     image = np.asarray(image)

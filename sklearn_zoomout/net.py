@@ -1,12 +1,12 @@
 """The network and the loss of equation (2); needs torch."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from ._columns import CLIP
@@ -110,10 +110,35 @@ class ZoomoutNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Compute the logits (N, n_classes) of rows (N, n_features)."""
         if self.standardize:
-            x = torch.addcmul(self.shift, x, self.factor).clamp_(-CLIP, CLIP)
-        for layer in self.layers[:-1]:
-            x = self._drop(torch.relu(layer(x)))
-        return self.layers[-1](x)
+            x = _standardize(x, self.shift, self.factor)
+        return self.finish(self.layers[0](x))
+
+    def finish(self, first: Tensor) -> Tensor:
+        """Compute the logits of what the first layer gave, (N, its width)."""
+        for layer in self.layers[1:]:
+            first = layer(self._drop(torch.relu(first)))
+        return first
+
+    def first_product(self, columns: NDArray[Any]) -> Callable[[Tensor], Tensor]:
+        """Give the part of the first layer that sees some of the columns.
+
+        Parameters
+        ----------
+        columns : ndarray of integers of shape (n,)
+            Which of the n_features columns.
+
+        Returns
+        -------
+        callable
+            Turns these columns of rows, (N, n), into their part of the product,
+            (N, width of the first layer). The sum of the parts of all columns and of
+            the bias is what `finish` takes.
+        """
+        weight = self.layers[0].get_parameter("weight")[:, columns].T
+        if not self.standardize:
+            return lambda x: x @ weight
+        shift, factor = self.shift[columns], self.factor[columns]
+        return lambda x: _standardize(x, shift, factor) @ weight
 
     def _drop(self, x: Tensor) -> Tensor:
         if not self.training or self.dropout == 0:
@@ -128,3 +153,7 @@ class ZoomoutNet(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_generators": {}}
+
+
+def _standardize(x: Tensor, shift: Tensor, factor: Tensor) -> Tensor:
+    return torch.addcmul(shift, x, factor).clamp_(-CLIP, CLIP)

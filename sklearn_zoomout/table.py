@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ._mapped import forget_pages, is_mapped
 from .superpixels import Superpixels
 
 _ROWS_AT_ONCE = 4096
@@ -26,7 +27,8 @@ class Block:
     columns : tuple of str
         Names of the columns.
     values : ndarray of shape (n_rows, n_columns) or (n_images, n_columns)
-        A row for each superpixel, or for each image when ``per_image``.
+        A row for each superpixel, or for each image when ``per_image``; a
+        `numpy.memmap` stays in its file.
     per_image : bool
         Whether all superpixels of an image share one row of ``values``.
     """
@@ -35,6 +37,32 @@ class Block:
     columns: tuple[str, ...]
     values: NDArray[Any]
     per_image: bool = False
+
+    @property
+    def in_file(self) -> bool:
+        """Whether the values are read from a file when they are asked for."""
+        return is_mapped(self.values)
+
+    def __reduce__(self) -> Any:
+        # A pickle of a map names the file; numpy's own would hold the values.
+        if not self.in_file:
+            return Block, (self.name, self.columns, self.values, self.per_image)
+        values: Any = self.values
+        source = str(values.filename), values.dtype, values.shape, values.offset
+        return _map_block, (self.name, self.columns, *source, self.per_image)
+
+
+def _map_block(
+    name: str,
+    columns: tuple[str, ...],
+    path: str,
+    dtype: Any,
+    shape: tuple[int, ...],
+    offset: int,
+    per_image: bool,
+) -> Block:
+    values = np.memmap(path, dtype, mode="r", offset=offset, shape=shape)
+    return Block(name, columns, values, per_image)
 
 
 class FeatureTable:
@@ -119,8 +147,9 @@ class FeatureTable:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        # A pickle holds the images of the view, not of all it was cut from.
-        table = self.compact()
+        # A pickle holds the images of the view, not of all it was cut from; of a table
+        # in files it holds their names, and of what is in them nothing is copied.
+        table = self if self.in_files else self.compact()
         return {"blocks": table.blocks, "_base": table._base, "_images": table._images}
 
     def __len__(self) -> int:
@@ -135,6 +164,11 @@ class FeatureTable:
     def ndim(self) -> int:
         """Always 2, as for `shape`."""
         return 2
+
+    @property
+    def in_files(self) -> bool:
+        """Whether values are read from files when they are asked for."""
+        return any(block.in_file for block in self.blocks)
 
     @property
     def n_rows(self) -> int:
@@ -240,6 +274,7 @@ class FeatureTable:
             stop = start + len(block.columns)
             index = base_images if block.per_image else base_rows
             out[:, start:stop] = block.values[index]
+            forget_pages(block.values)
             start = stop
         return out
 
@@ -269,7 +304,8 @@ class FeatureTable:
         squares = np.zeros(self.n_columns)
         for start in range(0, len(rows), _ROWS_AT_ONCE):
             # Sums of squares around a first guess of the mean lose no digits.
-            values = self.take(rows[start : start + _ROWS_AT_ONCE]) - shift
+            values = self.take(rows[start : start + _ROWS_AT_ONCE])
+            values -= shift
             total += values.sum(axis=0, dtype=np.float64)
             squares += np.einsum("ij,ij->j", values, values)
         offset = total / len(rows)

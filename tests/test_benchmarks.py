@@ -461,3 +461,24 @@ def test_growth_of_the_cost_is_printed():
     sizes = ["24 x 32", "48 x 64", "96 x 128"]
     assert names == ["2", "4", "8", *sizes, "10", "20", "40", "1", "2"]
     assert [float(rows[i][1]) for i in (0, 3, 6, 9)] == [1, 1, 1, 1]
+
+
+@pytest.mark.slow
+def test_streaming_prints_memory_and_rates(tmp_path):
+    """A row for each size, of files, of holes, and none of the files is left."""
+    options = "--rows 1000 2000 --rows-in-memory 1000 --columns 20 --hidden 4"
+    options += " --columns-of-images 10 --seconds 0.1 --sparse --cold --folder"
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / "streaming.py", *options.split(), tmp_path],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    *_, titles, first, second = done.stdout.splitlines()
+    assert titles.split()[-3:] == ["before", "own", "peak"]
+    for line, n_rows in ((first, "1,000"), (second, "2,000")):
+        number, *values = line.split()
+        assert number == n_rows
+        assert len(values) == 8
+        before, own, peak = map(float, values[-3:])
+        assert 0 < before <= own <= peak < 3

@@ -78,7 +78,7 @@ def test_one_image_instead_of_a_list_is_refused(image):
         check_images(image)
     with pytest.raises(TypeError, match="images: .*str"):
         check_images("photo.jpg")
-    with pytest.raises(TypeError, match=r"images\[0\]: .*path 'a.jpg'.*imread"):
+    with pytest.raises(TypeError, match=r"images\[0\]: .*'a.jpg'.*read_photograph"):
         check_images(["a.jpg"])
     with pytest.raises(ValueError, match="images: .*empty"):
         check_images([])

@@ -1,5 +1,6 @@
 """Annotated images to learn from: public data sets, photographs, made-up scenes."""
 
+from ._files import FileSequence, read_photograph
 from .photographs import load_scribbled_photographs
 from .scenes import SCENE_CLASSES, make_scenes
 from .stanford_background import fetch_stanford_background
@@ -8,10 +9,12 @@ from .voc_submission import write_voc_submission
 
 __all__ = [
     "SCENE_CLASSES",
+    "FileSequence",
     "fetch_stanford_background",
     "load_scribbled_photographs",
     "load_voc2012",
     "make_scenes",
+    "read_photograph",
     "voc_colors",
     "write_voc_submission",
 ]

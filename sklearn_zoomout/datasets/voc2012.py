@@ -2,19 +2,17 @@
 
 import os
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
 from scipy.io import loadmat, whosmat
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import StrOptions, validate_params
 
 from ..labels import distinct_labels
-from ._files import FileSequence
+from ._files import FileSequence, open_picture
 from ._remote import DATA_VARIABLE, find_data_home
 
 VOC_URL = "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar"
@@ -47,6 +45,7 @@ CLASS_NAMES = (
 )
 VOID = 255
 _LISTS = Path("ImageSets", "Segmentation")
+_CURE = "extract it from its archive again"
 
 _DESCR = """\
 PASCAL Visual Object Classes Challenge 2012, segmentation
@@ -309,24 +308,9 @@ def _locate(ids: list[str], places: Sequence[tuple[Path, str]]) -> list[str]:
     return [found[name] for name in ids]
 
 
-@contextmanager
-def _open_picture(path: str, kind: str) -> Iterator[Image.Image]:
-    """Open a picture upright, and let the error of a damaged one name it."""
-    with open(path, "rb") as file:
-        try:
-            with Image.open(file, formats=[kind]) as picture:
-                ImageOps.exif_transpose(picture, in_place=True)
-                yield picture
-        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-            raise ValueError(
-                f"{path} cannot be read as a {kind} file ({error}); extract it from "
-                "its archive again."
-            ) from error
-
-
 def _read_image(path: str) -> NDArray[np.uint8]:
     """Read a photograph as RGB."""
-    with _open_picture(path, "JPEG") as picture:
+    with open_picture(path, ["JPEG"], _CURE) as picture:
         return np.array(picture.convert("RGB"))
 
 
@@ -334,7 +318,7 @@ def _read_mask(files: tuple[str, str]) -> NDArray[np.uint8]:
     """Read the mask of an image, and compare its size with the image's."""
     image_path, path = files
     mask = _read_sbd_mask(path) if path.endswith(".mat") else _read_voc_mask(path)
-    with _open_picture(image_path, "JPEG") as picture:
+    with open_picture(image_path, ["JPEG"], _CURE) as picture:
         shape = picture.height, picture.width
     if mask.shape != shape:
         raise ValueError(
@@ -346,7 +330,7 @@ def _read_mask(files: tuple[str, str]) -> NDArray[np.uint8]:
 
 def _read_voc_mask(path: str) -> NDArray[np.uint8]:
     """Read the indices of a palette PNG, never their colors."""
-    with _open_picture(path, "PNG") as picture:
+    with open_picture(path, ["PNG"], _CURE) as picture:
         if picture.mode != "P":
             raise ValueError(
                 f"{path}: expected a palette PNG, whose pixels are labels (mode P), "

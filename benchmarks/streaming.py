@@ -1,0 +1,298 @@
+"""Train on more rows than fit in memory: peak memory and rows per second.
+
+Tables of made-up features, as wide as the paper's on PASCAL VOC (11,851 columns, 4,096
+of them one row an image), are written to files, and `ZoomoutClassifier.fit` learns from
+them, each in a process of its own:
+
+    python benchmarks/streaming.py                        # 1.6 GB of files
+    python benchmarks/streaming.py --rows 50000 1000000   # 15.6 GB
+    python benchmarks/streaming.py --rows 5000000 --sparse
+
+"rows/s" is the rate of the training after its first batch. For "in memory" one network
+learns in turn from batches of the files and of a table of --rows-in-memory rows that
+is held in memory: the rate of the former over that of the latter. "of CPU" is the same
+for rows per second of CPU time, all threads together, which is what streaming costs
+where no second core is idle, and says more where other work disturbs the clock.
+With --sparse only the first rows are written, and the rest of the file is a hole, which
+the system reads as zeros: memory and rate are those of a table of this size, but for
+the disk. With --cold the system is told to forget the files before the training, so
+that rows are read from the disk even where all would fit into its cache.
+
+Three measures of memory are printed, in GB and as Linux counts them. "own" is the peak
+of RssAnon, what only this process has. "peak" is VmHWM, which also counts pages of
+mapped files while they are mapped: the system can take them back at any time, and the
+library lets go of them after each use. "before" is "own" before fit: Python and torch.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+from _common import print_setup
+from skorch.callbacks import Callback
+
+from sklearn_zoomout import (
+    FeatureTable,
+    SegmentedImage,
+    Superpixels,
+    ZoomoutClassifier,
+)
+from sklearn_zoomout.table import Block
+
+ROWS_OF_AN_IMAGE, N_CLASSES = 500, 21
+CHUNK = 2000  # different rows, written again and again
+
+
+def parse(args=None):
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rows", type=int, nargs="+", default=[20_000, 100_000])
+    parser.add_argument("--rows-in-memory", type=int, default=20_000)
+    parser.add_argument("--columns", type=int, default=7755)
+    parser.add_argument("--columns-of-images", type=int, default=4096)
+    parser.add_argument("--dtype", default="float16")
+    parser.add_argument("--hidden", type=int, default=1024)
+    parser.add_argument("--seconds", type=float, default=60, help="of training at most")
+    parser.add_argument("--folder", help="where to write; by default a temporary one")
+    parser.add_argument("--sparse", action="store_true")
+    parser.add_argument("--cold", action="store_true")
+    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--ratio", action="store_true", help=argparse.SUPPRESS)
+    return parser.parse_args(args)
+
+
+def files_of(args, n_rows):
+    """Path, shape and per_image of the blocks of a table."""
+    folder = Path(args.folder)
+    n_images = n_rows // ROWS_OF_AN_IMAGE
+    return [
+        (folder / f"rows_{n_rows}.bin", (n_rows, args.columns), False),
+        (folder / f"images_{n_rows}.bin", (n_images, args.columns_of_images), True),
+    ]
+
+
+def write_files(args, n_rows):
+    rng = np.random.default_rng(0)
+    for path, (length, width), per_image in files_of(args, n_rows):
+        chunk = rng.normal(1, 1, (CHUNK, width)).astype(args.dtype)
+        with open(path, "wb") as file:
+            for start in range(0, length, CHUNK):
+                file.write(chunk[: length - start].data)
+                if args.sparse and not per_image:
+                    file.truncate(length * chunk[0].nbytes)
+                    break
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def make_table(args, n_rows, in_memory=False):
+    """The table of the files, or a copy of it in memory, as float32."""
+    grid = np.arange(ROWS_OF_AN_IMAGE).reshape(20, -1)
+    item = SegmentedImage(np.zeros((*grid.shape, 3), np.uint8), grid)
+    blocks = []
+    for path, shape, per_image in files_of(args, n_rows):
+        values = np.memmap(path, args.dtype, mode="r", shape=shape)
+        if in_memory:
+            values = values.astype(np.float32)
+        columns = tuple(f"{i:05d}" for i in range(shape[1]))
+        blocks.append(Block(path.stem, columns, values, per_image))
+    return FeatureTable(Superpixels([item] * (n_rows // ROWS_OF_AN_IMAGE)), blocks)
+
+
+def make_masks(n_images):
+    rng = np.random.default_rng(0)
+    some = rng.integers(0, N_CLASSES, (50, 20, ROWS_OF_AN_IMAGE // 20), dtype=np.uint8)
+    return [some[i % 50] for i in range(n_images)]
+
+
+class TimeUp(Exception):
+    """The time for training is over."""
+
+
+class Clock(Callback):
+    """Measure an epoch, and stop it when its time is up."""
+
+    def __init__(self, seconds, forget):
+        self.seconds = seconds
+        self.forget = forget
+        self.first = None
+
+    def on_train_begin(self, net, **kwargs):
+        self.begin = time.perf_counter()
+        self.forget()
+
+    def on_batch_end(self, net, batch, **kwargs):
+        now = time.perf_counter()
+        if self.first is None:
+            self.first, self.n_rows = now, 0
+            return
+        self.n_rows += len(batch[1])
+        self.elapsed = now - self.first
+        if self.elapsed > self.seconds:
+            raise TimeUp
+
+
+def memory(name):
+    """Give one of the figures of /proc/self/status in GB."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(name):
+            return int(line.split()[1]) / 2**20
+    raise ValueError(name)
+
+
+class PeakOfOwn(threading.Thread):
+    """Look at the memory of this process every 20 ms."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.peak = 0.0
+
+    def run(self):
+        while True:
+            self.peak = max(self.peak, memory("RssAnon"))
+            time.sleep(0.02)
+
+
+def measure(args):
+    """Fit, and print what was measured."""
+    n_rows = args.one
+    table, masks = make_table(args, n_rows), make_masks(n_rows // ROWS_OF_AN_IMAGE)
+
+    def forget():
+        if args.cold:
+            for path, _, _ in files_of(args, n_rows):
+                with open(path) as file:
+                    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+    clock = Clock(args.seconds, forget)
+    model = ZoomoutClassifier(
+        (args.hidden,), max_epochs=1, callbacks=[clock], random_state=0
+    )
+    from sklearn_zoomout import _training  # noqa: F401  torch counts as before
+
+    before, own = memory("RssAnon"), PeakOfOwn()
+    own.start()
+    start = time.perf_counter()
+    with contextlib.suppress(TimeUp):
+        model.fit(table, masks)
+    first_pass = clock.begin - start
+    result = {
+        "first pass": first_pass,
+        "rate": clock.n_rows / clock.elapsed,
+        "before": before,
+        "own": own.peak,
+        "peak": memory("VmHWM"),
+    }
+    print(json.dumps(result))
+
+
+def measure_ratio(args):
+    """Train in turn on batches of files and of memory, and print ratios of rates."""
+    from sklearn_zoomout._training import RowBatches, TableRows, make_net
+
+    tables = {
+        "files": make_table(args, args.one),
+        "memory": make_table(args, args.rows_in_memory, in_memory=True),
+    }
+    n_columns = args.columns + args.columns_of_images
+    net = make_net(
+        n_features=n_columns,
+        hidden_units=[args.hidden],
+        class_weight=np.ones(N_CLASSES),
+        mean=np.ones(n_columns),
+        scale=np.ones(n_columns),
+        dropout=0.5,
+        learning_rate=1e-4,
+        weight_decay=1e-3,
+        max_epochs=1,
+        batch_size=512,
+        callbacks=None,
+        device="cpu",
+        verbose=0,
+        seed=0,
+    ).initialize()
+
+    def epochs(table):
+        rows = np.arange(table.n_rows)
+        data = TableRows(table, rows, rows % N_CLASSES)
+        batches = RowBatches(data, 512, np.random.default_rng(0))
+        while True:
+            yield from batches
+
+    streams = {name: epochs(table) for name, table in tables.items()}
+    wall, cpu = dict.fromkeys(streams, 0.0), dict.fromkeys(streams, 0.0)
+    for stream in streams.values():
+        next(stream)
+    while sum(wall.values()) < args.seconds:
+        for name, stream in streams.items():
+            start, cpu_start = time.perf_counter(), time.process_time()
+            for _ in range(11):  # as many as a window has
+                net.train_step(next(stream))
+            wall[name] += time.perf_counter() - start
+            cpu[name] += time.process_time() - cpu_start
+    result = {
+        "in memory": wall["memory"] / wall["files"],
+        "of CPU": cpu["memory"] / cpu["files"],
+    }
+    print(json.dumps(result))
+
+
+def run(args, n_rows, *flags):
+    """Measure in a process of its own."""
+    own = {"rows", "one", "ratio", "sparse", "cold"}
+    options = [
+        part
+        for name, value in vars(args).items()
+        if name not in own
+        for part in ("--" + name.replace("_", "-"), str(value))
+    ]
+    command = [sys.executable, __file__, "--one", str(n_rows), *options, *flags]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def compare(args):
+    """Print a row for each size."""
+    print_setup(args)
+    args.rows_in_memory -= args.rows_in_memory % ROWS_OF_AN_IMAGE
+    titles = ["first pass", "rate", "in memory", "of CPU", "before", "own", "peak"]
+    units = ["rows", "GB", "pass, s", "rows/s", *titles[2:]]
+    print("".join(f"{unit:>12s}" for unit in units))
+    for wanted in args.rows:
+        n_rows = wanted - wanted % ROWS_OF_AN_IMAGE
+        for n in {n_rows, args.rows_in_memory}:
+            write_files(args, n)
+        result = run(args, n_rows, *(["--cold"] if args.cold else []))
+        result |= run(args, n_rows, "--ratio")
+        files = [path for path, _, _ in files_of(args, n_rows)]
+        size = sum(path.stat().st_size for path in files) / 1e9
+        cells = [f"{n_rows:,}", f"{size:.1f}", f"{result['first pass']:.0f}"]
+        cells += [f"{result['rate']:.0f}"]
+        cells += [f"{result[title]:.2f}" for title in titles[2:]]
+        print("".join(f"{cell:>12s}" for cell in cells), flush=True)
+        for path in files:
+            path.unlink()
+
+
+def main():
+    args = parse()
+    if args.ratio:
+        measure_ratio(args)
+    elif args.one:
+        measure(args)
+    elif args.folder is None:
+        with tempfile.TemporaryDirectory() as args.folder:
+            compare(args)
+    else:
+        compare(args)
+
+
+if __name__ == "__main__":
+    main()
