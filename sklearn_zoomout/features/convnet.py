@@ -1,214 +1,27 @@
 """Distant and global levels: what a convnet sees (section 4.2.3)."""
 
 import os
-import warnings
-from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from ..backbones import FrozenNetwork, load_network
+from ..backbones import FrozenNetwork
 from ..cache import FeatureCache
-from ..exceptions import CacheWarning
 from ..regions import SegmentedImage
 from ..superpixels import Superpixels
-from ._base import RegionFeatures
+from ._convnet import ConvnetFeatures, resize
 from .pooling import BoxPooling
 
 if TYPE_CHECKING:
     import torch
 
-# Networks of five strides need some pixels: the shorter side of a very long image is
-# stretched to this.
-_SHORTEST_SIDE = 96
 # Pooled regions go through fully connected layers in groups: large ones, because each
 # reads all weights (480 MB for VGG-16), but 256 regions hold 100 MB themselves.
 _REGIONS_AT_ONCE = 256
-
-
-class ConvnetFeatures(RegionFeatures):
-    """A frozen network that is loaded on use and never pickled or cloned."""
-
-    @property
-    def sees_whole_image(self) -> bool:
-        """Whether the network sees the image at `input_size`, as others may, too."""
-        return True
-
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "backbone": [str, callable],
-        "weights": [str, os.PathLike, None],
-        "layers": [tuple, list, None],
-        "input_size": [Interval(Integral, 1, None, closed="left")],
-        "flip": ["boolean"],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "device": [str],
-        "memory": [str, os.PathLike, FeatureCache, None],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
-
-    # Weights count by their digest, random ones too.
-    _not_in_key = RegionFeatures._not_in_key | {
-        "weights",
-        "weights_",
-        "random_state",
-        "_seed",
-        "batch_size",
-        "device",
-    }
-
-    backbone: str | Callable[[], Any]
-    weights: str | os.PathLike | None
-    memory: str | os.PathLike | FeatureCache | None
-    layers: str | Sequence[str] | None
-    flip: bool
-    device: str
-    random_state: Any
-    input_size: int
-    batch_size: int
-
-    @abstractmethod
-    def _describe(
-        self, segmented: SegmentedImage, network: FrozenNetwork
-    ) -> "torch.Tensor":
-        """Compute the rows of one image."""
-
-    def describe(self, segmented: SegmentedImage) -> NDArray[np.float32]:
-        """Describe one image.
-
-        Parameters
-        ----------
-        segmented : SegmentedImage
-            The image and its superpixels.
-
-        Returns
-        -------
-        ndarray of shape (n_segments, n_columns), or (n_columns,) if `per_image`
-            float32.
-        """
-        import torch
-
-        with torch.inference_mode():
-            return self._describe(segmented, self.get_network()).cpu().numpy()
-
-    def learn(self, superpixels: Superpixels, masks: Any = None) -> None:
-        """Load the network; nothing is learned from the images.
-
-        Parameters
-        ----------
-        superpixels : Superpixels
-            Ignored.
-        masks : ignored
-            For scikit-learn's sake.
-        """
-        self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        self._network = network = load_network(*self._arguments)
-        self.layers_ = network.layers
-        self.weights_ = network.source
-        self.weights_sha256_ = network.sha256
-        # A file of weights can bring another preprocessing than the backbone's name.
-        self._preprocessing = repr(network.spec)
-        names = ["fc7"] if network.head is not None else network.layers
-        self._columns = [
-            f"{name or 'map'}_{i:04d}"
-            for name, width in zip(names, network.widths, strict=True)
-            for i in range(width)
-        ]
-
-    @property
-    def pass_key(self) -> tuple[Any, ...]:
-        """What passes over an image have in common whose maps are the same."""
-        weights = self.weights_sha256_
-        return (self.backbone, weights, self.flip, self.device, self.input_size)
-
-    def image_maps(
-        self, segmented: SegmentedImage, network: FrozenNetwork
-    ) -> list["torch.Tensor"]:
-        """Compute the network's maps of the image, or take those of another level.
-
-        Parameters
-        ----------
-        segmented : SegmentedImage
-            The image.
-        network : FrozenNetwork
-            The network.
-
-        Returns
-        -------
-        maps : list of tensors of shape (1, C, h, w), float32
-            One per tapped layer.
-        """
-        shared = segmented.memo.get("maps")
-        if shared is None:
-            return network.maps(self._whole_image(segmented, network))
-        layers, maps = shared[self.pass_key]
-        if not maps:
-            image = self._whole_image(segmented, network)
-            maps.update(zip(layers, network.maps(image, layers), strict=True))
-        return [maps[name] for name in network.layers]
-
-    def _whole_image(
-        self, segmented: SegmentedImage, network: FrozenNetwork
-    ) -> "torch.Tensor":
-        pixels = network.prepare(segmented.rgb)
-        return resize_longer_side(pixels, self.input_size)[None]
-
-    def column_names(self) -> list[str]:
-        """Names of the columns, such as "fc7_0012", without the name of the block."""
-        return self._columns
-
-    def _open_cache(self) -> FeatureCache | None:
-        cache = super()._open_cache()
-        if cache is not None and callable(self.backbone):
-            warnings.warn(
-                "memory: features of a callable backbone are not kept, since its code "
-                "may change; name a backbone, or write a RegionFeatures of your own "
-                "that has a cache_version.",
-                CacheWarning,
-                stacklevel=3,
-            )
-            return None
-        return cache
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())
-        state.pop("_network", None)
-        return state
-
-    @property
-    def _arguments(self) -> tuple[Any, ...]:
-        """The arguments of `load_network`."""
-        layers = tuple(self.layers) if isinstance(self.layers, list) else self.layers
-        options = (self.device, self._seed, self.flip)
-        return (self.backbone, self.weights, layers, *options)
-
-    def get_network(self) -> FrozenNetwork:
-        """Give the network that was fitted, loading it again after unpickling."""
-        import torch
-
-        network = getattr(self, "_network", None)
-        if network is None or network.device != torch.device(self.device):
-            network = _load_again(*self._arguments)
-            if network.sha256 != self.weights_sha256_:
-                raise ValueError(
-                    f"weights: expected those of fit ({self.weights_}, sha256 "
-                    f"{self.weights_sha256_}), found {network.source} (sha256 "
-                    f"{network.sha256}); bring the same file, or fit again."
-                )
-            self._network = network
-        return network
-
-
-@lru_cache(maxsize=4)
-def _load_again(*arguments: Any) -> FrozenNetwork:
-    """Load a network that was fitted elsewhere, once for all tasks of a process."""
-    return load_network(*arguments)
 
 
 class ConvnetRegionFeatures(ConvnetFeatures):
@@ -485,52 +298,6 @@ class GlobalFeatures(ConvnetFeatures):
                 squares = [self._square(item, network) for item in superpixels[part]]
                 vectors = network.vectors(torch.stack(squares)).cpu().numpy()
             yield from vectors
-
-
-def resize(pixels: "torch.Tensor", size: Sequence[int]) -> "torch.Tensor":
-    """Resize an image by antialiased bilinear interpolation.
-
-    Parameters
-    ----------
-    pixels : tensor of shape (channels, height, width), float32
-        The image.
-    size : sequence of 2 int
-        New height and width in pixels.
-
-    Returns
-    -------
-    tensor of shape (channels, *size), float32
-        The resized image.
-    """
-    from torch.nn.functional import interpolate
-
-    return interpolate(
-        pixels[None], tuple(size), mode="bilinear", align_corners=False, antialias=True
-    )[0]
-
-
-def resize_longer_side(pixels: "torch.Tensor", length: int) -> "torch.Tensor":
-    """Resize an image to a length of its longer side, keeping its aspect ratio.
-
-    Parameters
-    ----------
-    pixels : tensor of shape (channels, height, width), float32
-        The image.
-    length : int
-        New length of its longer side in pixels. The shorter side of a very long image
-        is stretched to 96 pixels.
-
-    Returns
-    -------
-    tensor of shape (channels, new height, new width), float32
-        The resized image.
-    """
-    height, width = pixels.shape[1:]
-    scale = length / max(height, width)
-    shortest = min(_SHORTEST_SIDE, length)
-    return resize(
-        pixels, [max(round(side * scale), shortest) for side in (height, width)]
-    )
 
 
 def _batches(n_items: int, batch_size: int) -> Iterator[slice]:

@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from ..backbones import FrozenNetwork
 from ..cache import FeatureCache
 from ..regions import SegmentedImage
-from .convnet import ConvnetFeatures
+from ._convnet import ConvnetFeatures
 from .pooling import sum_over_segments
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from ..regions import SegmentedImage
 from ..superpixels import Superpixels, check_superpixels
 from ..table import FeatureTable
 from ._base import RegionFeatures, RowCollector
-from .convnet import ConvnetFeatures
+from ._convnet import ConvnetFeatures
 
 
 class ZoomoutUnion(FeatureUnion):

@@ -16,7 +16,7 @@ from sklearn_zoomout.backbones import (  # noqa: E402
     known_backbones,
     load_network,
 )
-from sklearn_zoomout.features.convnet import resize  # noqa: E402
+from sklearn_zoomout.features._convnet import resize  # noqa: E402
 
 needs_weights = pytest.mark.skipif(
     "SKLEARN_ZOOMOUT_WEIGHTS" not in os.environ, reason="no folder of weights"

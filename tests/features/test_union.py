@@ -20,7 +20,7 @@ from sklearn_zoomout import (
     ZoomoutUnion,
 )
 from sklearn_zoomout.backbones import FrozenNetwork, load_network
-from sklearn_zoomout.features import convnet
+from sklearn_zoomout.features import _convnet
 
 SMALL = {"input_size": 96}
 
@@ -174,9 +174,9 @@ def test_a_worker_loads_a_network_once(superpixels, monkeypatch):
     """Tasks are sent without the network, of which all of a process share one."""
     loaded = []
     monkeypatch.setattr(
-        convnet, "load_network", lambda *x: loaded.append(x) or load_network(*x)
+        _convnet, "load_network", lambda *x: loaded.append(x) or load_network(*x)
     )
-    convnet._load_again.cache_clear()
+    _convnet._load_again.cache_clear()
     level = ConvnetSuperpixelFeatures(weights=None, random_state=3, **SMALL)
     sent = pickle.dumps(level.fit(superpixels))
     assert len(sent) < 20_000
