@@ -7,13 +7,12 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, clone, is_classifier
+from sklearn.base import clone, is_classifier
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+from sklearn.utils.validation import has_fit_parameter
 
-from ._columns import check_columns, check_finite, column_moments, standardize
+from ._columns import check_finite, column_moments, standardize
 from ._device import check_device
 from ._params import forget_fit, validate_params
 from ._rows import (
@@ -22,29 +21,16 @@ from ._rows import (
     class_weights,
     hold_out,
     label_rows,
-    paint_rows,
 )
-from .images import check_masks
-from .labels import check_known_labels
-from .metrics import mean_iou
+from ._superpixel_classifier import SuperpixelClassifier
 from .table import FeatureTable, check_table
-
-
-def _has_probabilities(classifier: "ZoomoutClassifier") -> bool:
-    if hasattr(classifier, "net_"):
-        return True
-    inner = getattr(classifier, "estimator_", classifier.estimator)
-    return inner is None or hasattr(inner, "predict_proba")
-
 
 # Enough on Stanford Background for 20 images as for 572, and for 500 superpixels an
 # image as for 1,000; more lower the class accuracy.
 _STEPS, _EPOCHS, _ROWS_OF_AN_IMAGE = 1000, 4, 2000
 
 
-# Not a ClassifierMixin: scikit-learn would take the list of masks for labels and
-# stratify its folds by them.
-class ZoomoutClassifier(BaseEstimator):
+class ZoomoutClassifier(SuperpixelClassifier):
     """Label superpixels by a feedforward network (sections 2.2 and 4.3).
 
     Every superpixel gets the label that most of its labeled pixels have, a network
@@ -255,81 +241,6 @@ class ZoomoutClassifier(BaseEstimator):
         self.__dict__.update(fitted)
         return self
 
-    def predict(self, X: Any) -> NDArray[np.object_]:
-        """Label every pixel.
-
-        Parameters
-        ----------
-        X : FeatureTable
-            Features of the superpixels, with the columns of fit.
-
-        Returns
-        -------
-        ndarray of object of shape (n_images,)
-            A label map, int64 of shape (height, width), for every image.
-        """
-        table = self._check_fitted_table(X)
-        if _has_probabilities(self):
-            codes = self._row_probabilities(table).argmax(axis=1)
-        else:
-            predict = self.estimator_.predict
-            codes = np.concatenate([predict(x) for x in self._batches(table)])
-        return paint_rows(table, self.classes_[codes])
-
-    @available_if(_has_probabilities)
-    def predict_proba(self, X: Any) -> NDArray[np.object_]:
-        """Give the class probabilities of every pixel.
-
-        Parameters
-        ----------
-        X : FeatureTable
-            Features of the superpixels, with the columns of fit.
-
-        Returns
-        -------
-        ndarray of object of shape (n_images,)
-            An array, float32 of shape (height, width, n_classes), for every image.
-        """
-        table = self._check_fitted_table(X)
-        return paint_rows(table, self._row_probabilities(table))
-
-    @available_if(_has_probabilities)
-    def predict_superpixel_proba(self, X: Any) -> NDArray[np.float32]:
-        """Give the class probabilities of every superpixel.
-
-        Parameters
-        ----------
-        X : FeatureTable
-            Features of the superpixels, with the columns of fit.
-
-        Returns
-        -------
-        ndarray of float32 of shape (n_rows, n_classes)
-            The superpixels of all images; those of image i are the rows
-            ``X.row_offsets[i]`` up to ``X.row_offsets[i + 1]``.
-        """
-        return self._row_probabilities(self._check_fitted_table(X))
-
-    def score(self, X: Any, y: Sequence[ArrayLike]) -> float:
-        """Give the mean IoU of the predictions.
-
-        Parameters
-        ----------
-        X : FeatureTable
-            Features of the superpixels, with the columns of fit.
-        y : sequence of array-like of integers of shape (height, width)
-            The masks, true label maps.
-
-        Returns
-        -------
-        float
-            See `sklearn_zoomout.metrics.mean_iou`.
-        """
-        table = self._check_fitted_table(X)
-        masks = check_masks(y, table.superpixels)
-        check_known_labels(masks, self.classes_, self.void_label)
-        return mean_iou(masks, self.predict(table), void_label=self.void_label)
-
     def _check_params(self) -> None:
         """Check what the declared constraints cannot express."""
         units = list(self.hidden_units)
@@ -422,11 +333,17 @@ class ZoomoutClassifier(BaseEstimator):
         estimator = clone(self.estimator).fit(x, train.codes, **fit_params)
         return {"estimator_": estimator}
 
-    def _check_fitted_table(self, X: Any) -> FeatureTable:
-        check_is_fitted(self, "classes_")
-        table = check_table(X)
-        check_columns(table, self.feature_names_in_)
-        return table
+    def _has_probabilities(self) -> bool:
+        if hasattr(self, "net_"):
+            return True
+        inner = getattr(self, "estimator_", self.estimator)
+        return inner is None or hasattr(inner, "predict_proba")
+
+    def _row_codes(self, table: FeatureTable) -> NDArray[np.intp]:
+        if self._has_probabilities():
+            return super()._row_codes(table)
+        predict = self.estimator_.predict
+        return np.concatenate([predict(x) for x in self._batches(table)])
 
     def _row_probabilities(self, table: FeatureTable) -> NDArray[np.float32]:
         if hasattr(self, "net_"):
@@ -446,9 +363,3 @@ class ZoomoutClassifier(BaseEstimator):
         """Yield the rows as the estimator expects them."""
         check_finite(table, np.arange(table.n_rows))
         return (standardize(x, self.mean_, self.scale_) for x in table.batches())
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        tags.target_tags.required = True
-        return tags

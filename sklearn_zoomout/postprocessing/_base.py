@@ -1,27 +1,25 @@
 """What the clean-up steps share: out-of-fold probabilities, and the way to pixels."""
 
 import warnings
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 from sklearn.model_selection import KFold
 from sklearn.pipeline import Pipeline
 from sklearn.utils._param_validation import HasMethods
-from sklearn.utils.validation import check_is_fitted
 
 from .._params import forget_fit, validate_params
-from .._rows import paint_rows
+from .._superpixel_classifier import SuperpixelClassifier
 from ..classifier import ZoomoutClassifier
 from ..descriptors.color import rgb_to_lab
 from ..exceptions import AbsentClassWarning
 from ..images import check_masks
-from ..labels import check_known_labels, distinct_labels, encode_labels
-from ..metrics import mean_iou
+from ..labels import distinct_labels, encode_labels
 from ..regions import SegmentedImage
 from ..table import FeatureTable, check_table
 
@@ -29,8 +27,7 @@ from ..table import FeatureTable, check_table
 LabeledImage = tuple[SegmentedImage, NDArray[np.float32], NDArray[np.int64]]
 
 
-# Not a ClassifierMixin, for the reason that ZoomoutClassifier is none.
-class Postprocessor(ABC, BaseEstimator):
+class Postprocessor(SuperpixelClassifier):
     """Change the class probabilities of superpixels that another estimator predicts.
 
     What is changed is learned from out-of-fold predictions, since those of images
@@ -125,81 +122,14 @@ class Postprocessor(ABC, BaseEstimator):
         self.__dict__.update(fitted | learned)
         return self
 
-    def predict(self, X: Any) -> NDArray[np.object_]:
-        """Label every pixel by the class of the highest probability.
-
-        Parameters
-        ----------
-        X : FeatureTable
-            Features of the superpixels, with the columns of fit.
-
-        Returns
-        -------
-        ndarray of object of shape (n_images,)
-            A label map, int64 of shape (height, width), for every image.
-        """
-        proba = self.predict_superpixel_proba(X)
-        return paint_rows(check_table(X), self.classes_[proba.argmax(axis=1)])
-
-    def predict_proba(self, X: Any) -> NDArray[np.object_]:
-        """Give the class probabilities of every pixel.
-
-        Parameters
-        ----------
-        X : FeatureTable
-            Features of the superpixels, with the columns of fit.
-
-        Returns
-        -------
-        ndarray of object of shape (n_images,)
-            An array, float32 of shape (height, width, n_classes), for every image.
-        """
-        return paint_rows(check_table(X), self.predict_superpixel_proba(X))
-
-    def predict_superpixel_proba(self, X: Any) -> NDArray[np.float32]:
-        """Give the class probabilities of every superpixel.
-
-        Parameters
-        ----------
-        X : FeatureTable
-            Features of the superpixels, with the columns of fit.
-
-        Returns
-        -------
-        ndarray of float32 of shape (n_rows, n_classes)
-            The superpixels of all images; those of image i are the rows
-            ``X.row_offsets[i]`` up to ``X.row_offsets[i + 1]``.
-        """
-        check_is_fitted(self, "estimator_")
-        table = check_table(X)
+    def _row_probabilities(self, table: FeatureTable) -> NDArray[np.float32]:
         proba = self.estimator_.predict_superpixel_proba(table)
         return np.concatenate(
             [self._change(*image) for image in _by_image(table, proba)]
         )
 
-    def score(self, X: Any, y: Sequence[ArrayLike]) -> float:
-        """Give the mean IoU of the predictions.
-
-        Parameters
-        ----------
-        X : FeatureTable
-            Features of the superpixels, with the columns of fit.
-        y : sequence of array-like of integers of shape (height, width)
-            The masks, true label maps.
-
-        Returns
-        -------
-        float
-            See `sklearn_zoomout.metrics.mean_iou`.
-        """
-        check_is_fitted(self, "estimator_")
-        table = check_table(X)
-        masks = check_masks(y, table.superpixels)
-        check_known_labels(masks, self.classes_, self.void_label)
-        return mean_iou(masks, self.predict(table), void_label=self.void_label)
-
     @property
-    def void_label(self) -> int | None:
+    def void_label(self) -> int | None:  # type: ignore[override]
         """The label of pixels that have none, that of the estimator."""
         return self.estimator.void_label
 
@@ -274,12 +204,6 @@ class Postprocessor(ABC, BaseEstimator):
         voted = np.where(codes < 0, n_classes, codes)
         return segmented.count(voted, n_classes + 1)[:, :n_classes]
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        tags.target_tags.required = True
-        return tags
-
 
 def _clone_with_classes(estimator: Any, classes: NDArray[np.int64]) -> Any:
     """Clone, and tell the clone the classes, some of which its fold may lack."""
@@ -303,7 +227,7 @@ def _by_image(
 def mean_colors(segmented: SegmentedImage) -> NDArray[np.float64]:
     """Give the mean L*a*b* color of each superpixel, of shape (n_segments, 3)."""
     segments = segmented.segments.ravel()
-    channels = rgb_to_lab(segmented.rgb).reshape(-1, 3).T
+    channels = rgb_to_lab(segmented.image).reshape(-1, 3).T
     sums = [
         np.bincount(segments, channel, segmented.n_segments) for channel in channels
     ]
