@@ -267,7 +267,8 @@ def compare(args):
     print("".join(f"{unit:>12s}" for unit in units))
     for wanted in args.rows:
         n_rows = wanted - wanted % ROWS_OF_AN_IMAGE
-        for n in {n_rows, args.rows_in_memory}:
+        written = {n_rows, args.rows_in_memory}
+        for n in written:
             write_files(args, n)
         result = run(args, n_rows, *(["--cold"] if args.cold else []))
         result |= run(args, n_rows, "--ratio")
@@ -277,8 +278,9 @@ def compare(args):
         cells += [f"{result['rate']:.0f}"]
         cells += [f"{result[title]:.2f}" for title in titles[2:]]
         print("".join(f"{cell:>12s}" for cell in cells), flush=True)
-        for path in files:
-            path.unlink()
+        for n in written:
+            for path, _, _ in files_of(args, n):
+                path.unlink()
 
 
 def main():

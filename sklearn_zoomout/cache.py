@@ -71,7 +71,7 @@ class FeatureCache:
     TypeError
         If `folder` is no path.
     ValueError
-        If `max_bytes` is not a positive integer.
+        If `folder` is empty, or `max_bytes` is not a positive integer.
 
     Warns
     -----
@@ -121,6 +121,8 @@ class FeatureCache:
             raise TypeError(
                 f"folder: expected a path, got {type(self.folder).__name__}."
             )
+        if not os.fspath(self.folder):
+            raise ValueError("folder: expected a path, got an empty one.")
         is_integer = isinstance(self.max_bytes, Integral)
         if not is_integer or isinstance(self.max_bytes, bool) or self.max_bytes < 1:
             raise ValueError(

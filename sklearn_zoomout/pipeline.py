@@ -113,7 +113,8 @@ def zoomout_pipeline(
         candidates of a search and for later sessions; see `FeatureCache`, which also
         bounds its size. Delete the folder to clear it. What is learned from the
         training images is not kept: dictionaries, local convnets (and their outputs)
-        and the classifier.
+        and the classifier. Without a ``random_state``, the dictionaries are others at
+        every fit, and with them the rows of the hand-crafted levels.
     random_state : int or None, default=None
         Seed of the dictionaries, of the local convnets, of the classifier and, if
         ``weights`` is None, of the backbone.

@@ -112,7 +112,7 @@ def store_features(
     True
     """
     _check_arguments(transformer, images, dtype, images_at_once)
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     folder.mkdir(parents=True, exist_ok=True)
     with _sole_writer(folder):
         manifest = {
@@ -164,7 +164,7 @@ def open_features(
         If it is not finished, one of its files was damaged, or the number of images is
         another.
     """
-    folder = Path(folder).absolute()
+    folder = Path(folder).expanduser().absolute()
     manifest = _stored.read_manifest(folder)
     if not manifest["finished"]:
         raise ValueError(
@@ -209,6 +209,11 @@ def _check_arguments(
         raise ValueError(
             f"images_at_once: expected an integer >= 1, got {images_at_once!r}."
         )
+    if not hasattr(images, "__len__"):
+        raise TypeError(
+            f"images: expected a sequence, got {type(images).__name__}; use a list, or "
+            "datasets.FileSequence for images in files."
+        )
     if len(images) == 0:
         raise ValueError("images: expected at least one, got none.")
 
@@ -221,10 +226,10 @@ def _sole_writer(folder: Path) -> Iterator[None]:
     except ImportError:
         yield
         return
-    with open(folder / "lock", "w") as file:
+    with open(folder / "lock", "a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except (BlockingIOError, PermissionError) as error:
             raise RuntimeError(
                 f"{folder}: another process is storing features here; wait until it "
                 "has ended, or choose another folder."
@@ -296,7 +301,8 @@ def _compute(
             try:
                 table = check_table(transformer.transform(chunk)).compact()
             except Exception as error:
-                error.add_note(f"images[0] is images[{start}] of store_features.")
+                if start:
+                    error.add_note(f"images[0] is images[{start}] of store_features.")
                 raise
             if len(table) != len(chunk):
                 raise ValueError(

@@ -155,7 +155,7 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
 
     _parameter_constraints: dict[str, list[Any]] = {
         "n_segments": [Interval(Integral, 1, None, closed="left")],
-        "compactness": [Interval(Real, 0, None, closed="neither")],
+        "compactness": [Interval(Real, 0, 1e6, closed="right")],
         "method": [StrOptions({"slic"}), callable],
         "n_jobs": [Integral, None],
         "memory": [str, os.PathLike, FeatureCache, None],
@@ -231,23 +231,25 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         bar = tqdm(
             results, "superpixels", len(images), disable=not self.verbose, unit="image"
         )
-        return Superpixels(bar)
+        # Processes send label maps only; the images are those that were given.
+        pairs = zip(images, bar, strict=True)
+        return Superpixels(SegmentedImage(*pair) for pair in pairs)
 
     def _segment(
         self, image: NDArray[Any], index: int, cache: FeatureCache | None, state: str
-    ) -> SegmentedImage:
+    ) -> NDArray[Any]:
         if callable(self.method):
-            return SegmentedImage(image, self._call_method(image, index))
-        segmented = SegmentedImage(image, self._recall_or_slic(image, cache, state))
+            return self._call_method(image, index)
+        segments = self._recall_or_slic(image, cache, state)
         n_pixels = image.shape[0] * image.shape[1]
         if n_pixels < self.n_segments:
             warnings.warn(
-                f"images[{index}]: {segmented.n_segments} superpixels instead of "
+                f"images[{index}]: {segments.max() + 1} superpixels instead of "
                 f"about {self.n_segments} on {n_pixels} pixels; use fewer n_segments.",
                 SuperpixelWarning,
                 stacklevel=2,
             )
-        return segmented
+        return segments
 
     def _recall_or_slic(
         self, image: NDArray[Any], cache: FeatureCache | None, state: str

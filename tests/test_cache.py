@@ -653,3 +653,19 @@ def test_home_folder_is_found(monkeypatch, tmp_path):
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     FeatureCache("~/cache").put(KEYS[0], np.zeros(3))
     assert len(entries(tmp_path / "cache")) == 1
+
+
+def test_rows_of_a_wrong_shape_are_not_kept(superpixels, tmp_path, monkeypatch):
+    """The error would come back after the mistake is mended."""
+    features = MeanColor(memory=tmp_path).fit(superpixels)
+    with monkeypatch.context() as mistake:
+        mistake.setattr(MeanColor, "describe", lambda self, segmented: np.zeros((1, 7)))
+        with pytest.raises(ValueError, match="describe to return shape"):
+            features.transform(superpixels)
+    assert features.transform(superpixels).n_columns == 3
+
+
+def test_an_empty_folder_name_is_refused():
+    """The entries would be scattered over the working directory."""
+    with pytest.raises(ValueError, match="folder: expected a path, got an empty one"):
+        FeatureCache("")

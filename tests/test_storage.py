@@ -482,3 +482,19 @@ def test_levels_that_share_a_pass_are_stored(images, folder):
     table = store_features(features, images[:2], folder)
     again = features[-1].transform(table.superpixels)
     np.testing.assert_array_equal(table.to_numpy(), again.to_numpy())
+
+
+def test_files_of_others_are_left_alone(features, images, folder):
+    """Even one that is called like a file of this library."""
+    folder.mkdir()
+    (folder / "lock").write_text("mine")
+    (folder / "photograph.jpg").touch()
+    with pytest.raises(ValueError, match=r"got one with \['photograph.jpg'\]"):
+        store_features(features, images, folder)
+    assert (folder / "lock").read_text() == "mine"
+
+
+def test_images_that_cannot_be_counted_are_refused(features, images, folder):
+    """A generator can be gone through only once."""
+    with pytest.raises(TypeError, match="expected a sequence, got generator"):
+        store_features(features, (image for image in images), folder)

@@ -21,8 +21,9 @@ class FileSequence(Sequence[NDArray[Any]]):
     It takes the place of a list of arrays: in scikit-learn's splitters and searches,
     in every ``fit`` and ``predict`` and in the measures of this package. Nothing is
     kept: a second access reads again, and pickling it for another process copies
-    names of files only. A cache, such as a pipeline's ``memory``, therefore tells two
-    of them apart by the names of their files, not by what is in these.
+    names of files only. scikit-learn's own ``Pipeline(memory=)`` therefore tells two of
+    them apart by the names of their files, not by what is in these; a `FeatureCache`
+    looks at the pixels.
 
     Parameters
     ----------
@@ -42,6 +43,11 @@ class FileSequence(Sequence[NDArray[Any]]):
     """
 
     def __init__(self, read: Callable[[Any], NDArray[Any]], files: Iterable[Any]):
+        if isinstance(files, (str, os.PathLike)):
+            raise TypeError(
+                f"files: expected a list of files, got the path {os.fspath(files)!r}; "
+                "list them, for example with sorted(Path(folder).glob('*.jpg'))."
+            )
         self._read = read
         self._files = list(files)
 
@@ -105,17 +111,18 @@ def read_photograph(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     >>> FileSequence(read_photograph, files)
     FileSequence(0 arrays, not in memory)
     """
-    cure = f"expected one of the formats {', '.join(_KINDS)}"
+    cure = f"expected a whole file in one of the formats {', '.join(_KINDS)}"
     with open_picture(path, _KINDS, cure) as picture:
         n_frames = getattr(picture, "n_frames", 1)
-        if n_frames > 1:
+        # The first frame of an MPO file, as telephones write them, is the photograph.
+        if n_frames > 1 and picture.format != "MPO":
             raise ValueError(
                 f"{path}: expected one picture, got {n_frames} frames; save the one "
                 "that is meant."
             )
         if picture.mode not in _MODES or picture.has_transparency_data:
             raise ValueError(
-                f"{path}: expected opaque pixels of 8 bits a channel, got mode "
+                f"{path}: expected 8 bits a channel and no alpha channel, got mode "
                 f"{picture.mode}; convert the file to RGB first."
             )
         return np.array(picture.convert("RGB"))

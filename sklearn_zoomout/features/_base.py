@@ -215,8 +215,13 @@ class RegionFeatures(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
                 # An entry can be damaged, or removed by now.
                 rows = self.describe(segmented) if is_known else next(described)
                 rows = np.asarray(rows, dtype=np.float32)
-                cache.put(key, rows)
+                if rows.shape == self._shape_of(segmented):  # others are refused
+                    cache.put(key, rows)
             yield rows
+
+    def _shape_of(self, segmented: SegmentedImage) -> tuple[int, ...]:
+        shape = (self.n_features_out_,)
+        return shape if self.per_image else (segmented.n_segments, *shape)
 
     def _open_cache(self) -> FeatureCache | None:
         cache = open_cache(getattr(self, "memory", None))

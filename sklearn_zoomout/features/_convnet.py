@@ -4,6 +4,7 @@ import os
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from functools import lru_cache
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -26,6 +27,13 @@ if TYPE_CHECKING:
 # Networks of five strides need some pixels: the shorter side of a very long image is
 # stretched to this.
 _SHORTEST_SIDE = 96
+
+#: What the levels of a `ZoomoutUnion` share while it describes an image in this thread:
+#: for every kind of pass, the layers that any of them needs, and their maps as soon as
+#: one has computed them.
+SHARED_MAPS: ContextVar[dict[Any, tuple[tuple[str, ...], dict[str, Any]]] | None] = (
+    ContextVar("shared maps", default=None)
+)
 
 
 class ConvnetFeatures(RegionFeatures):
@@ -140,7 +148,7 @@ class ConvnetFeatures(RegionFeatures):
         maps : list of tensors of shape (1, C, h, w), float32
             One per tapped layer.
         """
-        shared = segmented.memo.get("maps")
+        shared = SHARED_MAPS.get()
         if shared is None:
             return network.maps(self._whole_image(segmented, network))
         layers, maps = shared[self.pass_key]

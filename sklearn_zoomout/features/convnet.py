@@ -226,7 +226,7 @@ class GlobalFeatures(ConvnetFeatures):
     flip : bool, default=False
         See `ConvnetRegionFeatures`.
     batch_size : int, default=16
-        Images that go through the network at once.
+        Images that go through the network at once; in a `ZoomoutUnion` it is one.
     device, memory, random_state, verbose
         See `ConvnetRegionFeatures`.
 

@@ -37,8 +37,9 @@ class ProximalFeatures(LocalFeatures):
     memory : str, path, FeatureCache or None, default=None
         A folder that keeps the rows of every image, so that they are computed once
         only; see `FeatureCache`, which also bounds its size. Delete the folder to clear
-        it. With the block "texture" or "sift" the rows belong to the dictionaries, and
-        other training images give others.
+        it. With the block "texture" or "sift" the rows belong to the dictionaries,
+        which are others for other training images and, without a `random_state`,
+        for every fit.
     random_state : int, RandomState instance or None, default=None
         Seeds the samples and k-means.
     verbose : int, default=0

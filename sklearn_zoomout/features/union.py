@@ -16,7 +16,7 @@ from ..regions import SegmentedImage
 from ..superpixels import Superpixels, check_superpixels
 from ..table import FeatureTable
 from ._base import RegionFeatures, RowCollector
-from ._convnet import ConvnetFeatures
+from ._convnet import SHARED_MAPS, ConvnetFeatures
 
 
 class ZoomoutUnion(FeatureUnion):
@@ -31,12 +31,12 @@ class ZoomoutUnion(FeatureUnion):
     ----------
     transformer_list : list of (str, transformer) tuples
         The levels, or "drop"; see `sklearn.pipeline.FeatureUnion`. If one of them is no
-        `RegionFeatures`, or there are ``transformer_weights``, this is a FeatureUnion.
+        `RegionFeatures`, this is a FeatureUnion.
     n_jobs : int or None, default=None
         How many images to work on at once, in threads, or as
         `joblib.parallel_config` says.
-    transformer_weights : dict, default=None
-        See `sklearn.pipeline.FeatureUnion`.
+    transformer_weights : None
+        A table of features cannot be weighted.
     verbose : bool, default=False
         Show a progress bar.
     verbose_feature_names_out : bool, default=True
@@ -74,6 +74,7 @@ class ZoomoutUnion(FeatureUnion):
         -------
         self : ZoomoutUnion
         """
+        self._validate_transformers()
         levels = self._levels()
         if params or not levels:
             return super().fit(X, y, **params)
@@ -98,6 +99,7 @@ class ZoomoutUnion(FeatureUnion):
         FeatureTable
             A block for each level.
         """
+        self._validate_transformers()
         levels = self._levels()
         if params or not levels:
             return super().fit_transform(X, y, **params)
@@ -136,9 +138,14 @@ class ZoomoutUnion(FeatureUnion):
 
     def _levels(self) -> list[RegionFeatures]:
         """List the levels that are not left out; none if one is something else."""
+        if self.transformer_weights:
+            raise ValueError(
+                "transformer_weights: expected None, since features of different "
+                f"levels are scaled by the classifier, got {self.transformer_weights}."
+            )
         levels = [level for _, level in self.transformer_list if level != "drop"]
         known = all(isinstance(level, RegionFeatures) for level in levels)
-        return levels if known and not self.transformer_weights else []
+        return levels if known else []
 
     def _describe(self, levels: Sequence[RegionFeatures], X: Any) -> list[FeatureTable]:
         superpixels = check_superpixels(X)
@@ -162,26 +169,20 @@ def _describe_image(
 ) -> list[NDArray[Any]]:
     """Compute the rows of all levels of one image."""
     one = Superpixels([segmented])
-    with _shared_maps(levels, segmented):
+    with _shared_maps(levels):
         return [next(level.recall_or_describe(one)) for level in levels]
 
 
 @contextmanager
-def _shared_maps(
-    levels: Sequence[RegionFeatures], segmented: SegmentedImage
-) -> Iterator[None]:
-    """Let levels share the maps of an image, and forget these afterwards.
-
-    What is shared is ``memo["maps"]`` of the image: for every kind of pass, the layers
-    that any level needs, and their maps as soon as one has computed them.
-    """
+def _shared_maps(levels: Sequence[RegionFeatures]) -> Iterator[None]:
+    """Let levels share the maps of an image, and forget these afterwards."""
     layers: dict[Any, dict[str, None]] = {}  # a set that keeps its order
     for level in levels:
         if isinstance(level, ConvnetFeatures) and level.sees_whole_image:
             names = level.layers_
             layers.setdefault(level.pass_key, {}).update(dict.fromkeys(names))
-    segmented.memo["maps"] = {key: (tuple(x), {}) for key, x in layers.items()}
+    token = SHARED_MAPS.set({key: (tuple(x), {}) for key, x in layers.items()})
     try:
         yield
     finally:
-        del segmented.memo["maps"]
+        SHARED_MAPS.reset(token)

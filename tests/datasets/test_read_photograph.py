@@ -101,3 +101,19 @@ def test_a_missing_photograph_keeps_its_own_error(tmp_path):
     """Python's error names the path already."""
     with pytest.raises(FileNotFoundError, match="none.jpg"):
         read_photograph(tmp_path / "none.jpg")
+
+
+def test_the_first_frame_of_a_telephones_jpeg_is_read(tmp_path):
+    """MPO files hold a preview or a second view besides."""
+    pixels = np.full((8, 12, 3), 128, dtype=np.uint8)
+    path = tmp_path / "telephone.jpg"
+    frames = {"save_all": True, "append_images": [Image.fromarray(pixels[:4])]}
+    Image.fromarray(pixels).save(path, "MPO", **frames)
+    np.testing.assert_allclose(read_photograph(path), pixels, atol=2)
+
+
+def test_a_folder_is_no_list_of_files(tmp_path):
+    """A string would be taken for its letters."""
+    for folder in (tmp_path, str(tmp_path)):
+        with pytest.raises(TypeError, match="list them"):
+            FileSequence(read_photograph, folder)

@@ -110,12 +110,13 @@ def test_crops_are_no_passes_over_the_image(superpixels):
 
 
 class Fails(RegionFeatures):
-    """Fails at the second image."""
+    """Fails when it is told to."""
 
     block_name = "fails"
+    told = False
 
     def describe(self, segmented):
-        if "seen" in segmented.memo:
+        if self.told:
             raise OSError("gone")
         return np.zeros((segmented.n_segments, 1))
 
@@ -125,17 +126,36 @@ class Fails(RegionFeatures):
 
 def test_maps_do_not_outlive_their_image(superpixels):
     """They would fill the memory; neither do they after an error."""
-    levels = [("maps", ConvnetSuperpixelFeatures(**SMALL)), ("fails", Fails())]
+    fails = Fails()
+    levels = [("maps", ConvnetSuperpixelFeatures(**SMALL)), ("fails", fails)]
     union = ZoomoutUnion(levels).fit(superpixels)
     union.transform(superpixels)
-    assert not any("maps" in item.memo for item in superpixels)
-    superpixels[1].memo["seen"] = True
-    try:
-        with pytest.raises(OSError, match="gone"):
-            union.transform(superpixels)
-    finally:
-        del superpixels[1].memo["seen"]
-    assert not any("maps" in item.memo for item in superpixels)
+    assert _convnet.SHARED_MAPS.get() is None
+    fails.told = True
+    with pytest.raises(OSError, match="gone"):
+        union.transform(superpixels)
+    assert _convnet.SHARED_MAPS.get() is None
+
+
+def test_an_image_that_comes_twice_is_described_twice(superpixels):
+    """Two threads may have it at the same moment."""
+    levels = [
+        ("distant", ConvnetRegionFeatures(**SMALL)),
+        ("maps", ConvnetSuperpixelFeatures(**SMALL)),
+    ]
+    union = ZoomoutUnion(levels, n_jobs=4).fit(superpixels)
+    table = union.transform(superpixels[[0] * 12])
+    one = union.transform(superpixels[:1]).to_numpy()
+    np.testing.assert_array_equal(table.to_numpy(), np.tile(one, (12, 1)))
+
+
+def test_names_and_weights_are_checked(superpixels):
+    """As by a FeatureUnion; weights are refused with a word on why."""
+    level = LocalFeatures(("location",))
+    with pytest.raises(ValueError, match="not unique"):
+        ZoomoutUnion([("a", level), ("a", level)]).fit(superpixels)
+    with pytest.raises(ValueError, match="transformer_weights: expected None"):
+        ZoomoutUnion([("a", level)], transformer_weights={"a": 2}).fit(superpixels)
 
 
 def test_a_level_that_treats_training_images_otherwise_still_does(superpixels, masks):
