@@ -10,15 +10,15 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from . import _stored
-from ._append_features import append_features, warn_of_coarse_columns
-from ._mapped import open_map
-from ._same_features import (
+from .._mapped import open_map
+from ..table import Block, FeatureTable, check_table
+from . import _layout
+from ._append import append_features, warn_of_coarse_columns
+from ._compare import (
     describe_parameters,
     different_features,
     different_images,
 )
-from .table import Block, FeatureTable, check_table
 
 _DTYPES = ("float32", "float16")
 
@@ -116,7 +116,7 @@ def store_features(
     folder.mkdir(parents=True, exist_ok=True)
     with _sole_writer(folder):
         manifest = {
-            "format": _stored.FORMAT,
+            "format": _layout.FORMAT,
             "finished": False,
             "dtype": dtype,
             "n_images": len(images),
@@ -124,7 +124,7 @@ def store_features(
             "parameters": describe_parameters(transformer),
             "blocks": [],
         }
-        if (folder / _stored.MANIFEST).exists():
+        if (folder / _layout.MANIFEST).exists():
             manifest = _resume(folder, manifest, transformer, images)
         else:
             _refuse_other_files(folder)
@@ -165,7 +165,7 @@ def open_features(
         another.
     """
     folder = Path(folder).expanduser().absolute()
-    manifest = _stored.read_manifest(folder)
+    manifest = _layout.read_manifest(folder)
     if not manifest["finished"]:
         raise ValueError(
             f"{folder} holds the features of {manifest['n_done']} of "
@@ -177,8 +177,8 @@ def open_features(
             f"images: expected the {manifest['n_images']} images whose features are "
             f"stored in {folder}, got {len(images)}."
         )
-    records = _stored.check_files(folder, manifest)
-    superpixels = _stored.StoredSuperpixels(folder, records, images)
+    records = _layout.check_files(folder, manifest)
+    superpixels = _layout.StoredSuperpixels(folder, records, images)
     return FeatureTable(superpixels, _open_blocks(folder, manifest, superpixels.n_rows))
 
 
@@ -188,7 +188,7 @@ def _open_blocks(
     for i, block in enumerate(manifest["blocks"]):
         columns = tuple(block["columns"])
         shape = manifest["n_done"] if block["per_image"] else n_rows, len(columns)
-        path = folder / _stored.block_file(i)
+        path = folder / _layout.block_file(i)
         values = open_map(path, manifest["dtype"], shape)
         yield Block(block["name"], columns, values, block["per_image"])
 
@@ -252,8 +252,8 @@ def _resume(
     folder: Path, asked: dict[str, Any], transformer: Any, images: Sequence[Any]
 ) -> dict[str, Any]:
     """Compare what is asked for with what a folder holds, and give its manifest."""
-    manifest = _stored.read_manifest(folder)
-    records = _stored.check_files(folder, manifest)
+    manifest = _layout.read_manifest(folder)
+    records = _layout.check_files(folder, manifest)
     there, now = manifest["parameters"], asked["parameters"]
     different = [
         f"{key} {manifest[key]} there, {asked[key]} now"
@@ -265,7 +265,7 @@ def _resume(
         if there.get(name) != now.get(name)
     ]
     if not different:
-        stored = _stored.StoredSuperpixels(folder, records)
+        stored = _layout.StoredSuperpixels(folder, records)
         different = different_images(stored, records, images)
     if not different and len(records):
         blocks = _open_blocks(folder, manifest, stored.n_rows)
@@ -313,4 +313,4 @@ def _compute(
             bar.update(len(table))
     if manifest["dtype"] == "float16":
         warn_of_coarse_columns(manifest["blocks"])
-    _stored.write_manifest(folder, manifest | {"finished": True})
+    _layout.write_manifest(folder, manifest | {"finished": True})

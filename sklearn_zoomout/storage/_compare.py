@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._stored import digest_image, pixels_of
-from .table import FeatureTable, check_table
+from ..table import FeatureTable, check_table
+from ._layout import digest_image, pixels_of
 
 # Parameters that do not change what a transformer computes.
 _NO_MATTER = {"n_jobs", "verbose", "device", "memory"}

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._mapped import forget_pages, open_map
-from ._writing import write_whole
-from .regions import SegmentedImage
-from .superpixels import Superpixels
+from .._mapped import forget_pages, open_map
+from .._writing import write_whole
+from ..regions import SegmentedImage
+from ..superpixels import Superpixels
 
 FORMAT = 1
 MANIFEST = "manifest.json"

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _stored
-from .exceptions import PrecisionWarning
-from .table import Block, FeatureTable
+from ..exceptions import PrecisionWarning
+from ..table import Block, FeatureTable
+from . import _layout
 
 # float16 has 11 bits of precision, and smallest steps of 2**-24.
 _HALF_STEP, _LEAST_HALF_STEP = 2.0**-11, 2.0**-25
@@ -47,17 +47,17 @@ def append_features(
             f"before, got {table.n_columns} or others; check the transformer."
         )
     records, segments = _record_superpixels(table, first)
-    parts = {_stored.IMAGES: records, _stored.SEGMENTS: segments}
+    parts = {_layout.IMAGES: records, _layout.SEGMENTS: segments}
     for i, (known, block) in enumerate(
         zip(manifest["blocks"], table.blocks, strict=True)
     ):
         values = block.values
         known["low"] = np.fmin(known["low"], values.min(axis=0)).tolist()
         known["high"] = np.fmax(known["high"], values.max(axis=0)).tolist()
-        parts[_stored.block_file(i)] = _convert(table, block, manifest["dtype"], first)
+        parts[_layout.block_file(i)] = _convert(table, block, manifest["dtype"], first)
     if first == 0:  # a folder that holds anything must say whose it is
-        _stored.write_manifest(folder, manifest)
-    ends = _stored.file_sizes(manifest, _stored.read_records(folder, first))
+        _layout.write_manifest(folder, manifest)
+    ends = _layout.file_sizes(manifest, _layout.read_records(folder, first))
     for name, array in parts.items():
         with open(folder / name, "ab") as file:
             file.truncate(ends[name])  # what a chunk left that was not finished
@@ -65,7 +65,7 @@ def append_features(
             file.flush()
             os.fsync(file.fileno())
     manifest["n_done"] += len(table)
-    _stored.write_manifest(folder, manifest)
+    _layout.write_manifest(folder, manifest)
 
 
 def _describe_block(block: Block) -> dict[str, Any]:
@@ -83,17 +83,17 @@ def _record_superpixels(
     table: FeatureTable, first: int
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Give the records of images, and their label maps one after the other."""
-    records = np.empty(len(table), _stored.IMAGE_RECORD)
+    records = np.empty(len(table), _layout.IMAGE_RECORD)
     segments = []
     for i, item in enumerate(table.superpixels):
-        if item.n_segments > _stored.MOST_SEGMENTS:
+        if item.n_segments > _layout.MOST_SEGMENTS:
             raise ValueError(
-                f"images[{first + i}]: expected at most {_stored.MOST_SEGMENTS:,} "
+                f"images[{first + i}]: expected at most {_layout.MOST_SEGMENTS:,} "
                 f"superpixels, got {item.n_segments:,}; use fewer n_segments."
             )
-        digest = _stored.digest_image(item.image)
+        digest = _layout.digest_image(item.image)
         records[i] = (*item.shape, item.n_segments, digest)
-        segments.append(item.segments.astype(_stored.SEGMENT_TYPE).ravel())
+        segments.append(item.segments.astype(_layout.SEGMENT_TYPE).ravel())
     return records, np.concatenate(segments)
 
 
