@@ -12,6 +12,10 @@ to each other.
 
     python benchmarks/scaling.py
     python benchmarks/scaling.py --images 100 --processes 1 2 4 8
+    python benchmarks/scaling.py --stanford-background
+
+The last one extracts all images of Stanford Background instead, as a user would, on all
+cores: ``zoomout_pipeline(n_jobs=...)``.
 """
 
 import argparse
@@ -26,6 +30,7 @@ from _common import print_setup
 from joblib import Parallel, delayed, parallel_config
 
 from sklearn_zoomout import zoomout_pipeline
+from sklearn_zoomout.datasets import fetch_stanford_background
 
 PHOTOGRAPHS = ("astronaut", "coffee", "chelsea", "rocket")
 
@@ -39,6 +44,7 @@ def parse_arguments():
     parser.add_argument("--n-segments", type=int, default=500)
     parser.add_argument("--input-size", type=int, default=640)
     parser.add_argument("--processes", type=int, nargs="+", default=[1, os.cpu_count()])
+    parser.add_argument("--stanford-background", action="store_true")
     return parser.parse_args()
 
 
@@ -84,8 +90,21 @@ def work_apart(args):
     return seconds_of(make_extractor(args.n_segments, args.input_size), images)
 
 
+def extract_stanford_background(args):
+    images = fetch_stanford_background().images
+    extractor = zoomout_pipeline(n_segments=args.n_segments, n_jobs=os.cpu_count())[:-1]
+    extractor.fit(images[:2])
+    start = time.perf_counter()
+    table = extractor.transform(images)
+    print(f"{table}\n{time.perf_counter() - start:.0f} seconds")
+
+
 def main():
     args = parse_arguments()
+    if args.stanford_background:
+        print_setup(args)
+        extract_stanford_background(args)
+        return
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     print_setup(args)
