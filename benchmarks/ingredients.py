@@ -10,6 +10,8 @@ superpixels, 512 hidden units. Every variant differs from it in one thing:
 - local: the hand-crafted local level besides;
 - radius-1, radius-6: the boxes of another graph distance besides;
 - maps-960: maps of the image at 960 pixels of its longer side besides;
+- input-480, input-960: the network sees the image at these sizes instead of 640;
+- last-maps: of the network's maps only those that the distant level looks at;
 - flip: maps are averages of the image's and of its mirror image's;
 - mirrored: the mirror images of the training images are learned from besides;
 - segments-1000: twice as many superpixels;
@@ -39,7 +41,6 @@ from _common import measure, print_header, print_row, print_setup
 from _fcn import train_fcn
 from safetensors.torch import save_file
 from sklearn.model_selection import KFold
-from sklearn.pipeline import FeatureUnion
 
 from sklearn_zoomout import (
     ConvnetRegionFeatures,
@@ -50,7 +51,9 @@ from sklearn_zoomout import (
     LocalFeatures,
     SuperpixelSegmenter,
     ZoomoutClassifier,
+    ZoomoutUnion,
 )
+from sklearn_zoomout.backbones.names import find_backbone
 from sklearn_zoomout.datasets import fetch_stanford_background
 from sklearn_zoomout.pipeline import PRESETS
 
@@ -67,15 +70,16 @@ class Experiment:
         self.superpixels = segmenter.transform(data.images)
         self.base = self.describe(self.superpixels, args.backbone)
 
-    def describe(self, superpixels, backbone, weights="default", **options):
+    def describe(self, superpixels, backbone, input_size=640, layers="all", **options):
         """Compute distant, global and maps level."""
-        options |= {"backbone": backbone, "weights": weights}
+        options["backbone"] = backbone
+        sized = {"input_size": input_size, **options}
         levels = [
-            ("distant", ConvnetRegionFeatures(**options)),
+            ("distant", ConvnetRegionFeatures(**sized)),
             ("global", GlobalFeatures(**options)),
-            ("maps", ConvnetSuperpixelFeatures(**options)),
+            ("maps", ConvnetSuperpixelFeatures(layers=layers, **sized)),
         ]
-        return FeatureUnion(levels).fit_transform(superpixels)
+        return ZoomoutUnion(levels, n_jobs=self.args.n_jobs).fit_transform(superpixels)
 
     def classifier(self, hidden=HIDDEN, **options):
         return ZoomoutClassifier(
@@ -112,9 +116,10 @@ class Experiment:
 
         return run
 
-    def flipped(self):
-        flip = self.describe(self.superpixels, self.args.backbone, flip=True)
-        return self.with_table(flip)
+    def described(self, **options):
+        """Evaluate the base's levels, described in another way."""
+        table = self.describe(self.superpixels, self.args.backbone, **options)
+        return self.with_table(table)
 
     def mirrored(self):
         segmenter = SuperpixelSegmenter(n_jobs=self.args.n_jobs)
@@ -181,7 +186,10 @@ VARIANTS = {
     "maps-960": lambda e: e.beside_base(
         ConvnetSuperpixelFeatures(e.args.backbone, input_size=960)
     ),
-    "flip": Experiment.flipped,
+    "input-480": lambda e: e.described(input_size=480),
+    "input-960": lambda e: e.described(input_size=960),
+    "last-maps": lambda e: e.described(layers=find_backbone(e.args.backbone).maps),
+    "flip": lambda e: e.described(flip=True),
     "mirrored": Experiment.mirrored,
     "segments-1000": lambda e: e.finer(1000),
     "smoothed": lambda e: e.with_model(GraphSmoothing(e.classifier())),

@@ -34,7 +34,7 @@ from sklearn_zoomout import (
 )
 from sklearn_zoomout.datasets import fetch_stanford_background, make_scenes
 from sklearn_zoomout.descriptors.color import color_codes, rgb_to_lab
-from sklearn_zoomout.descriptors.sift import each_sift, image_sift
+from sklearn_zoomout.descriptors.sift import image_sift
 from sklearn_zoomout.descriptors.texture import assign_textons, filter_responses
 from sklearn_zoomout.descriptors.words import assign_words
 
@@ -90,7 +90,7 @@ class Library:
             "L*a*b*": lambda: rgb_to_lab(image),
             "filter bank": lambda: filter_responses(self.lab),
             "textons": self.find_textons,
-            "dense SIFT": lambda: list(each_sift(self.lab)),
+            "dense SIFT": lambda: image_sift(self.lab),
             "words": self.find_words,
             "regions": self.find_regions,
             "counts of colors and textons": self.count_codes,
@@ -104,7 +104,7 @@ class Library:
         return assign_textons(self.responses, *dictionary)
 
     def find_words(self):
-        return np.stack([assign_words(d, self.local.words_) for d in self.descriptors])
+        return assign_words(self.descriptors, self.local.words_)
 
     def find_regions(self):
         fresh = SegmentedImage(self.image, self.segmented.segments)

@@ -1,8 +1,6 @@
 """SIFT descriptors on a dense grid."""
 
-from collections.abc import Iterator
 from functools import lru_cache
-from itertools import product
 
 import cv2
 import numpy as np
@@ -17,8 +15,11 @@ _N_ORIENTATIONS = 8
 # Weaker gradients, in units of L*a*b* per pixel, are rounding errors: a uniform patch
 # gets the descriptor zero instead of amplified noise.
 _FLAT = 1e-3
-# Orientation maps are made for so many columns at a time, to stay within the cache.
-_STRIP = 100
+# So many values of orientation maps are made at a time, to stay within the cache.
+_BAND = 240_000
+# Length of the vector of each orientation, for all cells of a row.
+_SCALES = np.tile([1, 2**0.5], _N_CELLS * _N_ORIENTATIONS // 2).astype(np.float32)
+_SCALES = _SCALES.reshape(_N_CELLS, _N_ORIENTATIONS)
 
 
 def grid(shape: tuple[int, int], step: int = STEP) -> tuple[np.ndarray, np.ndarray]:
@@ -51,11 +52,12 @@ def dense_sift(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Compute Lowe's descriptor, upright, at every point of a grid.
 
-    The image is blurred to a third of the cell's width; gradients are shared linearly
-    between neighboring orientations and cells, and weighted by a Gaussian of half the
-    patch's width. That weight and the sharing between cells are separable, so cells of
-    all points are pooled by two sparse matrix products, first over rows and then over
-    columns.
+    The image is blurred to a third of the cell's width, and halved as long as cells
+    keep two pixels, as Lowe halves it from octave to octave. Gradients are written as
+    sums of the nearest two of eight directions, shared linearly between neighboring
+    cells, and weighted by a Gaussian of half the patch's width. That weight and the
+    sharing between cells are separable, so cells of all points are pooled by sparse
+    matrix products, first over columns and then over rows.
 
     Parameters
     ----------
@@ -92,7 +94,10 @@ def dense_sift(
     np.int64(0)
     """
     points = np.stack(np.meshgrid(*grid(channel.shape, step), indexing="ij"), axis=-1)
-    return points.reshape(-1, 2), _describe(channel, patch_size, step)
+    points = points.reshape(-1, 2)
+    descriptors = np.empty((1, len(points), 128), dtype=np.float32)
+    _describe(channel[..., None], patch_size, step, descriptors)
+    return points, descriptors[0]
 
 
 def image_sift(lab: np.ndarray) -> np.ndarray:
@@ -108,67 +113,111 @@ def image_sift(lab: np.ndarray) -> np.ndarray:
     descriptors : array of shape (6, n_points, 128), float32
         In the order L 8, L 18, a 8, a 18, b 8, b 18 pixels.
     """
-    return np.stack(list(each_sift(lab)))
+    rows, columns = grid(lab.shape[:2])
+    n_points = len(rows) * len(columns)
+    descriptors = np.empty((3, len(PATCH_SIZES), n_points, 128), dtype=np.float32)
+    for k, patch_size in enumerate(PATCH_SIZES):
+        _describe(lab, patch_size, STEP, descriptors[:, k])
+    return descriptors.reshape(-1, n_points, 128)
 
 
-def each_sift(lab: np.ndarray) -> Iterator[np.ndarray]:
-    """Give the six arrays of `image_sift`, of shape (n_points, 128), one by one."""
-    for channel, patch_size in product(cv2.split(lab), PATCH_SIZES):
-        yield _describe(channel, patch_size, STEP)
-
-
-def _describe(channel: np.ndarray, patch_size: float, step: int) -> np.ndarray:
-    """Describe the points of the grid, (n_points, 128)."""
-    height, width = channel.shape
-    cell = patch_size / _N_CELLS
-    # Cameras blur by half a pixel already (Lowe, section 3.3).
-    blur = max((cell / 3) ** 2 - 0.5**2, 1e-4) ** 0.5
-    magnitude, position = _gradients(gaussian(channel, blur))
+def _describe(
+    image: np.ndarray, patch_size: float, step: int, descriptors: np.ndarray
+) -> None:
+    """Describe the points of the grid in each channel, (channels, n_points, 128)."""
+    smooth, cell, step = _smooth(image, patch_size / _N_CELLS, step)
+    height, width, channels = smooth.shape
+    turned = cv2.transpose(smooth).reshape(width, height, channels)
+    right, down = (derivative(turned, axis).reshape(width, -1) for axis in (0, 1))
     over_rows = _cell_weights(height, cell, step)
-    pooled = np.empty((width, over_rows.shape[0] * _N_ORIENTATIONS), dtype=np.float32)
-    for start in range(0, width, _STRIP):
-        strip = np.s_[start : start + _STRIP]
-        maps = _orientation_maps(magnitude[:, strip], position[:, strip])
-        cells = over_rows @ maps.reshape(height, -1)
-        pooled[strip] = cells.reshape(pooled.shape[1], -1).T
-    pooled = _cell_weights(width, cell, step) @ pooled
-    n_rows, n_columns = (len(line) for line in grid(channel.shape, step))
-    cells = pooled.reshape(n_columns, _N_CELLS, n_rows, _N_CELLS, _N_ORIENTATIONS)
-    descriptors = cells.transpose(2, 0, 3, 1, 4).reshape(-1, 128)
-    # As Lowe: scaled to norm 1, cut at 0.2 and scaled again; zeros stay zeros.
-    np.minimum(descriptors, 0.2 * _norm(descriptors), out=descriptors)
-    descriptors /= np.maximum(_norm(descriptors), np.finfo(np.float32).tiny)
-    return descriptors
+    lines = _lines_at_once(right.shape[1], cell, step)
+    shape = (over_rows.shape[0] // _N_CELLS, -1, _N_CELLS, _N_CELLS, _N_ORIENTATIONS)
+    cells = descriptors.reshape(channels, *shape)
+    for first, columns, over_columns in _bands(width, cell, step, lines):
+        maps = _orientation_maps(right[columns], down[columns])
+        pooled = over_columns @ maps.reshape(len(maps), -1)
+        turned_back = cv2.transpose(pooled.reshape(-1, right.shape[1]))
+        pooled = over_rows @ turned_back.reshape(height, -1)
+        n_lines = over_columns.shape[0] // _N_CELLS
+        pooled = pooled.reshape(
+            *(-1, _N_CELLS, channels, n_lines, _N_CELLS, _N_ORIENTATIONS)
+        )
+        band = cells[:, :, first : first + n_lines]
+        np.multiply(pooled.transpose(2, 0, 3, 1, 4, 5), _SCALES, out=band)
+    for of_channel in descriptors:
+        _normalize(of_channel, flat=_FLAT * cell**2)
 
 
-def _gradients(channel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give the gradient's magnitude, and its angle in 0..8 orientations."""
-    up, right = -derivative(channel, 0), derivative(channel, 1)
-    magnitude, angle = cv2.cartToPolar(right, up)
-    magnitude = cv2.threshold(magnitude, _FLAT, 0, cv2.THRESH_TOZERO)[1]
-    return magnitude, angle * np.float32(_N_ORIENTATIONS / (2 * np.pi))
+def _smooth(
+    image: np.ndarray, cell: float, step: int
+) -> tuple[np.ndarray, float, int]:
+    """Blur an image, and halve it as long as a cell keeps two of its pixels.
 
-
-def _orientation_maps(magnitude: np.ndarray, position: np.ndarray) -> np.ndarray:
-    """Share gradients between the two nearest of eight orientations.
-
-    Returns an array of shape (height, 8, width), so that cells are pooled over rows
-    without moving anything.
+    Returns the image, (height, width, channels), and cell and step in its pixels.
     """
-    height, width = magnitude.shape
-    magnitude = np.ascontiguousarray(magnitude)
-    maps = np.empty((height, _N_ORIENTATIONS, width), dtype=np.float32)
-    # The gradient walks from orientation to orientation, up to its angle: what
-    # arrives at one and does not go on to the next is that one's share.
-    way = position * magnitude
-    arrived = magnitude
-    for orientation in range(_N_ORIENTATIONS):
-        goes_on = np.minimum(way, magnitude)
-        np.subtract(arrived, goes_on, out=maps[:, orientation])
-        way -= goes_on
-        arrived = goes_on
-    maps[:, 0] += arrived
+    channels = image.shape[2]
+    # Cameras blur by half a pixel already (Lowe, section 3.3).
+    variance = (cell / 3) ** 2 - 0.5**2
+    while cell >= 4 and step % 2 == 0:
+        image = cv2.pyrDown(image, borderType=cv2.BORDER_REPLICATE)
+        # It blurs by a variance of 1 and keeps the even rows and columns.
+        variance, cell, step = (variance - 1) / 4, cell / 2, step // 2
+    image = gaussian(image, max(variance, 1e-4) ** 0.5)
+    return image.reshape(*image.shape[:2], channels), cell, step
+
+
+def _orientation_maps(right: np.ndarray, down: np.ndarray) -> np.ndarray:
+    """Write gradients as sums of the nearest two of eight directions.
+
+    With the steps of 45 degrees, what both components have in common goes along the
+    diagonal, and the rest along the axis of the larger one. Nothing else is as fast as
+    differences and minima.
+
+    Returns an array of shape (rows, 8, columns) of twice the coefficients, which for
+    the diagonals belong to vectors of length sqrt(2).
+    """
+    maps = np.empty((len(right), _N_ORIENTATIONS, right.shape[1]), dtype=np.float32)
+    # Twice the positive and the negative part of each component.
+    along = [np.abs(right), np.abs(down)]
+    along = [along[0] + right, along[1] - down, along[0] - right, along[1] + down]
+    for k in range(4):  # right, up, left, down: every other orientation
+        np.minimum(along[k], along[(k + 1) % 4], out=maps[:, 2 * k + 1])
+    for k in range(4):
+        along[k] -= maps[:, 2 * k + 1]
+        np.subtract(along[k], maps[:, 2 * k - 1], out=maps[:, 2 * k])
     return maps
+
+
+def _normalize(descriptors: np.ndarray, flat: float) -> None:
+    """Scale to norm 1, cut at 0.2 and scale again, as Lowe; flat ones become zero."""
+    norm = _norm(descriptors)
+    np.minimum(descriptors, 0.2 * norm, out=descriptors)
+    scale = np.maximum(_norm(descriptors), np.finfo(np.float32).tiny)
+    descriptors *= (norm > flat) / scale
+
+
+def _lines_at_once(row_length: int, cell: float, step: int) -> int:
+    """How many lines of the grid have orientation maps that fit into the cache."""
+    positions = _BAND / (_N_ORIENTATIONS * row_length)
+    return max(1, int((positions - (_N_CELLS + 1) * cell) / step) + 1)
+
+
+@lru_cache(maxsize=16)
+def _bands(
+    length: int, cell: float, step: int, n_lines: int
+) -> list[tuple[int, slice, sparse.csr_array]]:
+    """Cut `_cell_weights` into bands of so many lines.
+
+    Returns for each band its first line, the positions that it looks at, and their
+    weights. They are kept, since most images of a data set have one size.
+    """
+    weights, n_cells = _cell_weights(length, cell, step), _N_CELLS * n_lines
+    bands = []
+    for first in range(0, weights.shape[0], n_cells):
+        part = weights[first : first + n_cells]
+        positions = slice(int(part.indices.min()), int(part.indices.max()) + 1)
+        bands.append((first // _N_CELLS, positions, part[:, positions].tocsr()))
+    return bands
 
 
 @lru_cache(maxsize=16)
@@ -176,8 +225,7 @@ def _cell_weights(length: int, cell: float, step: int) -> sparse.csr_array:
     """Weigh the positions along one axis in the four cells of each grid line.
 
     Returns a csr array of shape (4 * n_lines, length): a Gaussian around the line of
-    half the patch's width, times a triangle around the cell's center. It is kept, since
-    channels share it, and most images of a data set.
+    half the patch's width, times a triangle around the cell's center.
     """
     lines, _ = grid((length, 1), step)
     centers = (np.arange(_N_CELLS) - (_N_CELLS - 1) / 2) * cell

@@ -21,7 +21,7 @@ from ..descriptors.color import (
     rgb_to_lab,
 )
 from ..descriptors.location import location_features, location_names
-from ..descriptors.sift import each_sift
+from ..descriptors.sift import image_sift
 from ..descriptors.texture import (
     assign_textons,
     filter_responses,
@@ -161,7 +161,7 @@ class LocalFeatures(RegionFeatures):
         self.verbose = verbose
 
     block_name = "local"
-    cache_version = 1
+    cache_version = 2
     _not_in_key = RegionFeatures._not_in_key | {
         "n_textons",
         "n_words",
@@ -249,8 +249,8 @@ class LocalFeatures(RegionFeatures):
         self, block: str, segmented: SegmentedImage, lab: NDArray[np.float32]
     ) -> Any:
         if block == "sift":
-            words = [assign_words(sift, self.words_) for sift in each_sift(lab)]
-            return np.stack(words).astype(np.min_scalar_type(len(self.words_)))
+            words = assign_words(image_sift(lab), self.words_)
+            return words.astype(np.min_scalar_type(len(self.words_)))
         if block == "texture":
             textons = assign_textons(
                 filter_responses(lab), *(getattr(self, x) for x in _FITTED[block])

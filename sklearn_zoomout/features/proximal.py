@@ -110,7 +110,7 @@ class ProximalFeatures(LocalFeatures):
         self.radius = radius
 
     block_name = "proximal"
-    cache_version = 1
+    cache_version = 2
 
     @property
     def _region_radius(self) -> int:

@@ -155,7 +155,7 @@ def test_levels_share_dictionaries_and_work_per_pixel(
 
     count("fit", _dictionaries, "_draw_samples")
     count("lab", local, "rgb_to_lab")
-    count("sift", local, "each_sift")
+    count("sift", local, "image_sift")
     params = SMALL | {"random_state": random_state}
     levels = [LocalFeatures(**params), ProximalFeatures(**params)]
     for level in levels:
