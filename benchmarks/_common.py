@@ -52,6 +52,7 @@ def add_options(parser):
     parser.add_argument(
         "--flip", action="store_true", help="average maps with the mirror image's"
     )
+    parser.add_argument("--dtype", default="float32", help="of the convnets")
     parser.add_argument("--n-segments", type=int, default=500)
     parser.add_argument(
         "--pooling",
@@ -123,6 +124,7 @@ def describe_convnet(args, backbone, superpixels, stopwatch):
         "backbone": name,
         "weights": weights,
         "flip": args.flip,
+        "dtype": args.dtype,
         "device": args.device,
         "verbose": args.verbose,
     }

@@ -1,14 +1,21 @@
 """Seconds for one photograph: `predict` of the preset "fast" beside other networks.
 
 The library's pipeline, from the photograph to its labels, with the seconds of each of
-its steps; and the forward passes of torchvision's LR-ASPP (MobileNetV3) and FCN
-(ResNet-50) on the same photograph at its own size, resized to the pixels, with the
-largest score of each. All of them run on the same threads, one after the other in each
-round. Weights are random where that does not matter for the time, and photographs are
-the one of scikit-image's that shows a coffee cup, resized.
+its steps, and within the features those of the network's passes over the image and
+over its square for the global level; and the forward passes of torchvision's LR-ASPP
+(MobileNetV3) and FCN (ResNet-50) on the same photograph at its own size, resized to
+the pixels, with the largest score of each. All of them compute in the same numbers and
+on the same threads, one after the other in each round. Weights are random where that
+does not matter for the time, and photographs are the one of scikit-image's that shows
+a coffee cup, resized.
 
     python benchmarks/speed_predict.py
+    python benchmarks/speed_predict.py --dtype bfloat16
     python benchmarks/speed_predict.py --size 240 320 --threads 1
+
+On Linux a part of the time goes into asking the system again and again for the same
+large blocks of memory; with MALLOC_MMAP_THRESHOLD_ and MALLOC_TRIM_THRESHOLD_ of
+1000000000 in the environment, a process keeps them.
 """
 
 import argparse
@@ -38,6 +45,7 @@ def parse_arguments():
     )
     parser.add_argument("--size", type=int, nargs=2, default=[375, 500])
     parser.add_argument("--backbone", default="zoomnet")
+    parser.add_argument("--dtype", default="float32", help="of all networks")
     parser.add_argument("--n-segments", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
@@ -51,6 +59,7 @@ def fit_pipeline(args):
     model = zoomout_pipeline(
         n_segments=args.n_segments,
         backbone=args.backbone,
+        dtype=args.dtype,
         classes=range(N_CLASSES),
         max_epochs=1,
         random_state=0,
@@ -65,22 +74,43 @@ def time_steps(model, image):
         start = time.perf_counter()
         value = step.transform(value) if name != "classifier" else step.predict(value)
         seconds[f"  {name}"] = time.perf_counter() - start
+        if name == "superpixels":
+            superpixels = value
+        if name == "zoomout":
+            seconds |= time_passes(step, superpixels[0])
     return seconds
 
 
-def build_rival(build):
+def time_passes(union, segmented):
+    """Seconds of the network's passes, which are a part of those of the features."""
+    levels = dict(union.transformer_list)
+    maps, square = levels["maps"], levels["global"]
+    passes = {
+        "over the image": lambda: maps.image_maps(segmented, maps.get_network()),
+        "over its square": lambda: square.describe(segmented),
+    }
+    seconds = {}
+    for title, look in passes.items():
+        start = time.perf_counter()
+        look()
+        seconds[f"    pass {title}"] = time.perf_counter() - start
+    return seconds
+
+
+def build_rival(build, dtype):
     options = {"weights": None, "weights_backbone": None, "num_classes": N_CLASSES}
     net = build(**options).eval()
     if "aux_classifier" in dict(net.named_children()):
         net.aux_classifier = None  # for training only
-    return net.to(memory_format=torch.channels_last)
+    return net.to(getattr(torch, dtype), memory_format=torch.channels_last)
 
 
 def label_pixels(net, image):
     """Label the pixels by a network of torchvision, which resizes its scores itself."""
     with torch.inference_mode():
         pixels = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
-        pixels = pixels.contiguous(memory_format=torch.channels_last)
+        dtype = next(net.parameters()).dtype
+        pixels = pixels.to(dtype, memory_format=torch.channels_last)
         return net(pixels)["out"][0].argmax(dim=0).numpy()
 
 
@@ -91,7 +121,7 @@ def main():
     print_setup(args)
     image = cv2.resize(skimage.data.coffee(), args.size[::-1])
     model = fit_pipeline(args)
-    rivals = {name: build_rival(RIVALS[name]) for name in args.rivals}
+    rivals = {name: build_rival(RIVALS[name], args.dtype) for name in args.rivals}
     rounds = []
     for _ in range(args.rounds + 1):
         start = time.perf_counter()

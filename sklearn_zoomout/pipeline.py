@@ -56,6 +56,7 @@ def zoomout_pipeline(
     backbone: Any = None,
     weights: Any = "default",
     flip: bool = False,
+    dtype: str = "float32",
     background: int | None = None,
     n_segments: int = 500,
     compactness: float = 15.0,
@@ -98,6 +99,9 @@ def zoomout_pipeline(
         Its weights; see `ConvnetRegionFeatures`.
     flip : bool, default=False
         Whether its maps are averaged with those of the mirror image.
+    dtype : {"float32", "bfloat16", "float16"}, default="float32"
+        What it computes in. "bfloat16" is more than twice as fast on a processor that
+        has instructions for it, or on a GPU; see `ConvnetRegionFeatures`.
     background : int, default=None
         The label of the background, if there is one, such as PASCAL VOC's 0; the
         level "local_foreground" needs it. With it "arxiv2014" has that level too, as
@@ -181,6 +185,7 @@ def zoomout_pipeline(
         "backbone": chosen.backbone if backbone is None else backbone,
         "weights": weights,
         "flip": flip,
+        "dtype": dtype,
         "device": device,
         "memory": memory,
         "random_state": 0 if random_state is None else random_state,

@@ -391,10 +391,11 @@ def test_zoomout_pipeline_checks_parameters_at_once(options, name):
 
 def test_random_networks_differ_by_seed_but_not_by_level():
     """Without weights, all levels see by one network, which the seed determines."""
-    model = zoomout_pipeline(weights=None, random_state=3, flip=True)
+    model = zoomout_pipeline(weights=None, random_state=3, flip=True, dtype="bfloat16")
     for _, level in model["zoomout"].transformer_list:
         assert level.random_state == 3
         assert level.flip
+        assert level.dtype == "bfloat16"
 
 
 def test_fit_without_masks_says_what_to_do(color_model, images):

@@ -7,6 +7,13 @@ import torch
 from torch import nn
 
 
+class _LocalResponseNorm(nn.LocalResponseNorm):
+    """Computed in float32: torch has none in shorter numbers on the CPU."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return super().forward(input.float()).to(input.dtype)
+
+
 class CNNS(nn.Module):
     """CNN-S (VGG_CNN_S) [1]_: five convolutions and three fully connected layers.
 
@@ -49,7 +56,7 @@ class CNNS(nn.Module):
             OrderedDict(
                 conv1=nn.Conv2d(3, c1, 7, stride=2),
                 relu1=nn.ReLU(inplace=True),
-                norm1=nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2),
+                norm1=_LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2),
                 pool1=nn.MaxPool2d(3, stride=3, ceil_mode=True),
                 conv2=nn.Conv2d(c1, c2, 5),
                 relu2=nn.ReLU(inplace=True),

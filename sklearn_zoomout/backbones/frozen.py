@@ -32,6 +32,8 @@ class FrozenNetwork:
         Where it runs.
     flip : bool, default=False
         Whether maps are averages of an image's and of its mirror image's.
+    dtype : {"float32", "bfloat16", "float16"}, default="float32"
+        What the network computes in; it is given, and gives, float32.
 
     Attributes
     ----------
@@ -59,12 +61,14 @@ class FrozenNetwork:
         layers: str | Sequence[str] | None = None,
         device: str = "cpu",
         flip: bool = False,
+        dtype: str = "float32",
     ) -> None:
         import torch
 
         self.spec = spec
         self.flip = flip
         self.device = torch.device(device)
+        self.dtype: torch.dtype = getattr(torch, dtype)
         self._lock = threading.Lock()
         module = self._freeze(module)
         if layers is None:
@@ -100,7 +104,7 @@ class FrozenNetwork:
         import torch
 
         pixels = torch.from_numpy(np.ascontiguousarray(rgb)).to(self.device)
-        standardized = (pixels.permute(2, 0, 1) - self._mean) / self._std
+        standardized = (pixels.permute(2, 0, 1) - self._mean).div_(self._std)
         return standardized.flip(0) if self.spec.bgr else standardized
 
     def maps(
@@ -156,15 +160,16 @@ class FrozenNetwork:
                 for name in layers
             ]
             try:
-                self.module(batch.contiguous(memory_format=torch.channels_last))
+                batch = batch.to(self.dtype, memory_format=torch.channels_last)
+                self.module(batch)
             except _SeenEnough:
                 pass
             except RuntimeError as error:
                 size = "x".join(map(str, batch.shape[2:]))
                 raise RuntimeError(
                     f"backbone {self.spec.name!r} failed on an input of {size} pixels; "
-                    "try a larger size, or a smaller batch_size if memory ran out. "
-                    f"torch says: {error}"
+                    "try a larger size, a smaller batch_size if memory ran out, or "
+                    f"dtype='float32'. torch says: {error}"
                 ) from error
             finally:
                 for hook in hooks:
@@ -173,7 +178,20 @@ class FrozenNetwork:
         if self.spec.architecture.startswith("densenet") and "features" in seen:
             # torchvision applies the last ReLU outside of `features`.
             seen["features"] = seen["features"].relu()
-        return [seen.get(name) for name in layers]  # type: ignore[misc]
+        return [self._as_float32(seen.get(name)) for name in layers]
+
+    def _as_float32(self, output: Any) -> Any:
+        """Convert a map; what is none stays what it is."""
+        import torch
+
+        if not isinstance(output, torch.Tensor):
+            return output
+        if output.dtype == torch.float16 and not output.isfinite().all():
+            raise FloatingPointError(
+                f"dtype: backbone {self.spec.name!r} gives larger numbers than "
+                f"{self.dtype} has; use dtype='bfloat16' or dtype='float32'."
+            )
+        return output.float()
 
     def vectors(self, batch: "torch.Tensor") -> "torch.Tensor":
         """Compute one feature vector for each image of a batch.
@@ -194,10 +212,25 @@ class FrozenNetwork:
         if self.head is None:
             return torch.cat([m.mean(dim=(2, 3)) for m in maps], dim=1)
         cells = torch.nn.functional.adaptive_avg_pool2d(maps[0], self.grid)
-        return self.head(cells)
+        return self.fc7(cells)
+
+    def fc7(self, cells: "torch.Tensor") -> "torch.Tensor":
+        """Compute the last hidden layer, which only networks with a `head` have.
+
+        Parameters
+        ----------
+        cells : tensor of shape (N, C, grid, grid), float32
+            A map, pooled to `grid` x `grid` cells.
+
+        Returns
+        -------
+        tensor of shape (N, units), float32
+        """
+        assert self.head is not None
+        return self._as_float32(self.head(cells.to(self.dtype)))
 
     def _freeze(self, module: "torch.nn.Module") -> "torch.nn.Module":
-        return module.eval().requires_grad_(False).to(self.device)
+        return module.eval().requires_grad_(False).to(self.device, self.dtype)
 
     def _probe(self) -> list[int]:
         """Look at a small black image: which layers give maps, and how wide."""
@@ -214,7 +247,7 @@ class FrozenNetwork:
                 )
         if self.head is not None:
             cells = torch.zeros(1, maps[0].shape[1], self.grid, self.grid)
-            return [self.head(cells.to(self.device)).shape[1]]
+            return [self.fc7(cells.to(self.device)).shape[1]]
         return [output.shape[1] for output in maps]
 
 

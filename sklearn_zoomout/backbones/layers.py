@@ -60,9 +60,9 @@ def map_layers(module: "torch.nn.Module", spec: "BackboneSpec") -> tuple[str, ..
         for name, layer in _blocks(module)
     ]
     try:
-        device = next(module.parameters()).device
+        like = next(module.parameters())
         with torch.inference_mode():
-            module(torch.zeros(1, 3, 224, 224, device=device))
+            module(like.new_zeros(1, 3, 224, 224))
     finally:
         for hook in hooks:
             hook.remove()

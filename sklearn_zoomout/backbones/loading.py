@@ -33,6 +33,7 @@ def load_network(
     device: str = "cpu",
     seed: int = 0,
     flip: bool = False,
+    dtype: str = "float32",
 ) -> FrozenNetwork:
     """Build a network, load its weights, freeze it.
 
@@ -43,7 +44,7 @@ def load_network(
     weights : "default", str, path or None, default="default"
         See `find_weights`; None for random weights. The default for a callable is
         the network as the callable returns it.
-    layers, device, flip
+    layers, device, flip, dtype
         See `FrozenNetwork`.
     seed : int, default=0
         Seed of random weights.
@@ -78,7 +79,7 @@ def load_network(
     if sha256 is None or spec.of_timm:
         # timm's weights are the same, whether timm loads them or a file of the user's.
         sha256 = digest_tensors(module.state_dict())
-    network = FrozenNetwork(module, spec, layers, device, flip)
+    network = FrozenNetwork(module, spec, layers, device, flip, dtype)
     network.source, network.sha256 = source, sha256
     return network
 

@@ -148,9 +148,7 @@ def _describe(
         _normalize(of_channel, flat=_FLAT * cell**2)
 
 
-def _smooth(
-    image: np.ndarray, cell: float, step: int
-) -> tuple[np.ndarray, float, int]:
+def _smooth(image: np.ndarray, cell: float, step: int) -> tuple[np.ndarray, float, int]:
     """Blur an image, and halve it as long as a cell keeps two of its pixels.
 
     Returns the image, (height, width, channels), and cell and step in its pixels.

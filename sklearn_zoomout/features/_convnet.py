@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from ..backbones import FrozenNetwork, load_network
 from ..cache import FeatureCache
@@ -50,6 +50,7 @@ class ConvnetFeatures(RegionFeatures):
         "layers": [tuple, list, None],
         "input_size": [Interval(Integral, 1, None, closed="left")],
         "flip": ["boolean"],
+        "dtype": [StrOptions({"float32", "bfloat16", "float16"})],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "device": [str],
         "memory": [str, os.PathLike, FeatureCache, None],
@@ -72,6 +73,7 @@ class ConvnetFeatures(RegionFeatures):
     memory: str | os.PathLike | FeatureCache | None
     layers: str | Sequence[str] | None
     flip: bool
+    dtype: str
     device: str
     random_state: Any
     input_size: int
@@ -129,7 +131,8 @@ class ConvnetFeatures(RegionFeatures):
     def pass_key(self) -> tuple[Any, ...]:
         """What passes over an image have in common whose maps are the same."""
         weights = self.weights_sha256_
-        return (self.backbone, weights, self.flip, self.device, self.input_size)
+        numbers = (self.dtype, self.device)
+        return (self.backbone, weights, self.flip, *numbers, self.input_size)
 
     def image_maps(
         self, segmented: SegmentedImage, network: FrozenNetwork
@@ -189,7 +192,7 @@ class ConvnetFeatures(RegionFeatures):
     def _arguments(self) -> tuple[Any, ...]:
         """The arguments of `load_network`."""
         layers = tuple(self.layers) if isinstance(self.layers, list) else self.layers
-        options = (self.device, self._seed, self.flip)
+        options = (self.device, self._seed, self.flip, self.dtype)
         return (self.backbone, self.weights, layers, *options)
 
     def get_network(self) -> FrozenNetwork:

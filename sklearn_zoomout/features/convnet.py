@@ -80,6 +80,12 @@ class ConvnetRegionFeatures(ConvnetFeatures):
     flip : bool, default=False
         Average the network's maps of the image with those of its mirror image: twice
         the work, and more accurate.
+    dtype : {"float32", "bfloat16", "float16"}, default="float32"
+        What the network computes in; features are float32 all the same. "bfloat16" is
+        more than twice as fast on processors that have instructions for it (AVX512-BF16
+        or AMX; on others it is slower), and so are both on GPUs. Features change by a
+        few percent of their deviation, with "float16" by a few thousandths. The latter
+        has no large numbers: an error is raised if one occurs.
     batch_size : int, default=16
         Crops that go through the network at once.
     device : str, default="cpu"
@@ -141,6 +147,7 @@ class ConvnetRegionFeatures(ConvnetFeatures):
         input_size: int = 640,
         crop_size: int = 224,
         flip: bool = False,
+        dtype: str = "float32",
         batch_size: int = 16,
         device: str = "cpu",
         memory: str | os.PathLike | FeatureCache | None = None,
@@ -155,6 +162,7 @@ class ConvnetRegionFeatures(ConvnetFeatures):
         self.input_size = input_size
         self.crop_size = crop_size
         self.flip = flip
+        self.dtype = dtype
         self.batch_size = batch_size
         self.device = device
         self.memory = memory
@@ -207,7 +215,7 @@ class ConvnetRegionFeatures(ConvnetFeatures):
             return torch.cat([pool.average(boxes) for pool in pools], dim=1).flatten(1)
         parts = _batches(len(boxes), _REGIONS_AT_ONCE)
         regions = (pools[0].average(boxes[part], network.grid) for part in parts)
-        return torch.cat([network.head(region) for region in regions])
+        return torch.cat([network.fc7(region) for region in regions])
 
 
 class GlobalFeatures(ConvnetFeatures):
@@ -223,7 +231,7 @@ class GlobalFeatures(ConvnetFeatures):
         See `ConvnetRegionFeatures`.
     input_size : int, default=224
         Sides in pixels of the square that the image is resized to.
-    flip : bool, default=False
+    flip, dtype
         See `ConvnetRegionFeatures`.
     batch_size : int, default=16
         Images that go through the network at once; in a `ZoomoutUnion` it is one.
@@ -258,6 +266,7 @@ class GlobalFeatures(ConvnetFeatures):
         layers: Sequence[str] | None = None,
         input_size: int = 224,
         flip: bool = False,
+        dtype: str = "float32",
         batch_size: int = 16,
         device: str = "cpu",
         memory: str | os.PathLike | FeatureCache | None = None,
@@ -269,6 +278,7 @@ class GlobalFeatures(ConvnetFeatures):
         self.layers = layers
         self.input_size = input_size
         self.flip = flip
+        self.dtype = dtype
         self.batch_size = batch_size
         self.device = device
         self.memory = memory

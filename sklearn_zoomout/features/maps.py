@@ -41,7 +41,7 @@ class ConvnetSuperpixelFeatures(ConvnetFeatures):
     input_size : int, default=640
         Longer side in pixels that the image is resized to; its aspect ratio is kept,
         unless the shorter side would have less than 96.
-    flip : bool, default=False
+    flip, dtype
         See `ConvnetRegionFeatures`.
     device : str, default="cpu"
         Device of torch, such as "cuda".
@@ -92,6 +92,7 @@ class ConvnetSuperpixelFeatures(ConvnetFeatures):
         layers: str | Sequence[str] = "all",
         input_size: int = 640,
         flip: bool = False,
+        dtype: str = "float32",
         device: str = "cpu",
         memory: str | os.PathLike | FeatureCache | None = None,
         random_state: Any = 0,
@@ -103,6 +104,7 @@ class ConvnetSuperpixelFeatures(ConvnetFeatures):
         self.layers = layers
         self.input_size = input_size
         self.flip = flip
+        self.dtype = dtype
         self.device = device
         self.memory = memory
         self.random_state = random_state

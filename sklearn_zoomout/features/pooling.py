@@ -9,6 +9,9 @@ from scipy import sparse
 if TYPE_CHECKING:
     import torch
 
+# From so many channels on, it is less work to bring the weights together first.
+_MANY_CHANNELS = 32
+
 
 class BoxPooling:
     """Exact averages of a feature map over boxes of its image.
@@ -127,7 +130,8 @@ def sum_over_segments(
     """Sum a feature map, interpolated bilinearly to the pixels, over segments.
 
     The map is never enlarged: along a run of pixels between the same cells, the weights
-    of these add up, so that the sums are two sparse products.
+    of these add up, so that the sums are two sparse products, from cells to runs and
+    from runs to segments.
 
     Parameters
     ----------
@@ -172,18 +176,14 @@ def sum_over_segments(
     length = np.diff(start, append=segments.size)
     # Along a run, the shares of its left and right cells add up.
     summed = np.concatenate([[0], np.cumsum(across, dtype=np.float64)])
-    right = summed[x + length] - summed[x]
+    right = (summed[x + length] - summed[x]).astype(np.float32)
+    left = length.astype(np.float32) - right
     lower = down[y]
-    weights = np.stack(
-        [
-            (1 - lower) * (length - right),
-            (1 - lower) * right,
-            lower * (length - right),
-            lower * right,
-        ],
-        axis=1,
-    ).astype(np.float32)
-    cell = row[y] * n_columns + column[x]
+    weights = np.empty((len(start), 4), dtype=np.float32)
+    for k, share in enumerate((left, right)):
+        np.multiply(share, lower, out=weights[:, 2 + k])
+        np.subtract(share, weights[:, 2 + k], out=weights[:, k])
+    cell = row[y] * np.int32(n_columns) + column[x]
     next_row, next_column = n_columns * (n_rows > 1), int(n_columns > 1)
     steps = np.array([0, next_column, next_row, next_row + next_column], np.int32)
     ends = np.arange(len(start) + 1, dtype=np.int32)
@@ -196,7 +196,9 @@ def sum_over_segments(
         shape=(n_segments, len(start)),
     )
     cells = np.ascontiguousarray(feature_map.reshape(channels, -1).T)
-    return of_runs @ (of_cells @ cells)
+    if channels < _MANY_CHANNELS:
+        return of_runs @ (of_cells @ cells)
+    return (of_runs.tocsr() @ of_cells) @ cells
 
 
 def _neighboring_cells(

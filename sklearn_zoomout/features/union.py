@@ -150,7 +150,11 @@ class ZoomoutUnion(FeatureUnion):
     def _describe(self, levels: Sequence[RegionFeatures], X: Any) -> list[FeatureTable]:
         superpixels = check_superpixels(X)
         collectors = [RowCollector(level, superpixels) for level in levels]
-        parallel = Parallel(self.n_jobs, prefer="threads", return_as="generator")
+        # An image takes long enough to be a task of its own; larger ones would leave
+        # processes idle at the end.
+        parallel = Parallel(
+            self.n_jobs, prefer="threads", return_as="generator", batch_size=1
+        )
         described = parallel(delayed(_describe_image)(levels, s) for s in superpixels)
         quiet = not (self.verbose and levels)
         bar = tqdm(described, "zoom-out", len(superpixels), disable=quiet, unit="image")

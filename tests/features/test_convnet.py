@@ -9,7 +9,12 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import FeatureUnion
 
-from sklearn_zoomout import ConvnetRegionFeatures, GlobalFeatures, SuperpixelSegmenter
+from sklearn_zoomout import (
+    ConvnetRegionFeatures,
+    ConvnetSuperpixelFeatures,
+    GlobalFeatures,
+    SuperpixelSegmenter,
+)
 
 torch = pytest.importorskip("torch")
 torchvision = pytest.importorskip("torchvision")
@@ -317,6 +322,8 @@ def test_transform_before_fit(superpixels, features):
         ({"layers": ("features.99",)}, "no module 'features.99'"),
         ({"input_size": 0}, "'input_size' parameter"),
         ({"flip": 1.5}, "'flip' parameter"),
+        ({"dtype": "float64"}, "'dtype' parameter"),
+        ({"dtype": np.float32}, "'dtype' parameter"),
         ({"crop_size": 2.5}, "'crop_size' parameter"),
         ({"batch_size": 0}, "'batch_size' parameter"),
         ({"device": "cuda:99"}, "device='cuda:99' cannot be used here"),
@@ -333,6 +340,44 @@ def test_input_that_is_too_small_is_explained(superpixels):
     """The network's own failure names the size."""
     with pytest.raises(RuntimeError, match="failed on an input of 5x5 pixels"):
         distant(input_size=5).fit(superpixels).transform(superpixels)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize(
+    "level",
+    [
+        ConvnetRegionFeatures("squeezenet1_1", None, input_size=96),
+        ConvnetRegionFeatures("squeezenet1_1", None, pooling="crop", crop_size=64),
+        ConvnetRegionFeatures("alexnet", None, input_size=96),
+        ConvnetRegionFeatures("cnn_s", None, input_size=96, layers=["features"]),
+        GlobalFeatures("alexnet", None, input_size=96),
+        ConvnetSuperpixelFeatures("zoomnet", input_size=96),
+    ],
+)
+def test_short_numbers_give_nearly_the_same_features(
+    superpixels, narrow_fc7, level, dtype
+):
+    """One or two digits agree; features are float32 all the same."""
+    exact = clone(level).fit_transform(superpixels[:1]).to_numpy()
+    level = clone(level).set_params(dtype=dtype)
+    short = level.fit_transform(superpixels[:1]).to_numpy()
+    assert short.dtype == np.float32
+    assert not np.array_equal(short, exact)
+    error = np.sqrt(np.mean((short - exact) ** 2) / np.mean(exact**2))
+    assert error < {"bfloat16": 0.2, "float16": 5e-3}[dtype]
+
+
+def test_numbers_too_large_for_float16_are_refused(superpixels):
+    """Infinities do not reach the classifier; the error says what to use instead."""
+
+    def loud():
+        network = stripes()
+        torch.nn.init.constant_(network.weight, 1e6)
+        return network
+
+    with pytest.raises(FloatingPointError, match="use dtype='bfloat16'"):
+        distant(loud, dtype="float16").fit_transform(superpixels)
+    distant(loud, dtype="bfloat16").fit_transform(superpixels)
 
 
 def test_levels_stack_in_a_union(superpixels):

@@ -82,7 +82,10 @@ def test_levels_of_one_network_share_a_pass(superpixels, n_passes, flip):
 
 @pytest.mark.parametrize(
     "other",
-    [{"input_size": 128}, {"flip": True}, {"weights": None}, {"backbone": "cnn_s"}],
+    [
+        *({"input_size": 128}, {"flip": True}, {"dtype": "bfloat16"}),
+        *({"weights": None}, {"backbone": "cnn_s"}),
+    ],
 )
 def test_levels_that_see_otherwise_do_not_share(superpixels, n_passes, other):
     """Another size, mirror images, or another network: each has its own maps."""
