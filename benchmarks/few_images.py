@@ -126,7 +126,8 @@ class Frozen:
     def _table(self, backbone):
         print(f"convnet features of all images, {backbone}", flush=True)
         options = argparse.Namespace(
-            input_size=640, pooling="roi", flip=False, maps=[], device="cpu", verbose=0
+            **{"input_size": 640, "pooling": "roi", "maps": [], "flip": False},
+            **{"dtype": "float32", "device": "cpu", "verbose": 0},
         )
         return describe_convnet(options, backbone, self.superpixels, self.stopwatch)
 

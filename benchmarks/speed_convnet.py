@@ -53,6 +53,7 @@ def parse_arguments():
     parser.add_argument("--n-segments", type=int, default=500)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--dtype", default="float32", help="of networks and matrices")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     return parser.parse_args()
@@ -74,7 +75,8 @@ def compare_poolings(args):
     image = cv2.resize(skimage.data.coffee(), args.size[::-1])
     superpixels = SuperpixelSegmenter(args.n_segments).transform([image])
     weights = None if args.weights == "none" else args.weights
-    common = {"backbone": args.backbone, "weights": weights, "device": args.device}
+    common = {"backbone": args.backbone, "weights": weights}
+    common |= {"device": args.device, "dtype": args.dtype}
     crop = ConvnetRegionFeatures(
         pooling="crop", batch_size=args.batch_size, **common
     ).fit(superpixels)
@@ -110,7 +112,8 @@ def count_operations(network, image):
 
 def matrix_rate(args):
     """Multiplications and additions per second of a product of square matrices."""
-    a, b = torch.rand(2, MATRIX, MATRIX, device=args.device)
+    dtype = getattr(torch, args.dtype)
+    a, b = torch.rand(2, MATRIX, MATRIX, device=args.device, dtype=dtype)
     return 2 * MATRIX**3 / timed(lambda: a @ b, args.rounds, args.device)
 
 
@@ -120,7 +123,7 @@ def compare_rates(args):
     )
     print(f"{'a second':>12s}{'of product':>12s}")
     for name in args.passes:
-        network = load_network(name, None, device=args.device)
+        network = load_network(name, None, device=args.device, dtype=args.dtype)
         image = torch.rand(1, 3, 480, 640, device=args.device)
         operations = count_operations(network, image)
         product = matrix_rate(args)

@@ -2,19 +2,21 @@
 
 Prints, for a photograph of 375 x 500 pixels and about 500 superpixels, the seconds of
 every step in `_plain_crafted.py` and in the library, and how far their results agree
-when they are given the same input; then how the library's seconds grow with pixels and
-superpixels; then how well its superpixels hold to boundaries beside scikit-image's.
+when they are given the same input; then the library's seconds an image with all cores
+at work on many images; then how its seconds grow with pixels and superpixels; then how
+well its superpixels hold to boundaries beside scikit-image's.
 
     python benchmarks/speed_crafted.py
     python benchmarks/speed_crafted.py --runs 1 --images 10
 
-Both sides run in one thread; seconds are those of the processor, and the median of
-several runs after a first one that does not count. The images of the last part are
-those of Stanford Background where its archive is found, else made-up scenes. Needs
-nothing but the library.
+Both sides run in one thread, except where all cores are named; seconds are those of the
+processor, there those of the clock, and the median of several runs after a first one
+that does not count. The images of the last part are those of Stanford Background where
+its archive is found, else made-up scenes. Needs nothing but the library.
 """
 
 import argparse
+import os
 import time
 
 import _plain_crafted as plain
@@ -31,6 +33,7 @@ from sklearn_zoomout import (
     ProximalFeatures,
     SegmentedImage,
     SuperpixelSegmenter,
+    ZoomoutUnion,
 )
 from sklearn_zoomout.datasets import fetch_stanford_background, make_scenes
 from sklearn_zoomout.descriptors.color import color_codes, rgb_to_lab
@@ -54,14 +57,14 @@ def parse_arguments():
     return parser.parse_args()
 
 
-def seconds(function, runs):
+def seconds(function, runs, clock=time.process_time):
     """Median of the processor's seconds, after a run that does not count."""
     function()
     taken = []
     for _ in range(runs):
-        start = time.process_time()
+        start = clock()
         function()
-        taken.append(time.process_time() - start)
+        taken.append(clock() - start)
     return np.median(taken)
 
 
@@ -203,6 +206,22 @@ def compare_steps(args, library):
             note = agreement(step, library, theirs())
         print_step(step, slow, seconds(ours, args.runs), note)
     print_step("all of it", total, seconds(library.run, args.runs), "")
+    return total
+
+
+def compare_throughput(args, library, slow):
+    """Print seconds an image of the library on all cores, in as many threads."""
+    n_jobs = os.cpu_count()
+    segmenter = SuperpixelSegmenter(args.n_segments, n_jobs=n_jobs)
+    levels = [("local", library.local), ("proximal", library.proximal)]
+    union = ZoomoutUnion(levels, n_jobs=n_jobs)
+    images = [np.roll(library.image, 9 * i, axis=1) for i in range(16)]
+
+    def extract():
+        union.transform(segmenter.transform(images))
+
+    fast = seconds(extract, args.runs, time.perf_counter) / len(images)
+    print_step(f"all of it, {n_jobs} cores here", slow, fast, "the plain loops use one")
 
 
 def print_step(step, slow, fast, note):
@@ -286,7 +305,8 @@ def main():
             level(random_state=args.seed).fit(superpixels)
             for level in (LocalFeatures, ProximalFeatures)
         )
-        compare_steps(args, Library(image, args.n_segments, local, proximal))
+        library = Library(image, args.n_segments, local, proximal)
+        compare_throughput(args, library, compare_steps(args, library))
         print_growth(args, local, proximal)
         compare_superpixels(args)
 
