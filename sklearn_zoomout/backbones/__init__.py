@@ -8,7 +8,8 @@ callable that returns a ``torch.nn.Module``. It is never a module itself, becaus
 
 from .frozen import FrozenNetwork
 from .loading import load_network
-from .names import BackboneSpec, find_backbone, known_backbones
+from .names import find_backbone, known_backbones
+from .spec import BackboneSpec
 
 __all__ = [
     "BackboneSpec",

@@ -13,7 +13,7 @@ from .layers import map_layers
 if TYPE_CHECKING:
     import torch
 
-    from .names import BackboneSpec
+    from .spec import BackboneSpec
 
 
 class FrozenNetwork:

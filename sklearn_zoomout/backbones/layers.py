@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-    from .names import BackboneSpec
+    from .spec import BackboneSpec
 
 
 def map_layers(module: "torch.nn.Module", spec: "BackboneSpec") -> tuple[str, ...]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from .._device import check_device
 from .frozen import FrozenNetwork
-from .names import TIMM, BackboneSpec, find_backbone, import_torchvision
+from .names import find_backbone, import_torchvision
+from .spec import TIMM, BackboneSpec
 from .timm_models import build_timm
 from .weights import digest_tensors, find_weights, load_state, read_weights
 

@@ -2,11 +2,11 @@
 
 import difflib
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+from .spec import IMAGENET_MEAN, IMAGENET_STD, TIMM, BackboneSpec
+from .timm_models import find_timm
+
 _HALF = (0.5, 0.5, 0.5)
 # Caffe's networks were trained on 0..255 without a division by a deviation.
 _CAFFE_STD = (1 / 255, 1 / 255, 1 / 255)
@@ -38,52 +38,6 @@ _WITH_FC7 = ("alexnet", "vgg")
 _CENTERED = ("googlenet", "inception_v3", "efficientnet_v2_l")
 
 
-@dataclass(frozen=True)
-class BackboneSpec:
-    """What is known of a backbone before anything of it is loaded.
-
-    Attributes
-    ----------
-    name : str
-        Name for users.
-    architecture : str
-        Name of torchvision's constructor, or of our own class, or "timm:" and the
-        name of timm's; "" for a network of the user's.
-    maps : tuple of str
-        Names of the modules whose maps are the network's features, unless `layers`
-        names others; "" is the whole network.
-    mean, std : tuple of 3 floats
-        Standardization of RGB in [0, 1].
-    bgr : bool
-        Whether the network takes standardized channels in the order BGR, as Caffe's.
-    same_padding : bool
-        Whether strided convolutions are padded as TensorFlow's "SAME".
-    has_fc7 : bool
-        Whether the network's own feature vector is its last hidden layer.
-    """
-
-    name: str
-    architecture: str
-    maps: tuple[str, ...]
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
-    bgr: bool = False
-    same_padding: bool = False
-    has_fc7: bool = False
-
-    @property
-    def of_timm(self) -> bool:
-        """Whether the network is one of timm's."""
-        return self.architecture.startswith(TIMM)
-
-    @property
-    def file_stem(self) -> str:
-        """How the names of its files begin: its own name, with ":" as "_"."""
-        return self.name.replace(":", "_")
-
-
-#: What the names of timm's models begin with.
-TIMM = "timm:"
 #: The backbone whose weights come with the library, and the default.
 EMBEDDED = "zoomnet"
 
@@ -183,8 +137,6 @@ def find_backbone(backbone: str | Callable[[], Any]) -> BackboneSpec:
     if backbone in _NOT_OF_TORCHVISION:
         return _NOT_OF_TORCHVISION[backbone]
     if backbone.startswith(TIMM):
-        from .timm_models import find_timm  # which describes by the class above
-
         return find_timm(backbone)
     known = known_backbones()
     if backbone not in known:

@@ -14,13 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .caffemodel import name_as_torch, read_caffemodel
-from .names import (
-    EMBEDDED,
-    BackboneSpec,
-    caffe_variant,
-    find_backbone,
-    known_backbones,
-)
+from .names import EMBEDDED, caffe_variant, find_backbone, known_backbones
+from .spec import BackboneSpec
 from .timm_models import list_timm
 
 if TYPE_CHECKING:
