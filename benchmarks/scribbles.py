@@ -26,6 +26,7 @@ PIPELINES = {
     "four levels, random network": {"levels": LEVELS, "weights": None},
     "four levels": {"levels": LEVELS},
     "fast": {},
+    "fast, input_size=960": {"input_size": 960},
 }
 
 

@@ -58,7 +58,7 @@ def parse_arguments():
 
 
 def seconds(function, runs, clock=time.process_time):
-    """Median of the processor's seconds, after a run that does not count."""
+    """Median seconds of the processor or another clock, after a run to warm up."""
     function()
     taken = []
     for _ in range(runs):

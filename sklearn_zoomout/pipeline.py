@@ -55,6 +55,7 @@ def zoomout_pipeline(
     levels: Sequence[str] | None = None,
     backbone: Any = None,
     weights: Any = "default",
+    input_size: int = 640,
     flip: bool = False,
     dtype: str = "float32",
     background: int | None = None,
@@ -97,11 +98,15 @@ def zoomout_pipeline(
         `ConvnetRegionFeatures`.
     weights : str, path or None, default="default"
         Its weights; see `ConvnetRegionFeatures`.
+    input_size : int, default=640
+        Longer side in pixels at which the distant and maps levels see an image; larger
+        for small things and small superpixels (such as 960 with 2,000 of them), where
+        the image has that many pixels.
     flip : bool, default=False
         Whether its maps are averaged with those of the mirror image.
     dtype : {"float32", "bfloat16", "float16"}, default="float32"
-        What it computes in. "bfloat16" is more than twice as fast on a processor that
-        has instructions for it, or on a GPU; see `ConvnetRegionFeatures`.
+        What it computes in. "bfloat16" is about twice as fast on a processor that has
+        instructions for it; see `ConvnetRegionFeatures`.
     background : int, default=None
         The label of the background, if there is one, such as PASCAL VOC's 0; the
         level "local_foreground" needs it. With it "arxiv2014" has that level too, as
@@ -198,6 +203,7 @@ def zoomout_pipeline(
         "verbose": verbose,
         **labels,
     }
+    sized = {"input_size": input_size, **convnet}
     features = {
         "local": LocalFeatures(**crafted),
         "local_convnet": LocalConvnetFeatures(**local_convnet),
@@ -207,9 +213,9 @@ def zoomout_pipeline(
             **local_convnet,
         ),
         "proximal": ProximalFeatures(**crafted),
-        "distant": ConvnetRegionFeatures(**convnet),
+        "distant": ConvnetRegionFeatures(**sized),
         "global": GlobalFeatures(**convnet),
-        "maps": ConvnetSuperpixelFeatures(**convnet),
+        "maps": ConvnetSuperpixelFeatures(**sized),
     }
     union = ZoomoutUnion(
         [(n, features[n]) for n in LEVELS if n in levels],
@@ -223,7 +229,7 @@ def zoomout_pipeline(
     model = ZoomoutClassifier(
         device=device, random_state=random_state, verbose=verbose, **options
     )
-    for step in (segmenter, *(level for _, level in union.transformer_list), model):
+    for step in (segmenter, *features.values(), model):
         validate_params(step)  # now, and not after the features have been computed
     return Pipeline(
         [("superpixels", segmenter), ("zoomout", union), ("classifier", model)]

@@ -381,6 +381,7 @@ def test_background_and_foreground_come_together(options):
         ({"preset": "arxiv2014", "background": "sky"}, "background"),
         ({"n_segments": 0}, "n_segments"),
         ({"flip": "yes"}, "flip"),
+        ({"levels": ["local"], "dtype": "double"}, "dtype"),
     ],
 )
 def test_zoomout_pipeline_checks_parameters_at_once(options, name):
@@ -391,11 +392,13 @@ def test_zoomout_pipeline_checks_parameters_at_once(options, name):
 
 def test_random_networks_differ_by_seed_but_not_by_level():
     """Without weights, all levels see by one network, which the seed determines."""
-    model = zoomout_pipeline(weights=None, random_state=3, flip=True, dtype="bfloat16")
-    for _, level in model["zoomout"].transformer_list:
+    options = {"flip": True, "dtype": "bfloat16", "input_size": 320}
+    model = zoomout_pipeline(weights=None, random_state=3, **options)
+    for name, level in model["zoomout"].transformer_list:
         assert level.random_state == 3
         assert level.flip
         assert level.dtype == "bfloat16"
+        assert level.input_size == (224 if name == "global" else 320)
 
 
 def test_fit_without_masks_says_what_to_do(color_model, images):

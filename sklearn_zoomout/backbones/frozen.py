@@ -166,10 +166,11 @@ class FrozenNetwork:
                 pass
             except RuntimeError as error:
                 size = "x".join(map(str, batch.shape[2:]))
+                numbers = "" if self.dtype == torch.float32 else "dtype='float32', "
                 raise RuntimeError(
                     f"backbone {self.spec.name!r} failed on an input of {size} pixels; "
-                    "try a larger size, a smaller batch_size if memory ran out, or "
-                    f"dtype='float32'. torch says: {error}"
+                    f"try {numbers}a larger size, or a smaller batch_size if memory "
+                    f"ran out. torch says: {error}"
                 ) from error
             finally:
                 for hook in hooks:
@@ -186,12 +187,16 @@ class FrozenNetwork:
 
         if not isinstance(output, torch.Tensor):
             return output
-        if output.dtype == torch.float16 and not output.isfinite().all():
+        if output.dtype == torch.float16:
+            self._check_finite(output)
+        return output.float()
+
+    def _check_finite(self, *tensors: "torch.Tensor") -> None:
+        if not all(tensor.isfinite().all() for tensor in tensors):
             raise FloatingPointError(
-                f"dtype: backbone {self.spec.name!r} gives larger numbers than "
+                f"dtype: backbone {self.spec.name!r} has larger numbers than "
                 f"{self.dtype} has; use dtype='bfloat16' or dtype='float32'."
             )
-        return output.float()
 
     def vectors(self, batch: "torch.Tensor") -> "torch.Tensor":
         """Compute one feature vector for each image of a batch.
@@ -230,7 +235,12 @@ class FrozenNetwork:
         return self._as_float32(self.head(cells.to(self.dtype)))
 
     def _freeze(self, module: "torch.nn.Module") -> "torch.nn.Module":
-        return module.eval().requires_grad_(False).to(self.device, self.dtype)
+        import torch
+
+        module = module.eval().requires_grad_(False).to(self.device, self.dtype)
+        if self.dtype == torch.float16:
+            self._check_finite(*module.state_dict().values())
+        return module
 
     def _probe(self) -> list[int]:
         """Look at a small black image: which layers give maps, and how wide."""

@@ -60,7 +60,7 @@ def map_layers(module: "torch.nn.Module", spec: "BackboneSpec") -> tuple[str, ..
         for name, layer in _blocks(module)
     ]
     try:
-        like = next(module.parameters())
+        like = next(module.parameters(), torch.empty(0))
         with torch.inference_mode():
             module(like.new_zeros(1, 3, 224, 224))
     finally:

@@ -12,9 +12,9 @@ STEP = 8
 PATCH_SIZES = (8, 18)
 _N_CELLS = 4
 _N_ORIENTATIONS = 8
-# Weaker gradients, in units of L*a*b* per pixel, are rounding errors: a uniform patch
-# gets the descriptor zero instead of amplified noise.
-_FLAT = 1e-3
+# Descriptors of a smaller norm, in units of L*a*b* with cells of one pixel, are
+# rounding errors: a uniform patch gets the descriptor zero, not amplified noise.
+_FLAT = 5e-3
 # So many values of orientation maps are made at a time, to stay within the cache.
 _BAND = 240_000
 # Length of the vector of each orientation, for all cells of a row.
@@ -125,43 +125,42 @@ def _describe(
     image: np.ndarray, patch_size: float, step: int, descriptors: np.ndarray
 ) -> None:
     """Describe the points of the grid in each channel, (channels, n_points, 128)."""
-    smooth, cell, step = _smooth(image, patch_size / _N_CELLS, step)
+    octave = max(0, int(np.log2(patch_size / _N_CELLS / 2)))
+    smooth = _smooth(image, patch_size / _N_CELLS, octave)
     height, width, channels = smooth.shape
     turned = cv2.transpose(smooth).reshape(width, height, channels)
     right, down = (derivative(turned, axis).reshape(width, -1) for axis in (0, 1))
-    over_rows = _cell_weights(height, cell, step)
-    lines = _lines_at_once(right.shape[1], cell, step)
+    layout = (patch_size, step, octave)
+    over_rows = _cell_weights(image.shape[0], *layout)
     shape = (over_rows.shape[0] // _N_CELLS, -1, _N_CELLS, _N_CELLS, _N_ORIENTATIONS)
     cells = descriptors.reshape(channels, *shape)
-    for first, columns, over_columns in _bands(width, cell, step, lines):
+    n_lines = _lines_at_once(right.shape[1], *layout)
+    for lines, columns, over_columns in _bands(image.shape[1], *layout, n_lines):
         maps = _orientation_maps(right[columns], down[columns])
         pooled = over_columns @ maps.reshape(len(maps), -1)
         turned_back = cv2.transpose(pooled.reshape(-1, right.shape[1]))
         pooled = over_rows @ turned_back.reshape(height, -1)
-        n_lines = over_columns.shape[0] // _N_CELLS
         pooled = pooled.reshape(
-            *(-1, _N_CELLS, channels, n_lines, _N_CELLS, _N_ORIENTATIONS)
+            *(-1, _N_CELLS, channels),
+            *(over_columns.shape[0] // _N_CELLS, _N_CELLS, _N_ORIENTATIONS),
         )
-        band = cells[:, :, first : first + n_lines]
-        np.multiply(pooled.transpose(2, 0, 3, 1, 4, 5), _SCALES, out=band)
+        np.multiply(pooled.transpose(2, 0, 3, 1, 4, 5), _SCALES, out=cells[:, :, lines])
+    flat = _FLAT * (patch_size / _N_CELLS / 2**octave) ** 2
     for of_channel in descriptors:
-        _normalize(of_channel, flat=_FLAT * cell**2)
+        _normalize(of_channel, flat)
 
 
-def _smooth(image: np.ndarray, cell: float, step: int) -> tuple[np.ndarray, float, int]:
-    """Blur an image, and halve it as long as a cell keeps two of its pixels.
-
-    Returns the image, (height, width, channels), and cell and step in its pixels.
-    """
+def _smooth(image: np.ndarray, cell: float, octave: int) -> np.ndarray:
+    """Halve an image so often, and blur it to a third of a cell."""
     channels = image.shape[2]
     # Cameras blur by half a pixel already (Lowe, section 3.3).
     variance = (cell / 3) ** 2 - 0.5**2
-    while cell >= 4 and step % 2 == 0:
+    for _ in range(octave):
         image = cv2.pyrDown(image, borderType=cv2.BORDER_REPLICATE)
         # It blurs by a variance of 1 and keeps the even rows and columns.
-        variance, cell, step = (variance - 1) / 4, cell / 2, step // 2
+        variance = (variance - 1) / 4
     image = gaussian(image, max(variance, 1e-4) ** 0.5)
-    return image.reshape(*image.shape[:2], channels), cell, step
+    return image.reshape(*image.shape[:2], channels)
 
 
 def _orientation_maps(right: np.ndarray, down: np.ndarray) -> np.ndarray:
@@ -194,52 +193,58 @@ def _normalize(descriptors: np.ndarray, flat: float) -> None:
     descriptors *= (norm > flat) / scale
 
 
-def _lines_at_once(row_length: int, cell: float, step: int) -> int:
+def _lines_at_once(row_length: int, patch_size: float, step: int, octave: int) -> int:
     """How many lines of the grid have orientation maps that fit into the cache."""
-    positions = _BAND / (_N_ORIENTATIONS * row_length)
-    return max(1, int((positions - (_N_CELLS + 1) * cell) / step) + 1)
+    positions = _BAND / (_N_ORIENTATIONS * row_length) * 2**octave
+    window = (_N_CELLS + 1) / _N_CELLS * patch_size
+    return max(1, int((positions - window) / step) + 1)
 
 
 @lru_cache(maxsize=16)
 def _bands(
-    length: int, cell: float, step: int, n_lines: int
-) -> list[tuple[int, slice, sparse.csr_array]]:
+    length: int, patch_size: float, step: int, octave: int, n_lines: int
+) -> list[tuple[slice, slice, sparse.csr_array]]:
     """Cut `_cell_weights` into bands of so many lines.
 
-    Returns for each band its first line, the positions that it looks at, and their
-    weights. They are kept, since most images of a data set have one size.
+    Returns for each band its lines, the positions that it looks at, and their weights.
+    They are kept, since most images of a data set have one size.
     """
-    weights, n_cells = _cell_weights(length, cell, step), _N_CELLS * n_lines
+    weights = _cell_weights(length, patch_size, step, octave)
     bands = []
-    for first in range(0, weights.shape[0], n_cells):
-        part = weights[first : first + n_cells]
+    for first in range(0, weights.shape[0] // _N_CELLS, n_lines):
+        lines = slice(first, first + n_lines)
+        part = weights[_N_CELLS * first : _N_CELLS * lines.stop]
         positions = slice(int(part.indices.min()), int(part.indices.max()) + 1)
-        bands.append((first // _N_CELLS, positions, part[:, positions].tocsr()))
+        bands.append((lines, positions, part[:, positions].tocsr()))
     return bands
 
 
 @lru_cache(maxsize=16)
-def _cell_weights(length: int, cell: float, step: int) -> sparse.csr_array:
+def _cell_weights(
+    length: int, patch_size: float, step: int, octave: int
+) -> sparse.csr_array:
     """Weigh the positions along one axis in the four cells of each grid line.
 
-    Returns a csr array of shape (4 * n_lines, length): a Gaussian around the line of
-    half the patch's width, times a triangle around the cell's center.
+    Returns a csr array of shape (4 * n_lines, n_positions), for an axis of `length`
+    pixels that was halved `octave` times: a Gaussian around the line of half the
+    patch's width, times a triangle around the cell's center.
     """
-    lines, _ = grid((length, 1), step)
-    centers = (np.arange(_N_CELLS) - (_N_CELLS - 1) / 2) * cell
-    reach = int(np.ceil(centers[-1] + cell))
-    offsets = np.arange(-reach, reach + 1)
-    triangles = np.maximum(0, 1 - np.abs(offsets - centers[:, None]) / cell)
-    kernels = triangles * np.exp(-((offsets / (_N_CELLS / 2 * cell)) ** 2) / 2)
-    row, position, weight = np.broadcast_arrays(
-        np.arange(len(lines) * _N_CELLS).reshape(-1, _N_CELLS, 1),
-        lines[:, None, None] + offsets,
-        kernels,
-    )
-    inside = (weight > 0) & (position >= 0) & (position < length)
+    scale = 2**octave
+    lines = grid((length, 1), step)[0][:, None, None] / scale
+    cell = patch_size / _N_CELLS / scale
+    centers = (np.arange(_N_CELLS)[:, None] - (_N_CELLS - 1) / 2) * cell
+    reach = (_N_CELLS + 1) / 2 * cell
+    position = np.floor(lines - reach) + np.arange(2 * reach + 2)
+    offset = position - lines
+    weight = np.maximum(0, 1 - np.abs(offset - centers) / cell)
+    weight = weight * np.exp(-((offset / (_N_CELLS / 2 * cell)) ** 2) / 2)
+    row = np.arange(len(lines) * _N_CELLS).reshape(-1, _N_CELLS, 1)
+    row, position, weight = np.broadcast_arrays(row, position, weight)
+    n_positions = -(-length // scale)
+    inside = (weight > 0) & (position >= 0) & (position < n_positions)
     return sparse.csr_array(
         (weight[inside].astype(np.float32), (row[inside], position[inside])),
-        shape=(len(lines) * _N_CELLS, length),
+        shape=(len(lines) * _N_CELLS, n_positions),
     )
 
 

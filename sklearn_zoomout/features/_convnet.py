@@ -115,6 +115,7 @@ class ConvnetFeatures(RegionFeatures):
         """
         self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         self._network = network = load_network(*self._arguments)
+        self._loaded_with = self._arguments
         self.layers_ = network.layers
         self.weights_ = network.source
         self.weights_sha256_ = network.sha256
@@ -185,7 +186,8 @@ class ConvnetFeatures(RegionFeatures):
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
-        state.pop("_network", None)
+        for name in ("_network", "_loaded_with"):
+            state.pop(name, None)
         return state
 
     @property
@@ -196,11 +198,12 @@ class ConvnetFeatures(RegionFeatures):
         return (self.backbone, self.weights, layers, *options)
 
     def get_network(self) -> FrozenNetwork:
-        """Give the network that was fitted, loading it again after unpickling."""
-        import torch
+        """Give the network that was fitted, or load it again.
 
+        That is after unpickling, or when a parameter such as `device` has been changed.
+        """
         network = getattr(self, "_network", None)
-        if network is None or network.device != torch.device(self.device):
+        if network is None or self._loaded_with != self._arguments:
             network = _load_again(*self._arguments)
             if network.sha256 != self.weights_sha256_:
                 raise ValueError(
@@ -208,7 +211,7 @@ class ConvnetFeatures(RegionFeatures):
                     f"{self.weights_sha256_}), found {network.source} (sha256 "
                     f"{network.sha256}); bring the same file, or fit again."
                 )
-            self._network = network
+            self._network, self._loaded_with = network, self._arguments
         return network
 
 

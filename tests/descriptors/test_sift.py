@@ -88,24 +88,28 @@ def test_gradients_are_sums_of_the_two_nearest_orientations():
         assert used <= {int(where) % 8, int(np.ceil(where)) % 8}
 
 
-@pytest.mark.parametrize("patch_size", [8, 18])
-def test_descriptors_are_sums_over_weighted_pixels(texture, patch_size):
+@pytest.mark.parametrize("shape", [(96, 128), (33, 47), (7, 23), (1, 9)])
+@pytest.mark.parametrize(
+    ("patch_size", "step"), [(8, 8), (18, 8), (18, 5), (16, 6), (36, 4), (64, 10)]
+)
+def test_descriptors_are_sums_over_weighted_pixels(texture, shape, patch_size, step):
     """They equal those of one sum over all pixels for each cell, within 1e-5."""
-    channel = texture.astype(np.float32)
+    whole = channel = texture[: shape[0], : shape[1]].astype(np.float32)
     cell, scale = patch_size / 4, 1
     variance = (cell / 3) ** 2 - 0.25
-    if patch_size == 18:  # an octave of half the size
+    while cell >= 4:  # the next octave
+        height, width = channel.shape
         channel = cv2.pyrDown(channel, borderType=cv2.BORDER_REPLICATE)
-        variance, cell, scale = (variance - 1) / 4, cell / 2, 2
+        channel = channel.reshape(-(-height // 2), -(-width // 2))
+        variance, cell, scale = (variance - 1) / 4, cell / 2, 2 * scale
     channel = gaussian(channel, np.sqrt(variance))
     maps = _orientation_maps(derivative(channel, 1), derivative(channel, 0))
     maps = maps.astype(float) * np.tile([1, np.sqrt(2)], 4)[:, None]
-    points, descriptors = dense_sift(texture.astype(np.float32), patch_size)
-    # Corners, an edge and the inside; bands of lines meet somewhere between them.
-    for k in [0, 5, 12, 13, 60, 100, 191]:
-        row, column = points[k] / scale
+    points, descriptors = dense_sift(whole, patch_size, step)
+    # Corners, edges and the inside; bands of lines meet somewhere between them.
+    for k in range(0, len(points), max(1, len(points) // 40)):
         shares = []
-        for length, center in zip(channel.shape, (row, column), strict=True):
+        for length, center in zip(channel.shape, points[k] / scale, strict=True):
             offset = np.arange(length) - center
             triangles = 1 - np.abs(offset / cell - np.arange(-1.5, 2)[:, None])
             weight = np.exp(-((offset / (2 * cell)) ** 2) / 2)

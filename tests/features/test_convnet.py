@@ -380,6 +380,30 @@ def test_numbers_too_large_for_float16_are_refused(superpixels):
     distant(loud, dtype="bfloat16").fit_transform(superpixels)
 
 
+def test_weights_too_large_for_float16_are_refused(superpixels):
+    """They would be infinite, and what is divided by them zero."""
+
+    def broad():
+        norm = torch.nn.BatchNorm2d(4)
+        torch.nn.init.constant_(norm.running_var, 1e5)
+        return torch.nn.Sequential(stripes(), norm)
+
+    with pytest.raises(FloatingPointError, match="use dtype='bfloat16'"):
+        distant(broad, dtype="float16").fit(superpixels)
+
+
+@pytest.mark.parametrize("change", [{"dtype": "bfloat16"}, {"flip": True}])
+def test_parameters_changed_after_fit_are_honored(superpixels, change, tmp_path):
+    """Also in the cache: what is kept under a parameter was computed with it."""
+    level = distant(memory=tmp_path).fit(superpixels)
+    level.set_params(**change)
+    changed = level.transform(superpixels).to_numpy()
+    fresh = distant(**change).fit_transform(superpixels).to_numpy()
+    np.testing.assert_allclose(changed, fresh, rtol=1e-4, atol=1e-5)
+    kept = distant(memory=tmp_path, **change).fit_transform(superpixels).to_numpy()
+    np.testing.assert_array_equal(kept, changed)
+
+
 def test_levels_stack_in_a_union(superpixels):
     """Distant and global features side by side, names with their levels."""
     union = FeatureUnion(

@@ -30,11 +30,12 @@ def plain_average(one_map, segmented, radius=0):
     )
 
 
+@pytest.mark.parametrize("channels", [3, 40])
 @pytest.mark.parametrize("shape", [(1, 1), (2, 3), (7, 5), (20, 30), (60, 80)])
-def test_sums_are_those_of_the_enlarged_map(superpixels, shape):
-    """The sparse product equals interpolating to the pixels and summing there."""
+def test_sums_are_those_of_the_enlarged_map(superpixels, shape, channels):
+    """Either order of the products equals interpolating and summing the pixels."""
     segmented = superpixels[0]
-    one_map = torch.randn(3, *shape, generator=torch.Generator().manual_seed(0))
+    one_map = torch.randn(channels, *shape, generator=torch.Generator().manual_seed(0))
     sums = sum_over_segments(one_map.numpy(), segmented.segments, segmented.n_segments)
     expected = plain_average(one_map, segmented) * segmented.areas[:, None]
     np.testing.assert_allclose(sums, expected, rtol=1e-5, atol=1e-3)
