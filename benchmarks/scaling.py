@@ -6,9 +6,10 @@ image over those of the first row: 1.00 everywhere if the cost is linear in the 
 of images; for pixels, seconds a pixel likewise. Processes are joblib's, started before
 the clock runs; so are the networks that they load. The convnets see every image at 640
 pixels, so that only a part of the cost grows with the number of pixels; the table of
-pixels therefore scales ``input_size`` with the images. "apart" is the limit of the
-machine for processes: as many of them, each with images of its own, which send nothing
-to each other.
+pixels therefore scales ``input_size`` with the images. Numbers of processes take turns,
+and the medians of several rounds are printed. "apart" is the limit of the machine for
+processes: as many of them, each with images of its own, which send nothing to each
+other.
 
     python benchmarks/scaling.py
     python benchmarks/scaling.py --images 100 --processes 1 2 4 8
@@ -44,6 +45,7 @@ def parse_arguments():
     parser.add_argument("--n-segments", type=int, default=500)
     parser.add_argument("--input-size", type=int, default=640)
     parser.add_argument("--processes", type=int, nargs="+", default=[1, os.cpu_count()])
+    parser.add_argument("--rounds", type=int, default=5, help="of the processes")
     parser.add_argument("--stanford-background", action="store_true")
     return parser.parse_args()
 
@@ -134,16 +136,28 @@ def main():
 
     print_table("superpixels", (finer(factor) for factor in (0.5, 1, 2)))
 
+    compare_processes(args, extractor, images)
+
+
+def compare_processes(args, extractor, images):
+    """Print seconds by the number of processes, which take turns: medians of rounds."""
+    seconds = {n: [] for n in args.processes}
+    apart = {n: [] for n in args.processes}
+    for _ in range(args.rounds):
+        for n in args.processes:
+            with parallel_config("loky", n_jobs=n, inner_max_num_threads=1):
+                extractor.transform(images[: 10 * n])  # starts them all
+                seconds[n].append(seconds_of(extractor, images))
+                each = Parallel()(delayed(work_apart)(args) for _ in range(n))
+            apart[n].append(max(each) / n)
     print(f"\n{'processes':20s}{'seconds':>10s}{'times as fast':>20s}{'apart':>8s}")
-    first = first_apart = None
+    first = args.processes[0]
     for n in args.processes:
-        with parallel_config("loky", n_jobs=n, inner_max_num_threads=1):
-            extractor.transform(images[: 10 * n])  # starts them all
-            seconds = seconds_of(extractor, images)
-            apart = Parallel()(delayed(work_apart)(args) for _ in range(n))
-        first, first_apart = first or seconds, first_apart or max(apart)
-        times = f"{first / seconds:20.2f}{n * first_apart / max(apart):8.2f}"
-        print(f"{n:<20d}{seconds:10.2f}{times}", flush=True)
+        together, separately = (
+            np.median(np.divide(taken[first], taken[n])) for taken in (seconds, apart)
+        )
+        cells = f"{np.median(seconds[n]):10.2f}{together:20.2f}{separately:8.2f}"
+        print(f"{n:<20d}{cells}")
 
 
 if __name__ == "__main__":

@@ -49,7 +49,9 @@ def parse_arguments():
     parser.add_argument("--n-segments", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--rivals", nargs="*", choices=list(RIVALS), default=RIVALS)
+    parser.add_argument(
+        "--rivals", nargs="*", choices=list(RIVALS), default=list(RIVALS)
+    )
     return parser.parse_args()
 
 

@@ -273,7 +273,9 @@ def digest_state(owner: Any, state: dict[str, Any]) -> str:
     kind = type(owner)
     name = f"{kind.__module__}.{kind.__qualname__}"
     versions = (_FORMAT, __version__, kind.cache_version, *_package_versions())
-    return joblib.hash([name, versions, state], hash_name="sha1")
+    # One by one: joblib tells an object that is met twice from two that are equal.
+    values = {key: joblib.hash(value, hash_name="sha1") for key, value in state.items()}
+    return joblib.hash([name, versions, values], hash_name="sha1")
 
 
 def entry_key(state: str, image: str) -> str:

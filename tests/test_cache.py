@@ -30,7 +30,7 @@ from sklearn_zoomout import (
     zoomout_pipeline,
 )
 from sklearn_zoomout import cache as cache_module
-from sklearn_zoomout.cache import entry_key
+from sklearn_zoomout.cache import digest_state, entry_key
 from sklearn_zoomout.exceptions import CacheWarning, SuperpixelWarning
 from sklearn_zoomout.metrics import mean_iou_scorer
 
@@ -444,6 +444,17 @@ def test_weights_count_by_their_content(superpixels, tmp_path):
     features._preprocessing = features._preprocessing.replace("bgr=False", "bgr=True")
     features.transform(superpixels)
     assert len(entries(tmp_path / "cache")) == 8
+
+
+def test_key_depends_on_values_and_not_on_objects():
+    """Whether two attributes are one object or two equal ones makes no difference."""
+    same, equal = ("blocks.9",), tuple(["blocks.9"])
+    assert same is not equal
+    keys = {
+        digest_state(SEGMENTER, {"layers": same, "layers_": other})
+        for other in (same, equal)
+    }
+    assert len(keys) == 1
 
 
 def test_image_and_label_map_in_the_key(images, tmp_path):

@@ -7,7 +7,7 @@ callable that returns a ``torch.nn.Module``. It is never a module itself, becaus
 """
 
 from .frozen import FrozenNetwork
-from .loading import load_network
+from .loading import load_network, load_shared_network
 from .names import find_backbone, known_backbones
 from .spec import BackboneSpec
 
@@ -17,4 +17,5 @@ __all__ = [
     "find_backbone",
     "known_backbones",
     "load_network",
+    "load_shared_network",
 ]

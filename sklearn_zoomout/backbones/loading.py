@@ -3,6 +3,7 @@
 import copy
 import threading
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +84,41 @@ def load_network(
     network = FrozenNetwork(module, spec, layers, device, flip, dtype)
     network.source, network.sha256 = source, sha256
     return network
+
+
+@lru_cache(maxsize=4)
+def _load_once(arguments: tuple[Any, ...], version: Any) -> FrozenNetwork:
+    return load_network(*arguments)
+
+
+def load_shared_network(*arguments: Any, again: bool = False) -> FrozenNetwork:
+    """Load a network once a process, for all levels, fits and tasks that need it.
+
+    The last four are kept. A file of weights that has changed is read anew, and so is
+    what a callable returns, unless it is asked for again.
+
+    Parameters
+    ----------
+    *arguments
+        Those of `load_network`.
+    again : bool, default=False
+        Whether a callable was called before, elsewhere, and may be trusted to return
+        the same network.
+
+    Returns
+    -------
+    network : FrozenNetwork
+        Not to be changed.
+    """
+    backbone, weights = arguments[:2]
+    if callable(backbone):
+        return _load_once(arguments, None) if again else load_network(*arguments)
+    found = None if weights is None else find_weights(find_backbone(backbone), weights)
+    if found is None:
+        return _load_once(arguments, None)
+    status = found.path.stat()
+    version = (found.path, status.st_mtime_ns, status.st_size)
+    return _load_once(arguments, version)
 
 
 def _build(

@@ -5,7 +5,6 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from functools import lru_cache
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from ..backbones import FrozenNetwork, load_network
+from ..backbones import FrozenNetwork, load_shared_network
 from ..cache import FeatureCache
 from ..exceptions import CacheWarning
 from ..regions import SegmentedImage
@@ -114,7 +113,7 @@ class ConvnetFeatures(RegionFeatures):
             For scikit-learn's sake.
         """
         self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        self._network = network = load_network(*self._arguments)
+        self._network = network = load_shared_network(*self._arguments)
         self._loaded_with = self._arguments
         self.layers_ = network.layers
         self.weights_ = network.source
@@ -204,7 +203,7 @@ class ConvnetFeatures(RegionFeatures):
         """
         network = getattr(self, "_network", None)
         if network is None or self._loaded_with != self._arguments:
-            network = _load_again(*self._arguments)
+            network = load_shared_network(*self._arguments, again=True)
             if network.sha256 != self.weights_sha256_:
                 raise ValueError(
                     f"weights: expected those of fit ({self.weights_}, sha256 "
@@ -213,12 +212,6 @@ class ConvnetFeatures(RegionFeatures):
                 )
             self._network, self._loaded_with = network, self._arguments
         return network
-
-
-@lru_cache(maxsize=4)
-def _load_again(*arguments: Any) -> FrozenNetwork:
-    """Load a network that was fitted elsewhere, once for all tasks of a process."""
-    return load_network(*arguments)
 
 
 def resize(pixels: "torch.Tensor", size: Sequence[int]) -> "torch.Tensor":

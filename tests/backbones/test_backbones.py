@@ -15,6 +15,7 @@ from sklearn_zoomout.backbones import (  # noqa: E402
     find_backbone,
     known_backbones,
     load_network,
+    load_shared_network,
 )
 from sklearn_zoomout.features._convnet import resize  # noqa: E402
 
@@ -316,3 +317,31 @@ def test_edgetpu_takes_its_published_weights():
     with torch.inference_mode():
         scores = network.module(resize(pixels, (224, 224))[None])[0]
     assert int(scores.argmax()) in (281, 282, 285)  # tabby, tiger cat, Egyptian cat
+
+
+def test_networks_are_shared_until_their_file_changes(tmp_path):
+    """Levels and fits of equal arguments share one; a new file is read."""
+    torch.manual_seed(0)
+    path = tmp_path / "weights.pth"
+    torch.save(torchvision.models.squeezenet1_1(weights=None).state_dict(), path)
+    first = load_shared_network("squeezenet1_1", path)
+    assert load_shared_network("squeezenet1_1", path) is first
+    assert load_shared_network("squeezenet1_1", path, ("features",)) is not first
+    torch.save(torchvision.models.squeezenet1_1(weights=None).state_dict(), path)
+    os.utime(path, ns=(0, 0))
+    changed = load_shared_network("squeezenet1_1", path)
+    assert changed.sha256 != first.sha256
+    assert changed.sha256 == load_network("squeezenet1_1", path).sha256
+
+
+def test_callables_are_called_for_every_fit():
+    """They may return another network than before, unless it is asked for again."""
+    networks = iter(torch.nn.Conv2d(3, width, 3) for width in (2, 4, 6))
+
+    def build():
+        return next(networks)
+
+    assert load_shared_network(build, "default").widths == [2]
+    assert load_shared_network(build, "default").widths == [4]
+    for _ in range(2):
+        assert load_shared_network(build, "default", again=True).widths == [6]

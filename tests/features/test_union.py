@@ -19,7 +19,7 @@ from sklearn_zoomout import (
     RegionFeatures,
     ZoomoutUnion,
 )
-from sklearn_zoomout.backbones import FrozenNetwork, load_network
+from sklearn_zoomout.backbones import FrozenNetwork, load_network, loading
 from sklearn_zoomout.features import _convnet
 
 SMALL = {"input_size": 96}
@@ -197,14 +197,14 @@ def test_a_worker_loads_a_network_once(superpixels, monkeypatch):
     """Tasks are sent without the network, of which all of a process share one."""
     loaded = []
     monkeypatch.setattr(
-        _convnet, "load_network", lambda *x: loaded.append(x) or load_network(*x)
+        loading, "load_network", lambda *x: loaded.append(x) or load_network(*x)
     )
-    _convnet._load_again.cache_clear()
+    loading._load_once.cache_clear()
     level = ConvnetSuperpixelFeatures(weights=None, random_state=3, **SMALL)
     sent = pickle.dumps(level.fit(superpixels))
     assert len(sent) < 20_000
     rows = [pickle.loads(sent).describe(superpixels[0]) for _ in range(3)]
-    assert len(loaded) == 2
+    assert len(loaded) == 1
     np.testing.assert_array_equal(rows[2], level.describe(superpixels[0]))
 
 
