@@ -125,17 +125,16 @@ def _describe(
     image: np.ndarray, patch_size: float, step: int, descriptors: np.ndarray
 ) -> None:
     """Describe the points of the grid in each channel, (channels, n_points, 128)."""
-    octave = max(0, int(np.log2(patch_size / _N_CELLS / 2)))
-    smooth = _smooth(image, patch_size / _N_CELLS, octave)
+    smooth = _smooth(image, patch_size)
     height, width, channels = smooth.shape
     turned = cv2.transpose(smooth).reshape(width, height, channels)
     right, down = (derivative(turned, axis).reshape(width, -1) for axis in (0, 1))
-    layout = (patch_size, step, octave)
-    over_rows = _cell_weights(image.shape[0], *layout)
+    over_rows = _cell_weights(image.shape[0], patch_size, step)
     shape = (over_rows.shape[0] // _N_CELLS, -1, _N_CELLS, _N_CELLS, _N_ORIENTATIONS)
     cells = descriptors.reshape(channels, *shape)
-    n_lines = _lines_at_once(right.shape[1], *layout)
-    for lines, columns, over_columns in _bands(image.shape[1], *layout, n_lines):
+    n_lines = _lines_at_once(right.shape[1], patch_size, step)
+    bands = _bands(image.shape[1], patch_size, step, n_lines)
+    for lines, columns, over_columns in bands:
         maps = _orientation_maps(right[columns], down[columns])
         pooled = over_columns @ maps.reshape(len(maps), -1)
         turned_back = cv2.transpose(pooled.reshape(-1, right.shape[1]))
@@ -145,17 +144,22 @@ def _describe(
             *(over_columns.shape[0] // _N_CELLS, _N_CELLS, _N_ORIENTATIONS),
         )
         np.multiply(pooled.transpose(2, 0, 3, 1, 4, 5), _SCALES, out=cells[:, :, lines])
-    flat = _FLAT * (patch_size / _N_CELLS / 2**octave) ** 2
+    flat = _FLAT * (patch_size / _N_CELLS / 2 ** _octave(patch_size)) ** 2
     for of_channel in descriptors:
         _normalize(of_channel, flat)
 
 
-def _smooth(image: np.ndarray, cell: float, octave: int) -> np.ndarray:
-    """Halve an image so often, and blur it to a third of a cell."""
+def _octave(patch_size: float) -> int:
+    """How often an image can be halved while a cell keeps two of its pixels."""
+    return max(0, int(np.log2(patch_size / _N_CELLS / 2)))
+
+
+def _smooth(image: np.ndarray, patch_size: float) -> np.ndarray:
+    """Blur an image to a third of a cell, and halve it as often as it can be."""
     channels = image.shape[2]
     # Cameras blur by half a pixel already (Lowe, section 3.3).
-    variance = (cell / 3) ** 2 - 0.5**2
-    for _ in range(octave):
+    variance = (patch_size / _N_CELLS / 3) ** 2 - 0.5**2
+    for _ in range(_octave(patch_size)):
         image = cv2.pyrDown(image, borderType=cv2.BORDER_REPLICATE)
         # It blurs by a variance of 1 and keeps the even rows and columns.
         variance = (variance - 1) / 4
@@ -193,23 +197,23 @@ def _normalize(descriptors: np.ndarray, flat: float) -> None:
     descriptors *= (norm > flat) / scale
 
 
-def _lines_at_once(row_length: int, patch_size: float, step: int, octave: int) -> int:
+def _lines_at_once(row_length: int, patch_size: float, step: int) -> int:
     """How many lines of the grid have orientation maps that fit into the cache."""
-    positions = _BAND / (_N_ORIENTATIONS * row_length) * 2**octave
+    positions = _BAND / (_N_ORIENTATIONS * row_length) * 2 ** _octave(patch_size)
     window = (_N_CELLS + 1) / _N_CELLS * patch_size
     return max(1, int((positions - window) / step) + 1)
 
 
 @lru_cache(maxsize=16)
 def _bands(
-    length: int, patch_size: float, step: int, octave: int, n_lines: int
+    length: int, patch_size: float, step: int, n_lines: int
 ) -> list[tuple[slice, slice, sparse.csr_array]]:
     """Cut `_cell_weights` into bands of so many lines.
 
     Returns for each band its lines, the positions that it looks at, and their weights.
     They are kept, since most images of a data set have one size.
     """
-    weights = _cell_weights(length, patch_size, step, octave)
+    weights = _cell_weights(length, patch_size, step)
     bands = []
     for first in range(0, weights.shape[0] // _N_CELLS, n_lines):
         lines = slice(first, first + n_lines)
@@ -220,16 +224,14 @@ def _bands(
 
 
 @lru_cache(maxsize=16)
-def _cell_weights(
-    length: int, patch_size: float, step: int, octave: int
-) -> sparse.csr_array:
+def _cell_weights(length: int, patch_size: float, step: int) -> sparse.csr_array:
     """Weigh the positions along one axis in the four cells of each grid line.
 
-    Returns a csr array of shape (4 * n_lines, n_positions), for an axis of `length`
-    pixels that was halved `octave` times: a Gaussian around the line of half the
+    Returns a csr array of shape (4 * n_lines, n_positions), where the axis of `length`
+    pixels is halved as often as the image: a Gaussian around the line of half the
     patch's width, times a triangle around the cell's center.
     """
-    scale = 2**octave
+    scale = 2 ** _octave(patch_size)
     lines = grid((length, 1), step)[0][:, None, None] / scale
     cell = patch_size / _N_CELLS / scale
     centers = (np.arange(_N_CELLS)[:, None] - (_N_CELLS - 1) / 2) * cell

@@ -18,7 +18,6 @@ from sklearn_zoomout import (  # noqa: E402
 )
 from sklearn_zoomout.backbones import find_backbone, load_network  # noqa: E402
 from sklearn_zoomout.backbones.weights import find_weights  # noqa: E402
-from sklearn_zoomout.features._convnet import _load_again  # noqa: E402
 
 NAME = "timm:test_efficientnet"  # timm's own tiny model for tests
 
@@ -258,6 +257,5 @@ def test_estimators_take_it(superpixels, model, tmp_path, features, n_columns):
     again = restored.transform(superpixels[:1])
     np.testing.assert_array_equal(again.to_numpy(), table.to_numpy())
     save(load_network(NAME, None).module, path)
-    _load_again.cache_clear()  # as in another process
     with pytest.raises(ValueError, match="expected those of fit"):
         pickle.loads(pickle.dumps(features)).transform(superpixels[:1])
