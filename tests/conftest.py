@@ -1,5 +1,7 @@
 """Small made-up images that most tests share."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -18,6 +20,15 @@ def make_example(height, width, seed):
     mask[height // 4 : height // 2 + 5, left : left + width // 3] = 2
     image = COLORS[mask] + rng.normal(0, 4, (height, width, 3))
     return np.clip(image, 0, 255).astype(np.uint8), mask
+
+
+@pytest.fixture(autouse=True)
+def forget_networks():
+    """Networks that one test has changed are not kept for the next."""
+    yield
+    loading = sys.modules.get("sklearn_zoomout.backbones.loading")
+    if loading is not None:
+        loading._load_once.cache_clear()
 
 
 @pytest.fixture(scope="session")
