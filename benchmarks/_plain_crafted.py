@@ -46,11 +46,13 @@ def grid_points(shape):
     return np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
 
 
-def dense_sift(lab, points):
+def dense_sift(lab, points, naive=False):
     """Describe the points in each channel, at both patch sizes, with OpenCV.
 
-    Its cells are 1.5 times the size of a keypoint. Octave 0 suits patches of 18 pixels,
-    and octave -1, which it stores as 255, those of 8.
+    Its cells are 1.5 times the size of a keypoint, so that a patch is six times as
+    wide. Octave 0 suits patches of 18 pixels, and octave -1, which it stores as 255,
+    those of 8. `naive` takes the size of a patch for that of its keypoint, as is often
+    done: windows are then six times too wide.
     """
     sift = cv2.SIFT_create()
     scaled = (lab - [0, -128, -128]) * [2.55, 1, 1]
@@ -58,8 +60,9 @@ def dense_sift(lab, points):
     descriptors = []
     for channel in range(3):
         for size, octave in zip(PATCH_SIZES, (255, 0), strict=True):
+            options = (size,) if naive else (size / 6, 0, 0, octave)
             keypoints = [
-                cv2.KeyPoint(float(column), float(row), size / 6, 0, 0, octave)
+                cv2.KeyPoint(float(column), float(row), *options)
                 for row, column in points
             ]
             _, found = sift.compute(channels[..., channel].copy(), keypoints)
