@@ -45,17 +45,15 @@ from sklearn.model_selection import KFold
 from sklearn_zoomout import (
     ConvnetRegionFeatures,
     ConvnetSuperpixelFeatures,
-    GlobalFeatures,
     GraphSmoothing,
     IslandRemoval,
     LocalFeatures,
     SuperpixelSegmenter,
     ZoomoutClassifier,
-    ZoomoutUnion,
 )
 from sklearn_zoomout.backbones.names import find_backbone
 from sklearn_zoomout.datasets import fetch_stanford_background
-from sklearn_zoomout.pipeline import PRESETS
+from sklearn_zoomout.pipeline import PRESETS, zoomout_pipeline
 
 HIDDEN = PRESETS["fast"].hidden_units
 
@@ -70,16 +68,13 @@ class Experiment:
         self.superpixels = segmenter.transform(data.images)
         self.base = self.describe(self.superpixels, args.backbone)
 
-    def describe(self, superpixels, backbone, input_size=640, layers="all", **options):
-        """Compute distant, global and maps level."""
-        options["backbone"] = backbone
-        sized = {"input_size": input_size, **options}
-        levels = [
-            ("distant", ConvnetRegionFeatures(**sized)),
-            ("global", GlobalFeatures(**options)),
-            ("maps", ConvnetSuperpixelFeatures(layers=layers, **sized)),
-        ]
-        return ZoomoutUnion(levels, n_jobs=self.args.n_jobs).fit_transform(superpixels)
+    def describe(self, superpixels, backbone, layers="all", **options):
+        """Compute distant, global and maps level, as the preset does."""
+        levels = zoomout_pipeline(
+            backbone=backbone, n_jobs=self.args.n_jobs, **options
+        )["zoomout"]
+        levels.set_params(maps__layers=layers)
+        return levels.fit_transform(superpixels)
 
     def classifier(self, hidden=HIDDEN, **options):
         return ZoomoutClassifier(

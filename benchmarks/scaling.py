@@ -61,10 +61,7 @@ def load(n_images, size):
 
 
 def make_extractor(n_segments, input_size):
-    model = zoomout_pipeline(n_segments=n_segments, random_state=0)
-    for level in ("distant", "maps"):
-        model.set_params(**{f"zoomout__{level}__input_size": input_size})
-    extractor = model[:-1]
+    extractor = zoomout_pipeline(n_segments=n_segments, input_size=input_size)[:-1]
     extractor.fit(load(1, (96, 96)))
     return extractor
 

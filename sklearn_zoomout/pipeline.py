@@ -105,8 +105,8 @@ def zoomout_pipeline(
     flip : bool, default=False
         Whether its maps are averaged with those of the mirror image.
     dtype : {"float32", "bfloat16", "float16"}, default="float32"
-        What it computes in. "bfloat16" is about twice as fast on a processor that has
-        instructions for it; see `ConvnetRegionFeatures`.
+        What it computes in. "bfloat16" is 1.4 to 2 times as fast on a processor that
+        has instructions for it; see `ConvnetRegionFeatures`.
     background : int, default=None
         The label of the background, if there is one, such as PASCAL VOC's 0; the
         level "local_foreground" needs it. With it "arxiv2014" has that level too, as

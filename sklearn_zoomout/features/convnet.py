@@ -82,11 +82,11 @@ class ConvnetRegionFeatures(ConvnetFeatures):
         the work, and more accurate.
     dtype : {"float32", "bfloat16", "float16"}, default="float32"
         What the network computes in; features are float32 all the same. "bfloat16" is
-        about twice as fast on processors that have instructions for it (AVX512-BF16 or
-        AMX; on others it is slower), and changes features by about a tenth of their
-        deviation. "float16" is meant for GPUs: many times slower on most processors,
-        it changes them by less than a hundredth, and has no large numbers; an error is
-        raised if one occurs.
+        1.4 to 2 times as fast, the larger the network the more, on processors that have
+        instructions for it (AVX512-BF16 or AMX; on others it is slower), and changes
+        features by about a tenth of their deviation. "float16" is meant for GPUs: many
+        times slower on most processors, it changes them by less than a hundredth, and
+        has no large numbers; an error is raised if one occurs.
     batch_size : int, default=16
         Crops that go through the network at once.
     device : str, default="cpu"
