@@ -20,6 +20,7 @@ _MODULES = {
     "ConvnetRegionFeatures": "features.convnet",
     "GlobalFeatures": "features.convnet",
     "ConvnetSuperpixelFeatures": "features.maps",
+    "FineTuning": "features.fine_tuning",
     "ZoomoutUnion": "features.union",
     "ZoomoutClassifier": "classifier",
     "GraphSmoothing": "postprocessing.smoothing",
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from .features._base import RegionFeatures as RegionFeatures
     from .features.convnet import ConvnetRegionFeatures as ConvnetRegionFeatures
     from .features.convnet import GlobalFeatures as GlobalFeatures
+    from .features.fine_tuning import FineTuning as FineTuning
     from .features.local import LocalFeatures as LocalFeatures
     from .features.local_convnet import LocalConvnetFeatures as LocalConvnetFeatures
     from .features.maps import ConvnetSuperpixelFeatures as ConvnetSuperpixelFeatures

@@ -1,8 +1,13 @@
 """Validation of constructor parameters, and what begins every fit."""
 
+from typing import Any
+
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import InvalidParameterError
+from sklearn.utils._param_validation import (
+    InvalidParameterError,
+    validate_parameter_constraints,
+)
 
 
 def forget_fit(estimator: BaseEstimator) -> None:
@@ -11,8 +16,8 @@ def forget_fit(estimator: BaseEstimator) -> None:
         delattr(estimator, name)
 
 
-def validate_params(estimator: BaseEstimator) -> None:
-    """Check an estimator's parameters against its ``_parameter_constraints``.
+def validate_params(owner: Any) -> None:
+    """Check the parameters of an estimator against its ``_parameter_constraints``.
 
     scikit-learn's own check takes ``True`` for the integer 1; here a boolean is
     accepted only where the constraints list "boolean" or "verbose".
@@ -23,13 +28,16 @@ def validate_params(estimator: BaseEstimator) -> None:
         A ``ValueError`` and ``TypeError`` that names the parameter, what it may
         be, and what it was.
     """
-    estimator._validate_params()
-    for name, constraints in estimator._parameter_constraints.items():
-        value = getattr(estimator, name)
+    constraints_of = owner._parameter_constraints
+    params = {name: getattr(owner, name) for name in constraints_of}
+    caller = type(owner).__name__
+    validate_parameter_constraints(constraints_of, params, caller_name=caller)
+    for name, value in params.items():
+        constraints = constraints_of[name]
         takes_bool = {"boolean", "verbose"} & {c for c in constraints if type(c) is str}
         if isinstance(value, (bool, np.bool_)) and not takes_bool:
             allowed = " or ".join(str(constraint) for constraint in constraints)
             raise InvalidParameterError(
-                f"The {name!r} parameter of {type(estimator).__name__} must be "
-                f"{allowed}. Got {value!r} instead."
+                f"The {name!r} parameter of {caller} must be {allowed}. Got {value!r} "
+                "instead."
             )

@@ -1,5 +1,6 @@
 """Labels of the rows of a table, and back; weights of the classes (section 2.2)."""
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -195,6 +196,27 @@ def hold_out(
             "leaves none to train on; use a smaller one, or more images."
         )
     return labeled.of_images(images[n_valid:]), labeled.of_images(images[:n_valid])
+
+
+def draw_evenly(
+    n_items: int, n_draws: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Draw items, all of them once before any is drawn again.
+
+    Parameters
+    ----------
+    n_items, n_draws : int
+        How many there are, and how many to draw.
+    rng : numpy.random.Generator
+        Draws.
+
+    Returns
+    -------
+    ndarray of int64 of shape (n_draws,)
+        Their positions.
+    """
+    n_rounds = math.ceil(n_draws / n_items)
+    return np.concatenate([rng.permutation(n_items) for _ in range(n_rounds)])[:n_draws]
 
 
 def class_weights(

@@ -10,6 +10,7 @@ from ._params import validate_params
 from .cache import FeatureCache
 from .classifier import ZoomoutClassifier
 from .features.convnet import ConvnetRegionFeatures, GlobalFeatures
+from .features.fine_tuning import FineTuning
 from .features.local import LocalFeatures
 from .features.local_convnet import LocalConvnetFeatures
 from .features.maps import ConvnetSuperpixelFeatures
@@ -27,6 +28,7 @@ LEVELS = (
     "global",
     "maps",
 )
+_OF_CONVNET = {"distant", "global", "maps"}
 
 
 class Preset(NamedTuple):
@@ -58,6 +60,7 @@ def zoomout_pipeline(
     input_size: int = 640,
     flip: bool = False,
     dtype: str = "float32",
+    fine_tune: bool | FineTuning = False,
     background: int | None = None,
     n_segments: int = 500,
     compactness: float = 15.0,
@@ -107,6 +110,11 @@ def zoomout_pipeline(
     dtype : {"float32", "bfloat16", "float16"}, default="float32"
         What it computes in. "bfloat16" is 1.4 to 2 times as fast on a processor that
         has instructions for it; see `ConvnetRegionFeatures`.
+    fine_tune : bool or FineTuning, default=False
+        Whether the convnet is first trained on the masks, for all its levels: True for
+        the defaults of `FineTuning` with the ``void_label`` and ``random_state`` of the
+        pipeline. More accurate, and many times the time of `fit`; `predict` takes as
+        long as without.
     background : int, default=None
         The label of the background, if there is one, such as PASCAL VOC's 0; the
         level "local_foreground" needs it. With it "arxiv2014" has that level too, as
@@ -120,13 +128,14 @@ def zoomout_pipeline(
     memory : str, path, FeatureCache or None, default=None
         A folder that keeps superpixels and features of every image, for the folds and
         candidates of a search and for later sessions; see `FeatureCache`, which also
-        bounds its size. Delete the folder to clear it. What is learned from the
-        training images is not kept: dictionaries, local convnets (and their outputs)
-        and the classifier. Without a ``random_state``, the dictionaries are others at
-        every fit, and with them the rows of the hand-crafted levels.
+        bounds its size. Delete the folder to clear it. It also keeps the weights of
+        fine-tuned networks. What else is learned from the training images is not kept:
+        dictionaries, local convnets (and their outputs) and the classifier. Without a
+        ``random_state``, the dictionaries are others at every fit, and with them the
+        rows of the hand-crafted levels.
     random_state : int or None, default=None
         Seed of the dictionaries, of the local convnets, of the classifier and, if
-        ``weights`` is None, of the backbone.
+        ``weights`` is None or ``fine_tune`` is True, of the backbone.
     verbose : int, default=0
         Show progress bars if positive.
     **classifier
@@ -141,9 +150,11 @@ def zoomout_pipeline(
     ------
     ValueError
         If the preset or a level is unknown, no level is given, a parameter is out of
-        its range, or ``background`` and "local_foreground" do not come together.
+        its range, ``background`` and "local_foreground" do not come together, or
+        ``fine_tune`` has no level to train a network for, or another ``void_label``.
     TypeError
-        If a parameter is not one of `ZoomoutClassifier`.
+        If a parameter is not one of `ZoomoutClassifier`, or ``fine_tune`` is no
+        `FineTuning`.
 
     References
     ----------
@@ -171,6 +182,9 @@ def zoomout_pipeline(
         if background is not None and "local_convnet" in levels:
             levels = (*levels, "local_foreground")
     _check_levels(levels, background)
+    labels = {k: v for k, v in classifier.items() if k in ("classes", "void_label")}
+    seed = 0 if random_state is None else random_state
+    tuning = _check_fine_tune(fine_tune, levels, labels.get("void_label", -1), seed)
     foreign = set(classifier) - set(ZoomoutClassifier().get_params())
     if foreign:
         raise TypeError(
@@ -184,19 +198,18 @@ def zoomout_pipeline(
         "random_state": random_state,
         "verbose": verbose,
     }
-    # The convnets are not trained: their seed matters for weights=None alone, and is
-    # one for all levels, so that these see by the same network.
+    # One seed for all levels, so that these see by the same network if it is random.
     convnet: dict[str, Any] = {
         "backbone": chosen.backbone if backbone is None else backbone,
         "weights": weights,
         "flip": flip,
         "dtype": dtype,
+        "fine_tune": tuning,
         "device": device,
         "memory": memory,
-        "random_state": 0 if random_state is None else random_state,
+        "random_state": seed,
         "verbose": verbose,
     }
-    labels = {k: v for k, v in classifier.items() if k in ("classes", "void_label")}
     local_convnet: dict[str, Any] = {
         "device": device,
         "random_state": random_state,
@@ -249,3 +262,29 @@ def _check_levels(levels: Any, background: int | None) -> None:
             f"'local_foreground', and with no others, got {background!r} and levels "
             f"{list(levels)}."
         )
+
+
+def _check_fine_tune(
+    fine_tune: Any, levels: Sequence[str], void_label: int | None, random_state: int
+) -> FineTuning | None:
+    """Give the fine-tuning of the convnet's levels, and refuse what cannot be meant."""
+    if fine_tune is False:
+        return None
+    if not set(levels) & _OF_CONVNET:
+        raise ValueError(
+            f"fine_tune: expected one of the levels {sorted(_OF_CONVNET)}, which look "
+            f"through the network, got {list(levels)}."
+        )
+    if fine_tune is True:
+        return FineTuning(void_label=void_label, random_state=random_state)
+    if not isinstance(fine_tune, FineTuning):
+        raise TypeError(
+            "fine_tune: expected True, False or a FineTuning, got "
+            f"{type(fine_tune).__name__}."
+        )
+    if fine_tune.void_label != void_label:
+        raise ValueError(
+            f"fine_tune: its void_label is {fine_tune.void_label}, that of the "
+            f"pipeline {void_label}; pass FineTuning(void_label={void_label})."
+        )
+    return fine_tune

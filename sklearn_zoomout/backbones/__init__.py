@@ -6,6 +6,7 @@ callable that returns a ``torch.nn.Module``. It is never a module itself, becaus
 ``clone`` would copy all of its weights. Networks are built when they are first used.
 """
 
+from .fine_tuned import FineTunedWeights
 from .frozen import FrozenNetwork
 from .loading import load_network, load_shared_network
 from .names import find_backbone, known_backbones
@@ -13,6 +14,7 @@ from .spec import BackboneSpec
 
 __all__ = [
     "BackboneSpec",
+    "FineTunedWeights",
     "FrozenNetwork",
     "find_backbone",
     "known_backbones",

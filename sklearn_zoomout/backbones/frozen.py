@@ -2,7 +2,7 @@
 
 import difflib
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 class FrozenNetwork:
     """A network that is only looked at: maps of named layers, and fc7 if asked for.
+
+    Only between `thaw` and `freeze` can it be trained.
 
     Parameters
     ----------
@@ -70,6 +72,7 @@ class FrozenNetwork:
         self.device = torch.device(device)
         self.dtype: torch.dtype = getattr(torch, dtype)
         self._lock = threading.Lock()
+        self._thawed = False
         module = self._freeze(module)
         if layers is None:
             self.layers = spec.maps
@@ -152,7 +155,7 @@ class FrozenNetwork:
             if last:
                 raise _SeenEnough
 
-        with self._lock, torch.inference_mode():
+        with self._lock, torch.inference_mode(not self._thawed):
             hooks = [
                 self.module.get_submodule(name).register_forward_hook(
                     lambda _module, _inputs, output, name=name: keep(name, output)
@@ -197,6 +200,27 @@ class FrozenNetwork:
                 f"dtype: backbone {self.spec.name!r} has larger numbers than "
                 f"{self.dtype} has; use dtype='bfloat16' or dtype='float32'."
             )
+
+    def thaw(self) -> Iterator["torch.nn.Parameter"]:
+        """Let gradients pass through `maps`, and give the parameters that they reach.
+
+        Batch normalization keeps its moments, and nothing is dropped: both stay in
+        evaluation mode.
+        """
+        self._thawed = True
+        return self.module.requires_grad_(True).parameters()
+
+    def freeze(self) -> None:
+        """Undo `thaw`."""
+        self._thawed = False
+        self.module.requires_grad_(False)
+
+    def weights(self) -> dict[str, NDArray[Any]]:
+        """Copy the parameters that training changes, by their names in `module`."""
+        return {
+            name: parameter.detach().cpu().numpy().copy()
+            for name, parameter in self.module.named_parameters()
+        }
 
     def vectors(self, batch: "torch.Tensor") -> "torch.Tensor":
         """Compute one feature vector for each image of a batch.

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .._device import check_device
+from .fine_tuned import FineTunedWeights
 from .frozen import FrozenNetwork
 from .names import find_backbone, import_torchvision
 from .spec import TIMM, BackboneSpec
@@ -36,6 +37,7 @@ def load_network(
     seed: int = 0,
     flip: bool = False,
     dtype: str = "float32",
+    fine_tuned: FineTunedWeights | None = None,
 ) -> FrozenNetwork:
     """Build a network, load its weights, freeze it.
 
@@ -50,6 +52,8 @@ def load_network(
         See `FrozenNetwork`.
     seed : int, default=0
         Seed of random weights.
+    fine_tuned : FineTunedWeights, default=None
+        What training has made of these weights.
 
     Returns
     -------
@@ -60,7 +64,7 @@ def load_network(
     ------
     ValueError
         If the backbone, a layer or the device is unknown, or the weights are not
-        usable.
+        usable, or are others than those that were fine-tuned.
     """
     check_device(device)
     _refuse_module(backbone)
@@ -81,6 +85,15 @@ def load_network(
     if sha256 is None or spec.of_timm:
         # timm's weights are the same, whether timm loads them or a file of the user's.
         sha256 = digest_tensors(module.state_dict())
+    if fine_tuned is not None:
+        if sha256 != fine_tuned.origin:
+            raise ValueError(
+                "weights: expected those that were fine-tuned (sha256 "
+                f"{fine_tuned.origin}), found {source} (sha256 {sha256}); bring the "
+                "same file, or fit again."
+            )
+        fine_tuned.put_into(module)
+        sha256 = fine_tuned.sha256
     network = FrozenNetwork(module, spec, layers, device, flip, dtype)
     network.source, network.sha256 = source, sha256
     return network

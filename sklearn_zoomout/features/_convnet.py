@@ -13,19 +13,20 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from ..backbones import FrozenNetwork, load_shared_network
+from ..backbones import FineTunedWeights, FrozenNetwork, load_shared_network
 from ..cache import FeatureCache
 from ..exceptions import CacheWarning
 from ..regions import SegmentedImage
 from ..superpixels import Superpixels
 from ._base import RegionFeatures
+from .fine_tuning import FineTuning
 
 if TYPE_CHECKING:
     import torch
 
 # Networks of five strides need some pixels: the shorter side of a very long image is
 # stretched to this.
-_SHORTEST_SIDE = 96
+SHORTEST_SIDE = 96
 
 #: What the levels of a `ZoomoutUnion` share while it describes an image in this thread:
 #: for every kind of pass, the layers that any of them needs, and their maps as soon as
@@ -36,7 +37,7 @@ SHARED_MAPS: ContextVar[dict[Any, tuple[tuple[str, ...], dict[str, Any]]] | None
 
 
 class ConvnetFeatures(RegionFeatures):
-    """A frozen network that is loaded on use and never pickled or cloned."""
+    """A network that is loaded on use; only what training has changed is pickled."""
 
     @property
     def sees_whole_image(self) -> bool:
@@ -52,15 +53,18 @@ class ConvnetFeatures(RegionFeatures):
         "dtype": [StrOptions({"float32", "bfloat16", "float16"})],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "device": [str],
+        "fine_tune": [FineTuning, None],
         "memory": [str, os.PathLike, FeatureCache, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
 
-    # Weights count by their digest, random ones too.
+    # Weights count by their digest, random and fine-tuned ones too.
     _not_in_key = RegionFeatures._not_in_key | {
         "weights",
         "weights_",
+        "fine_tune",
+        "_fine_tuned",
         "random_state",
         "_seed",
         "batch_size",
@@ -69,14 +73,17 @@ class ConvnetFeatures(RegionFeatures):
 
     backbone: str | Callable[[], Any]
     weights: str | os.PathLike | None
+    fine_tune: FineTuning | None
     memory: str | os.PathLike | FeatureCache | None
     layers: str | Sequence[str] | None
     flip: bool
     dtype: str
     device: str
     random_state: Any
+    verbose: int
     input_size: int
     batch_size: int
+    _fine_tuned: FineTunedWeights | None
 
     @abstractmethod
     def _describe(
@@ -103,16 +110,29 @@ class ConvnetFeatures(RegionFeatures):
             return self._describe(segmented, self.get_network()).cpu().numpy()
 
     def learn(self, superpixels: Superpixels, masks: Any = None) -> None:
-        """Load the network; nothing is learned from the images.
+        """Load the network, and train it if `fine_tune` says so.
 
         Parameters
         ----------
         superpixels : Superpixels
-            Ignored.
-        masks : ignored
-            For scikit-learn's sake.
+            The training images.
+        masks : sequence of array-like of integers of shape (height, width)
+            Their label maps; ignored unless the network is trained.
         """
-        self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        fine_tuned = None
+        if self.fine_tune is not None:
+            fine_tuned = self.fine_tune.train(
+                superpixels,
+                masks,
+                backbone=self.backbone,
+                weights=self.weights,
+                device=self.device,
+                seed=seed,
+                cache=self._open_cache(),
+                verbose=self.verbose,
+            )
+        self._seed, self._fine_tuned = seed, fine_tuned
         self._network = network = load_shared_network(*self._arguments)
         self._loaded_with = self._arguments
         self.layers_ = network.layers
@@ -170,6 +190,11 @@ class ConvnetFeatures(RegionFeatures):
         """Names of the columns, such as "fc7_0012", without the name of the block."""
         return self._columns
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = self.fine_tune is not None
+        return tags
+
     def _open_cache(self) -> FeatureCache | None:
         cache = super()._open_cache()
         if cache is not None and callable(self.backbone):
@@ -194,7 +219,7 @@ class ConvnetFeatures(RegionFeatures):
         """The arguments of `load_network`."""
         layers = tuple(self.layers) if isinstance(self.layers, list) else self.layers
         options = (self.device, self._seed, self.flip, self.dtype)
-        return (self.backbone, self.weights, layers, *options)
+        return (self.backbone, self.weights, layers, *options, self._fine_tuned)
 
     def get_network(self) -> FrozenNetwork:
         """Give the network that was fitted, or load it again.
@@ -254,7 +279,7 @@ def resize_longer_side(pixels: "torch.Tensor", length: int) -> "torch.Tensor":
     """
     height, width = pixels.shape[1:]
     scale = length / max(height, width)
-    shortest = min(_SHORTEST_SIDE, length)
+    shortest = min(SHORTEST_SIDE, length)
     return resize(
         pixels, [max(round(side * scale), shortest) for side in (height, width)]
     )

@@ -14,6 +14,7 @@ from ..cache import FeatureCache
 from ..regions import SegmentedImage
 from ..superpixels import Superpixels
 from ._convnet import ConvnetFeatures, resize
+from .fine_tuning import FineTuning
 from .pooling import BoxPooling
 
 if TYPE_CHECKING:
@@ -87,6 +88,9 @@ class ConvnetRegionFeatures(ConvnetFeatures):
         features by about a tenth of their deviation. "float16" is meant for GPUs: many
         times slower on most processors, it changes them by less than a hundredth, and
         has no large numbers; an error is raised if one occurs.
+    fine_tune : FineTuning or None, default=None
+        Train the network on the masks of `fit` first; see `FineTuning`. None leaves it
+        as it is.
     batch_size : int, default=16
         Crops that go through the network at once.
     device : str, default="cpu"
@@ -149,6 +153,7 @@ class ConvnetRegionFeatures(ConvnetFeatures):
         crop_size: int = 224,
         flip: bool = False,
         dtype: str = "float32",
+        fine_tune: FineTuning | None = None,
         batch_size: int = 16,
         device: str = "cpu",
         memory: str | os.PathLike | FeatureCache | None = None,
@@ -164,6 +169,7 @@ class ConvnetRegionFeatures(ConvnetFeatures):
         self.crop_size = crop_size
         self.flip = flip
         self.dtype = dtype
+        self.fine_tune = fine_tune
         self.batch_size = batch_size
         self.device = device
         self.memory = memory
@@ -232,7 +238,7 @@ class GlobalFeatures(ConvnetFeatures):
         See `ConvnetRegionFeatures`.
     input_size : int, default=224
         Sides in pixels of the square that the image is resized to.
-    flip, dtype
+    flip, dtype, fine_tune
         See `ConvnetRegionFeatures`.
     batch_size : int, default=16
         Images that go through the network at once; in a `ZoomoutUnion` it is one.
@@ -268,6 +274,7 @@ class GlobalFeatures(ConvnetFeatures):
         input_size: int = 224,
         flip: bool = False,
         dtype: str = "float32",
+        fine_tune: FineTuning | None = None,
         batch_size: int = 16,
         device: str = "cpu",
         memory: str | os.PathLike | FeatureCache | None = None,
@@ -280,6 +287,7 @@ class GlobalFeatures(ConvnetFeatures):
         self.input_size = input_size
         self.flip = flip
         self.dtype = dtype
+        self.fine_tune = fine_tune
         self.batch_size = batch_size
         self.device = device
         self.memory = memory

@@ -15,7 +15,13 @@ from tqdm.auto import tqdm
 
 from .._device import check_device, device_to_predict_on
 from .._params import forget_fit
-from .._rows import LabeledRows, check_classes, class_weights, label_rows
+from .._rows import (
+    LabeledRows,
+    check_classes,
+    class_weights,
+    draw_evenly,
+    label_rows,
+)
 from ..descriptors.color import rgb_to_lab
 from ..descriptors.patches import PATCH_SIZE, cut_patches
 from ..regions import SegmentedImage
@@ -338,7 +344,7 @@ class LocalConvnetFeatures(RegionFeatures):
         n_rows = len(labeled.rows)
         size = min(self.batch_size, n_rows)
         n_steps = self._n_steps(n_rows)
-        order = _shuffled(n_rows, n_steps * size, np.random.default_rng(seed))
+        order = draw_evenly(n_rows, n_steps * size, np.random.default_rng(seed))
         drawn, order = np.unique(order, return_inverse=True)
         batches = order.reshape(n_steps, size)
         return train_local_net(
@@ -367,12 +373,6 @@ class LocalConvnetFeatures(RegionFeatures):
 
 def _draw_seed(rng: np.random.RandomState) -> int:
     return int(rng.randint(np.iinfo(np.int32).max))
-
-
-def _shuffled(n_rows: int, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Draw n of the rows, all of them once before any is drawn again."""
-    n_epochs = math.ceil(n / n_rows)
-    return np.concatenate([rng.permutation(n_rows) for _ in range(n_epochs)])[:n]
 
 
 def _cut_rows(superpixels: Superpixels, rows: NDArray[np.int64]) -> NDArray[np.float16]:

@@ -13,6 +13,7 @@ from ..backbones import FrozenNetwork
 from ..cache import FeatureCache
 from ..regions import SegmentedImage
 from ._convnet import ConvnetFeatures
+from .fine_tuning import FineTuning
 from .pooling import sum_over_segments
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class ConvnetSuperpixelFeatures(ConvnetFeatures):
     input_size : int, default=640
         Longer side in pixels that the image is resized to; its aspect ratio is kept,
         unless the shorter side would have less than 96.
-    flip, dtype
+    flip, dtype, fine_tune
         See `ConvnetRegionFeatures`.
     device : str, default="cpu"
         Device of torch, such as "cuda".
@@ -93,6 +94,7 @@ class ConvnetSuperpixelFeatures(ConvnetFeatures):
         input_size: int = 640,
         flip: bool = False,
         dtype: str = "float32",
+        fine_tune: FineTuning | None = None,
         device: str = "cpu",
         memory: str | os.PathLike | FeatureCache | None = None,
         random_state: Any = 0,
@@ -105,6 +107,7 @@ class ConvnetSuperpixelFeatures(ConvnetFeatures):
         self.input_size = input_size
         self.flip = flip
         self.dtype = dtype
+        self.fine_tune = fine_tune
         self.device = device
         self.memory = memory
         self.random_state = random_state

@@ -17,6 +17,7 @@ from ..superpixels import Superpixels, check_superpixels
 from ..table import FeatureTable
 from ._base import RegionFeatures, RowCollector
 from ._convnet import SHARED_MAPS, ConvnetFeatures
+from .fine_tuning import share_fine_tuning
 
 
 class ZoomoutUnion(FeatureUnion):
@@ -78,8 +79,9 @@ class ZoomoutUnion(FeatureUnion):
         levels = self._levels()
         if params or not levels:
             return super().fit(X, y, **params)
-        for level in levels:
-            level.fit(X, y)
+        with share_fine_tuning():
+            for level in levels:
+                level.fit(X, y)
         return self
 
     def fit_transform(self, X: Any, y: Any = None, **params: Any) -> FeatureTable:
@@ -104,12 +106,13 @@ class ZoomoutUnion(FeatureUnion):
         if params or not levels:
             return super().fit_transform(X, y, **params)
         tables, others = {}, []
-        for i, level in enumerate(levels):
-            if type(level).fit_transform is TransformerMixin.fit_transform:
-                level.fit(X, y)
-                others.append(i)
-            else:  # describes its training images otherwise than `transform`
-                tables[i] = level.fit_transform(X, y)
+        with share_fine_tuning():
+            for i, level in enumerate(levels):
+                if type(level).fit_transform is TransformerMixin.fit_transform:
+                    level.fit(X, y)
+                    others.append(i)
+                else:  # describes its training images otherwise than `transform`
+                    tables[i] = level.fit_transform(X, y)
         described = self._describe([levels[i] for i in others], X)
         tables.update(zip(others, described, strict=True))
         return _side_by_side([tables[i] for i in range(len(levels))])

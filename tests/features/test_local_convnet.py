@@ -19,10 +19,10 @@ from sklearn_zoomout import (
     SuperpixelSegmenter,
     ZoomoutClassifier,
 )
+from sklearn_zoomout._rows import draw_evenly
 from sklearn_zoomout.exceptions import AbsentClassWarning, EmptyMaskWarning
 from sklearn_zoomout.features import _local_net
 from sklearn_zoomout.features._local_net import LocalNet
-from sklearn_zoomout.features.local_convnet import _shuffled
 from sklearn_zoomout.labels import superpixel_labels
 
 TINY = {"max_steps": 2, "batch_size": 8, "random_state": 0}
@@ -416,7 +416,7 @@ def test_default_is_one_pass_within_bounds(n_rows, n_steps):
 
 def test_rows_are_drawn_in_passes():
     """None is drawn a third time before all were drawn twice."""
-    drawn = _shuffled(10, 25, np.random.default_rng(0))
+    drawn = draw_evenly(10, 25, np.random.default_rng(0))
     for start in (0, 10):
         assert sorted(drawn[start : start + 10]) == list(range(10))
     assert len(set(drawn[20:])) == 5
