@@ -13,11 +13,13 @@ from sklearn.pipeline import FeatureUnion
 from sklearn_zoomout import (
     ConvnetRegionFeatures,
     ConvnetSuperpixelFeatures,
+    FineTuning,
     GlobalFeatures,
     LocalFeatures,
     ProximalFeatures,
     SuperpixelSegmenter,
     ZoomoutClassifier,
+    ZoomoutUnion,
 )
 from sklearn_zoomout.labels import superpixel_labels
 from sklearn_zoomout.metrics import class_accuracy, mean_iou, pixel_accuracy
@@ -117,16 +119,17 @@ def describe_convnets(args, superpixels, stopwatch):
     }
 
 
-def describe_convnet(args, backbone, superpixels, stopwatch):
+def make_levels(args, backbone, **options):
+    """Give the levels of a backbone, named as NAME[=WEIGHTS]."""
     name, _, weights = backbone.partition("=")
-    weights = None if weights == "none" else weights or "default"
     common = {
         "backbone": name,
-        "weights": weights,
+        "weights": None if weights == "none" else weights or "default",
         "flip": args.flip,
         "dtype": args.dtype,
         "device": args.device,
         "verbose": args.verbose,
+        **options,
     }
     sized = common | {"input_size": args.input_size}
     levels = [
@@ -135,12 +138,29 @@ def describe_convnet(args, backbone, superpixels, stopwatch):
     ]
     if args.maps is not None:
         levels.append(ConvnetSuperpixelFeatures(layers=args.maps or "all", **sized))
+    return levels
+
+
+def describe_convnet(args, backbone, superpixels, stopwatch):
     tables = []
-    for level in levels:
+    for level in make_levels(args, backbone):
         with stopwatch(f"{level.block_name}, {backbone}"):
             tables.append(level.fit_transform(superpixels))
     print(f"{backbone}: {level.weights_}, sha256 {level.weights_sha256_}")
     return np.concatenate(tables, axis=1)
+
+
+def describe_fine_tuned(args, backbone, superpixels, masks, train, stopwatch):
+    """Give the levels of a backbone that was trained on the images ``train``."""
+    fine_tune = FineTuning(args.tuning_steps, random_state=args.seed)
+    levels = make_levels(args, backbone, fine_tune=fine_tune)
+    union = ZoomoutUnion(
+        [(level.block_name, level) for level in levels], n_jobs=args.n_jobs
+    )
+    with stopwatch(f"training, network, {backbone}"):
+        union.fit(superpixels[train], [masks[i] for i in train])
+    with stopwatch(f"all levels, fine-tuned {backbone}"):
+        return union.transform(superpixels)
 
 
 def describe_crafted(args, superpixels, train, stopwatch):
@@ -225,11 +245,12 @@ def print_row(name, values):
 def print_cost(stopwatch, n_images, passes=1):
     """Print seconds by stage; what is fitted on the data was done ``passes`` times."""
     print(f"\n{'seconds':46s}total   per image and pass")
-    repeated = {"dictionaries", "local and proximal"}
+    repeated = ("dictionaries", "local and proximal", "all levels, fine-tuned")
     one_extraction = 0.0
     for stage, seconds in stopwatch.seconds.items():
         learned = stage.startswith(("training", "prediction"))
-        one_pass = seconds / (passes if learned or stage in repeated else 1)
+        anew = learned or stage.startswith(repeated)
+        one_pass = seconds / (passes if anew else 1)
         if not learned:
             one_extraction += one_pass
         print(f"{stage:44s}{seconds:7.0f}{one_pass / n_images:12.3f}")

@@ -10,10 +10,11 @@ smaller.
     python benchmarks/few_images.py --backbone zoomnet mobilenet_edgetpu_100
     python benchmarks/few_images.py --methods levels --levels maps --sizes 5 10
 
-Three ways of learning, each as a competent user would set it up without a GPU:
+Four ways of learning, each as a competent user would set it up without a GPU:
 
 - levels: the library's pipelines with 512 hidden units, one for each ``--levels``;
   distant+global+maps is its preset "fast".
+- fine-tuned: the preset "fast" with ``fine_tune=True``.
 - forest: scikit-image's multiscale features of sampled pixels and a random forest, as
   in scikit-image's example of trainable segmentation (_forest.py).
 - fcn: the same backbone, fine-tuned end to end as an FCN-8s (_fcn.py).
@@ -44,6 +45,7 @@ from _forest import predict_forest, train_forest
 from sklearn.model_selection import KFold
 
 from sklearn_zoomout import (
+    FineTuning,
     LocalFeatures,
     ProximalFeatures,
     SuperpixelSegmenter,
@@ -51,7 +53,7 @@ from sklearn_zoomout import (
 )
 from sklearn_zoomout.datasets import fetch_stanford_background
 from sklearn_zoomout.exceptions import AbsentClassWarning
-from sklearn_zoomout.pipeline import PRESETS
+from sklearn_zoomout.pipeline import PRESETS, zoomout_pipeline
 
 CLASSES = range(8)
 ALL_LEVELS = (*LEVELS, "maps")
@@ -73,7 +75,7 @@ def parse_arguments():
     parser.add_argument("--draws", type=int, default=5, help=f"of up to {SMALL} images")
     parser.add_argument("--draws-large", type=int, default=1, help="of more images")
     parser.add_argument("--test-images", type=int, metavar="N", help="default: all")
-    methods = ["levels", "forest", "fcn"]
+    methods = ["levels", "fine-tuned", "forest", "fcn"]
     parser.add_argument("--methods", nargs="+", default=methods, choices=methods)
     parser.add_argument(
         "--levels",
@@ -91,6 +93,7 @@ def parse_arguments():
     )
     parser.add_argument("--backbone", nargs="+", default=["zoomnet"])
     parser.add_argument("--epochs", type=int, help="of the pipelines' classifier")
+    parser.add_argument("--tuning-steps", type=int, help="of fine-tuned pipelines")
     parser.add_argument(
         "--fcn-steps", type=int, default=400, help="least number of steps of 4 images"
     )
@@ -147,6 +150,14 @@ class Levels:
         self.name = f"{title}, {backbone}" if self.convnet else title
         self.setting = {"max_epochs": max_epochs}
 
+    def classifier(self, seed):
+        return ZoomoutClassifier(
+            PRESETS["fast"].hidden_units,
+            classes=CLASSES,
+            max_epochs=self.setting["max_epochs"],
+            random_state=seed,
+        )
+
     def run(self, train, test, masks, seed):
         """Train and predict; give label maps of ``test`` and seconds of training."""
         self._tables(train)  # computes what is frozen, apart from the time of this run
@@ -156,13 +167,7 @@ class Levels:
         start = time.perf_counter()
         tables = [level.fit_transform(superpixels[train]) for level in crafted]
         table = np.concatenate(tables + self._tables(train), axis=1)
-        model = ZoomoutClassifier(
-            PRESETS["fast"].hidden_units,
-            classes=CLASSES,
-            random_state=seed,
-            **self.setting,
-        )
-        model.fit(table, [masks[i] for i in train])
+        model = self.classifier(seed).fit(table, [masks[i] for i in train])
         seconds = time.perf_counter() - start
         seconds += len(train) * self.frozen.seconds_per_image(
             self.convnet, self.backbone
@@ -175,6 +180,31 @@ class Levels:
         if not self.convnet:
             return []
         return [self.frozen.table(self.backbone).select(self.convnet)[images]]
+
+
+class FineTuned(Levels):
+    """All levels of a network that is trained on the draw."""
+
+    def __init__(self, backbone, frozen, max_epochs, steps):
+        super().__init__(PRESETS["fast"].levels, backbone, frozen, max_epochs)
+        self.name += ", fine-tuned"
+        self.setting["tuning_steps"] = steps
+
+    def run(self, train, test, masks, seed):
+        """Train and predict; give label maps of ``test`` and seconds of training."""
+        superpixels = self.frozen.superpixels
+        levels = zoomout_pipeline(
+            backbone=self.backbone,
+            fine_tune=FineTuning(self.setting["tuning_steps"], random_state=seed),
+            n_jobs=self.frozen.n_jobs,
+        )["zoomout"]
+        masks = [masks[i] for i in train]
+        start = time.perf_counter()
+        table = levels.fit_transform(superpixels[train], masks)
+        model = self.classifier(seed).fit(table, masks)
+        seconds = time.perf_counter() - start
+        seconds += len(train) * self.frozen.seconds_per_image([], self.backbone)
+        return model.predict(levels.transform(superpixels[test])), seconds
 
 
 class Rival:
@@ -197,12 +227,15 @@ class Rival:
 
 def make_methods(args, images):
     methods = []
+    frozen = Frozen(images, args.n_jobs)
     if "levels" in args.methods:
-        frozen = Frozen(images, args.n_jobs)
         for backbone in args.backbone:
             methods += [
                 Levels(levels, backbone, frozen, args.epochs) for levels in args.levels
             ]
+    if "fine-tuned" in args.methods:
+        options = frozen, args.epochs, args.tuning_steps
+        methods += [FineTuned(name, *options) for name in args.backbone]
     if "forest" in args.methods:
         train = partial(train_forest, n_jobs=args.n_jobs)
         methods.append(

@@ -17,8 +17,9 @@ superpixels, 512 hidden units. Every variant differs from it in one thing:
 - segments-1000: twice as many superpixels;
 - smoothed, islands: cleaned up by `GraphSmoothing` or `IslandRemoval`;
 - second-backbone: the levels of --second, another backbone, besides;
-- fine-tuned: the maps are those of the backbone after training as an FCN-8s (_fcn.py)
-  on the training images of the fold, from the file that it was saved to.
+- fine-tuned: the backbone is trained on the training images of the fold (`FineTuning`);
+- fine-tuned-maps: only the maps are those of the trained backbone;
+- fine-tuned-besides: all levels of the trained backbone besides.
 
     python benchmarks/ingredients.py --backbone mobilenet_edgetpu_100 --run-folds 3
     python benchmarks/ingredients.py --variants flip smoothed
@@ -33,18 +34,15 @@ for stanford_background.py.
 
 import argparse
 import os
-import tempfile
-from pathlib import Path
 
 import numpy as np
 from _common import measure, print_header, print_row, print_setup
-from _fcn import train_fcn
-from safetensors.torch import save_file
 from sklearn.model_selection import KFold
 
 from sklearn_zoomout import (
     ConvnetRegionFeatures,
     ConvnetSuperpixelFeatures,
+    FineTuning,
     GraphSmoothing,
     IslandRemoval,
     LocalFeatures,
@@ -56,6 +54,7 @@ from sklearn_zoomout.datasets import fetch_stanford_background
 from sklearn_zoomout.pipeline import PRESETS, zoomout_pipeline
 
 HIDDEN = PRESETS["fast"].hidden_units
+CONVNET_LEVELS = PRESETS["fast"].levels
 
 
 class Experiment:
@@ -63,10 +62,10 @@ class Experiment:
 
     def __init__(self, args, data):
         self.args, self.images, self.masks = args, data.images, data.masks
-        self.n_classes = len(data.class_names)
         segmenter = SuperpixelSegmenter(n_jobs=args.n_jobs)
         self.superpixels = segmenter.transform(data.images)
         self.base = self.describe(self.superpixels, args.backbone)
+        self.fine_tuned_of_fold = {}
 
     def describe(self, superpixels, backbone, layers="all", **options):
         """Compute distant, global and maps level, as the preset does."""
@@ -141,29 +140,29 @@ class Experiment:
         second = self.describe(self.superpixels, self.args.second)
         return self.with_table(np.concatenate([self.base, second], axis=1))
 
-    def fine_tuned(self):
+    def fine_tuned(self, tuned=CONVNET_LEVELS, frozen=()):
+        """Evaluate levels of the trained network, and others of the base."""
+
         def run(split):
-            images, masks = (
-                [items[i] for i in split[0]] for items in (self.images, self.masks)
-            )
-            net = train_fcn(
-                self.args.backbone,
-                images,
-                masks,
-                self.n_classes,
-                self.args.fcn_steps,
-                self.args.seed,
-            )
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(folder, "fine_tuned.safetensors")
-                state = net.body.state_dict().items()
-                save_file({name: value.contiguous() for name, value in state}, path)
-                maps = ConvnetSuperpixelFeatures(self.args.backbone, path)
-                tuned = maps.fit_transform(self.superpixels)
-            frozen = self.base.select(["distant", "global"])
-            return self.evaluate(np.concatenate([frozen, tuned], axis=1), split)
+            table = self.describe_fine_tuned(split[0]).select(tuned)
+            if frozen:
+                table = np.concatenate([self.base.select(frozen), table], axis=1)
+            return self.evaluate(table, split)
 
         return run
+
+    def describe_fine_tuned(self, train):
+        """Train the network on the images of a fold, once for all variants."""
+        key = train.tobytes()
+        if key not in self.fine_tuned_of_fold:
+            levels = zoomout_pipeline(
+                backbone=self.args.backbone,
+                fine_tune=FineTuning(self.args.tuning_steps),
+                n_jobs=self.args.n_jobs,
+            )["zoomout"]
+            levels.fit(self.superpixels[train], [self.masks[i] for i in train])
+            self.fine_tuned_of_fold[key] = levels.transform(self.superpixels)
+        return self.fine_tuned_of_fold[key]
 
 
 VARIANTS = {
@@ -191,6 +190,8 @@ VARIANTS = {
     "islands": lambda e: e.with_model(IslandRemoval(e.classifier())),
     "second-backbone": Experiment.second,
     "fine-tuned": Experiment.fine_tuned,
+    "fine-tuned-maps": lambda e: e.fine_tuned(["maps"], ["distant", "global"]),
+    "fine-tuned-besides": lambda e: e.fine_tuned(frozen=CONVNET_LEVELS),
 }
 
 
@@ -207,7 +208,7 @@ def parse_arguments():
     parser.add_argument("--run-folds", type=int, help="only the first N of the folds")
     parser.add_argument("--images", type=int, help="use the first N images")
     parser.add_argument("--epochs", type=int, help="of the classifier")
-    parser.add_argument("--fcn-steps", type=int, default=400, help="at least so many")
+    parser.add_argument("--tuning-steps", type=int, help="of the backbone")
     parser.add_argument("--seed", type=int, default=0, help="of folds and training")
     parser.add_argument("--n-jobs", type=int, default=os.cpu_count())
     return parser.parse_args()

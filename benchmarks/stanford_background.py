@@ -20,7 +20,9 @@ Rows, for every backbone where they need one:
 - maps: distant and global level and maps averaged over superpixels, the preset "fast";
 - levels+maps: all five levels;
 - smoothed, islands: as maps, cleaned up by `GraphSmoothing` or `IslandRemoval`; what is
-  smoothed is not trained again for the row "maps".
+  smoothed is not trained again for the row "maps";
+- fine-tuned, fine-tuned-smoothed: as maps and smoothed, of a network that was trained
+  on the training images (`FineTuning`).
 
 Networks have 128 hidden units, as the paper's on this data, or 512 with maps, as
 "fast". The data comes from the folder in SKLEARN_ZOOMOUT_DATA, or is downloaded.
@@ -40,6 +42,7 @@ from _common import (
     ceiling,
     describe_convnets,
     describe_crafted,
+    describe_fine_tuned,
     draw_images,
     make_classifier,
     measure,
@@ -72,8 +75,11 @@ ROWS = [
     "levels+maps",
     "smoothed",
     "islands",
+    "fine-tuned",
+    "fine-tuned-smoothed",
 ]
-WITH_MAPS = {"maps", "levels+maps", "smoothed", "islands"}
+FINE_TUNED = {"fine-tuned", "fine-tuned-smoothed"}
+WITH_MAPS = {"maps", "levels+maps", "smoothed", "islands"} | FINE_TUNED
 WITHOUT_CRAFTED = WITH_MAPS - {"levels+maps"}
 
 
@@ -86,6 +92,7 @@ def parse_arguments():
     parser.add_argument("--images", type=int, help="use N images drawn at random")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=["levels", "maps"])
     parser.add_argument("--local-convnet-steps", type=int, help="of its training")
+    parser.add_argument("--tuning-steps", type=int, help="of fine-tuned backbones")
     parser.add_argument("--hidden", type=int, nargs="*", help="units of every layer")
     parser.add_argument("--dropout", type=float, default=ZoomoutClassifier().dropout)
     parser.add_argument("--ablation", action="store_true", help="Table 1 instead")
@@ -128,37 +135,49 @@ def choose_rows(args, data, superpixels, convnets, train, stopwatch):
     units_of_maps = [512] if args.hidden is None else args.hidden
     model = make_classifier(args, units, dropout=args.dropout)
     maps_model = make_classifier(args, units_of_maps, dropout=args.dropout)
-    crafted, local_convnet = None, {}
-    if set(args.rows) - WITHOUT_CRAFTED:
+    crafted, local_convnet, rows = None, {}, set(args.rows)
+    if rows - WITHOUT_CRAFTED:
         crafted = describe_crafted(args, superpixels, train, stopwatch)
-    if "local-convnet" in args.rows:
+    if "local-convnet" in rows:
         local_convnet = describe_local_convnet(
             args, superpixels, data.masks, train, stopwatch
         )
-    if "crafted" in args.rows:
+    if "crafted" in rows:
         yield "local + proximal", crafted, model
     for backbone, convnet in convnets.items():
-        if crafted is not None:
+        if crafted is not None and convnet is not None:
             everything = np.concatenate([crafted, convnet], axis=1)
             levels = everything.select(LEVELS)
-        if "levels" in args.rows:
+        if "levels" in rows:
             yield f"four levels, {backbone}", levels, model
         for way, outputs in local_convnet.items():
             table = np.concatenate([levels, outputs], axis=1)
             yield f"four levels + local convnet ({way}), {backbone}", table, model
-        if "levels+maps" in args.rows:
+        if "levels+maps" in rows:
             yield f"four levels + maps, {backbone}", everything, maps_model
         name = f"distant + global + maps, {backbone}"
-        smoothing = GraphSmoothing(maps_model)
-        if "smoothed" in args.rows:
-            yield f"{name}, smoothed", convnet, smoothing
-        if "maps" in args.rows:
-            # The row above, if there is one, has trained the same model by now.
-            trained = getattr(smoothing, "estimator_", None)
-            plain = maps_model if trained is None else FrozenEstimator(trained)
-            yield name, convnet, plain
-        if "islands" in args.rows:
+        wanted = "maps" in rows, "smoothed" in rows
+        yield from plain_and_smoothed(name, convnet, maps_model, *wanted)
+        if "islands" in rows:
             yield f"{name}, islands removed", convnet, IslandRemoval(maps_model)
+        if rows & FINE_TUNED:
+            tuned = describe_fine_tuned(
+                args, backbone, superpixels, data.masks, train, stopwatch
+            )
+            wanted = "fine-tuned" in rows, "fine-tuned-smoothed" in rows
+            name += ", fine-tuned"
+            yield from plain_and_smoothed(name, tuned, maps_model, *wanted)
+
+
+def plain_and_smoothed(name, table, model, plain, smoothed):
+    """Yield the row of a model, and that of it with its predictions smoothed."""
+    smoothing = GraphSmoothing(model)
+    if smoothed:
+        yield f"{name}, smoothed", table, smoothing
+    if plain:
+        # The row above, if there is one, has trained the same model by now.
+        trained = getattr(smoothing, "estimator_", None)
+        yield name, table, model if trained is None else FrozenEstimator(trained)
 
 
 def cross_validate(args, data, superpixels, convnets, splits, stopwatch):
@@ -237,8 +256,8 @@ def main():
     data.masks = [data.masks[i] for i in chosen]
     stopwatch = Stopwatch()
     superpixels = segment(args, data.images, stopwatch)
-    convnets = {}
-    if args.ablation or set(args.rows) != {"crafted"}:
+    convnets = dict.fromkeys(args.backbone)
+    if args.ablation or set(args.rows) - FINE_TUNED - {"crafted"}:
         convnets = describe_convnets(args, superpixels, stopwatch)
     folds = KFold(args.folds, shuffle=True, random_state=args.seed)
     splits = list(folds.split(data.images))[: args.run_folds]

@@ -104,11 +104,14 @@ def test_other_rows_of_table_5(data_home):
             "smoothed",
             "maps",
             "islands",
+            "fine-tuned",
+            "fine-tuned-smoothed",
             "local-convnet",
             "--maps",
             "blocks.9",
         ),
         *("--folds", "6", "--run-folds", "1", "--local-convnet-steps", "2"),
+        *("--tuning-steps", "2"),
     )
     rows = re.findall(r"^(.*), fold \d  +[\d. ]+$", printed, re.M)
     assert rows == [
@@ -117,6 +120,8 @@ def test_other_rows_of_table_5(data_home):
         "distant + global + maps, zoomnet, smoothed (576 columns)",
         "distant + global + maps, zoomnet (576 columns)",
         "distant + global + maps, zoomnet, islands removed (576 columns)",
+        "distant + global + maps, zoomnet, fine-tuned, smoothed (576 columns)",
+        "distant + global + maps, zoomnet, fine-tuned (576 columns)",
     ]
 
 
@@ -318,7 +323,8 @@ def test_few_images_compares_methods_and_resumes(data_home, tmp_path):
             [
                 *(sys.executable, "-W", "error", BENCHMARKS / "few_images.py"),
                 *("--draws", "2", "--test-images", "1", "--epochs", "2"),
-                *("--fcn-steps", "1", "--n-jobs", "1", "--results", results),
+                *("--tuning-steps", "1", "--fcn-steps", "1"),
+                *("--n-jobs", "1", "--results", results),
                 *options,
             ],
             env=os.environ | {"SKLEARN_ZOOMOUT_DATA": str(data_home)},
@@ -335,13 +341,14 @@ def test_few_images_compares_methods_and_resumes(data_home, tmp_path):
     assert "4 images to draw from, 1 test images" in printed
     methods = [
         *("maps, zoomnet", "local + global, zoomnet"),
+        "distant + global + maps, zoomnet, fine-tuned",
         *("multiscale features + forest", "FCN-8s fine-tuned, zoomnet"),
     ]
     assert [name for name, _ in rows] == 2 * ["images", *methods]
     assert [record["run"]["method"] for record in records] == 2 * methods
     assert all(record["seconds"] > 0 for record in records)
     for k, name in enumerate(methods):
-        first, second = records[k]["scores"], records[k + 4]["scores"]
+        first, second = records[k]["scores"], records[k + 5]["scores"]
         assert rows[1 + k] == (
             name,
             [
@@ -357,20 +364,21 @@ def test_few_images_compares_methods_and_resumes(data_home, tmp_path):
     results.write_text("".join(json.dumps(record) + "\n" for record in records[:-1]))
     rivals = ["--methods", "forest", "fcn"]
     _, more_rows, more_records = compare("--sizes", "2", "all", *rivals)
-    assert more_records[:7] == records[:7]
-    assert [r["run"]["images"] for r in more_records[7:]] == [2, 4, 4, 4, 4]
+    assert more_records[:9] == records[:9]
+    assert [r["run"]["images"] for r in more_records[9:]] == [2, 4, 4, 4, 4]
     assert more_rows[0] == ("images", ["2", "4"])
-    assert [cells[0] for _, cells in more_rows[1:3]] == [c[0] for _, c in rows[3:5]]
+    assert [cells[0] for _, cells in more_rows[1:3]] == [c[0] for _, c in rows[4:6]]
 
 
 @pytest.mark.slow
 def test_ingredients_are_compared_with_the_base(data_home):
     """The base, and the mean difference from it, for every variant."""
-    variants = ["hidden-128", "flip", "mirrored", "fine-tuned"]
+    variants = ["hidden-128", "flip", "mirrored", "fine-tuned", "fine-tuned-besides"]
     done = subprocess.run(
         [
             *(sys.executable, "-W", "ignore", BENCHMARKS / "ingredients.py"),
-            *("--folds", "3", "--run-folds", "2", "--fcn-steps", "1", "--n-jobs", "1"),
+            *("--folds", "3", "--run-folds", "2", "--n-jobs", "1"),
+            *("--tuning-steps", "1"),
             *("--epochs", "2", "--variants", *variants),
         ],
         env=os.environ | {"SKLEARN_ZOOMOUT_DATA": str(data_home)},

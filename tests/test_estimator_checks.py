@@ -15,6 +15,7 @@ import sklearn_zoomout
 from sklearn_zoomout import (
     ConvnetRegionFeatures,
     ConvnetSuperpixelFeatures,
+    FineTuning,
     GlobalFeatures,
     GraphSmoothing,
     IslandRemoval,
@@ -37,6 +38,7 @@ ESTIMATORS = [
     ConvnetRegionFeatures(input_size=64),
     GlobalFeatures(input_size=64),
     ConvnetSuperpixelFeatures(input_size=64),
+    ConvnetRegionFeatures(input_size=64, fine_tune=FineTuning(2, input_size=64)),
     CLASSIFIER,
     GraphSmoothing(CLASSIFIER, cv=2),
     IslandRemoval(CLASSIFIER, cv=2),
