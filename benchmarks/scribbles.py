@@ -26,7 +26,9 @@ PIPELINES = {
     "four levels, random network": {"levels": LEVELS, "weights": None},
     "four levels": {"levels": LEVELS},
     "fast": {},
+    "fast, fine-tuned": {"fine_tune": True},
     "fast, input_size=960": {"input_size": 960},
+    "fast, input_size=960, fine-tuned": {"input_size": 960, "fine_tune": True},
 }
 
 

@@ -22,8 +22,9 @@ from ..table import FeatureTable
 if TYPE_CHECKING:
     from ..backbones import FineTunedWeights, FrozenNetwork
 
-# Passes over the images, and steps at least and at most.
-_PASSES, _LEAST_STEPS, _MOST_STEPS = 4, 400, 4000
+# Of n images, this many times the square root of n are shown. On Stanford Background,
+# 20 images lost accuracy by 80 passes over them, and gained by 30; 572 gained by 4.
+_SHOWN = 100
 
 #: What the levels of a `ZoomoutUnion` have fine-tuned while they are fitted.
 _SHARED: ContextVar[dict[Any, "FineTunedWeights"] | None] = ContextVar(
@@ -44,8 +45,8 @@ class FineTuning:
     Parameters
     ----------
     max_steps : int or None, default=None
-        Training steps; None for as many as show every labeled image four times, but
-        at least 400 and at most 4,000.
+        Training steps; None for as many as show 100 times the square root of the
+        number of labeled images: each of 20 about 22 times, of 500 about 4 times.
     batch_size : int, default=4
         Images of a step.
     learning_rate : float, default=1e-4
@@ -236,8 +237,7 @@ class FineTuning:
         size = min(self.batch_size, len(images))
         n_steps = self.max_steps
         if n_steps is None:
-            n_steps = math.ceil(_PASSES * len(images) / size)
-            n_steps = min(max(n_steps, _LEAST_STEPS), _MOST_STEPS)
+            n_steps = math.ceil(_SHOWN * math.sqrt(len(images)) / size)
         rng = np.random.default_rng(self.random_state)
         order = images[draw_evenly(len(images), n_steps * size, rng)]
         train_on_regions(
