@@ -72,7 +72,10 @@ class FineTuning:
     Notes
     -----
     The network knows its training images: their features tell more than those of
-    others, as the outputs of `LocalConvnetFeatures` with ``cv=None`` do.
+    others, as the outputs of `LocalConvnetFeatures` with ``cv=None`` do. What a
+    classifier measures on some of them (the ``valid_loss`` of `ZoomoutClassifier`, the
+    strength of `GraphSmoothing`) is too good. Cross-validation of a pipeline is not
+    touched by this: every fold trains a network of its own.
 
     Every other image is mirrored. Batch normalization keeps its moments, and
     nothing is dropped out, since batches are small and steps are few.

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..features.fine_tuning import FineTuning
 from ..table import FeatureTable, check_table
 from ._layout import digest_image, pixels_of
 
@@ -40,7 +41,8 @@ def _as_text(value: Any) -> str:
         return f"[{', '.join(map(_as_text, value))}]"
     if isinstance(value, dict):
         return _as_text(list(value.items()))
-    if value is None or isinstance(value, (bool, int, float, str, os.PathLike)):
+    plain = (bool, int, float, str, os.PathLike, FineTuning)
+    if value is None or isinstance(value, plain):
         return repr(value)
     if isinstance(value, (np.generic, np.ndarray)):
         return repr(value.tolist())

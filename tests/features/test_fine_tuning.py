@@ -21,6 +21,7 @@ from sklearn_zoomout import (  # noqa: E402
     SegmentedImage,
     Superpixels,
     ZoomoutUnion,
+    store_features,
     zoomout_pipeline,
 )
 from sklearn_zoomout.backbones import load_network  # noqa: E402
@@ -403,6 +404,19 @@ def test_pixels_without_a_label_teach_nothing(superpixels, masks):
     with pytest.warns(EmptyMaskWarning):
         unseen = maps_level().fit(Superpixels([*superpixels[:3], dark]), scribbles)
     assert unseen.weights_sha256_ == level.weights_sha256_
+
+
+def test_stored_features_of_another_training_are_refused(superpixels, masks, tmp_path):
+    """The error names the settings."""
+
+    def store(fine_tune):
+        level = maps_level(fine_tune).fit(superpixels, masks)
+        return store_features(level, superpixels, tmp_path)
+
+    stored = store(TINY)
+    assert np.array_equal(store(TINY).to_numpy(), stored.to_numpy())
+    with pytest.raises(ValueError, match=r"fine_tune FineTuning\(max_steps=2.*now"):
+        store(replace(TINY, max_steps=3))
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (3, 200)])
