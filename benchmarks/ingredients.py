@@ -157,7 +157,9 @@ class Experiment:
         if key not in self.fine_tuned_of_fold:
             levels = zoomout_pipeline(
                 backbone=self.args.backbone,
-                fine_tune=FineTuning(self.args.tuning_steps),
+                fine_tune=FineTuning(
+                    self.args.tuning_steps, random_state=self.args.seed
+                ),
                 n_jobs=self.args.n_jobs,
             )["zoomout"]
             levels.fit(self.superpixels[train], [self.masks[i] for i in train])

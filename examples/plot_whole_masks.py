@@ -36,17 +36,17 @@ test_images, test_masks = images[24:], masks[24:]
 
 # %%
 # The four levels of the paper. The defaults of the classifier suit hundreds of
-# photographs; two dozen small scenes are learned in fewer, larger steps.
+# photographs; two dozen small scenes are learned in fewer, larger steps, and looking at
+# them at 320 pixels is enough.
 model = zoomout_pipeline(
     levels=["local", "proximal", "distant", "global"],
+    input_size=320,
     n_segments=150,
     hidden_units=(64,),
     learning_rate=1e-3,
     max_epochs=20,
     random_state=0,
 )
-# The images are small: looking at them at 320 pixels is enough.
-model.set_params(zoomout__distant__input_size=320)
 model.fit(train_images, train_masks)
 
 # %%

@@ -60,7 +60,7 @@ def zoomout_pipeline(
     input_size: int = 640,
     flip: bool = False,
     dtype: str = "float32",
-    fine_tune: bool | FineTuning = False,
+    fine_tune: bool | FineTuning | None = False,
     background: int | None = None,
     n_segments: int = 500,
     compactness: float = 15.0,
@@ -110,7 +110,7 @@ def zoomout_pipeline(
     dtype : {"float32", "bfloat16", "float16"}, default="float32"
         What it computes in. "bfloat16" is 1.4 to 2 times as fast on a processor that
         has instructions for it; see `ConvnetRegionFeatures`.
-    fine_tune : bool or FineTuning, default=False
+    fine_tune : bool, FineTuning or None, default=False
         Whether the convnet is first trained on the masks, for all its levels: True for
         the defaults of `FineTuning` with the ``void_label`` and ``random_state`` of the
         pipeline. More accurate, and many times the time of `fit`; `predict` takes as
@@ -268,7 +268,7 @@ def _check_fine_tune(
     fine_tune: Any, levels: Sequence[str], void_label: int | None, random_state: int
 ) -> FineTuning | None:
     """Give the fine-tuning of the convnet's levels, and refuse what cannot be meant."""
-    if fine_tune is False:
+    if fine_tune is False or fine_tune is None:
         return None
     if not set(levels) & _OF_CONVNET:
         raise ValueError(

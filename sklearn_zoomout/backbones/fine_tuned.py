@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +49,7 @@ class FineTunedWeights:
         """
         import torch
 
-        state: dict[str, Any] = {
-            name: torch.from_numpy(array) for name, array in self.values.items()
-        }
-        module.load_state_dict(module.state_dict() | state, strict=True)
+        parameters = dict(module.named_parameters())
+        with torch.no_grad():
+            for name, array in self.values.items():
+                parameters[name].copy_(torch.tensor(array))

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 class FrozenNetwork:
-    """A network that is only looked at: maps of named layers, and fc7 if asked for.
+    """A network that is looked at: maps of named layers, and fc7 if asked for.
 
-    Only between `thaw` and `freeze` can it be trained.
+    Only between `thaw` and `freeze` is it trained.
 
     Parameters
     ----------
@@ -202,7 +202,7 @@ class FrozenNetwork:
             )
 
     def thaw(self) -> Iterator["torch.nn.Parameter"]:
-        """Let gradients pass through `maps`, and give the parameters that they reach.
+        """Let gradients pass through `maps`, and give the parameters.
 
         Batch normalization keeps its moments, and nothing is dropped: both stay in
         evaluation mode.
@@ -216,7 +216,7 @@ class FrozenNetwork:
         self.module.requires_grad_(False)
 
     def weights(self) -> dict[str, NDArray[Any]]:
-        """Copy the parameters that training changes, by their names in `module`."""
+        """Copy the parameters, by their names in `module`."""
         return {
             name: parameter.detach().cpu().numpy().copy()
             for name, parameter in self.module.named_parameters()

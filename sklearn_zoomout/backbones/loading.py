@@ -87,10 +87,14 @@ def load_network(
         sha256 = digest_tensors(module.state_dict())
     if fine_tuned is not None:
         if sha256 != fine_tuned.origin:
+            remedy = "bring the same file, or fit again"
+            if own and source == "callable":
+                remedy = (
+                    "let the callable return the same weights whenever it is called"
+                )
             raise ValueError(
                 "weights: expected those that were fine-tuned (sha256 "
-                f"{fine_tuned.origin}), found {source} (sha256 {sha256}); bring the "
-                "same file, or fit again."
+                f"{fine_tuned.origin}), found {source} (sha256 {sha256}); {remedy}."
             )
         fine_tuned.put_into(module)
         sha256 = fine_tuned.sha256

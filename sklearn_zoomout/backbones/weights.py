@@ -208,7 +208,8 @@ def load_state(
             + "."
         )
     _check_finite(state, spec, name, fc7)
-    module.load_state_dict(state, strict=True, assign=True)
+    expected.update(state)  # a plain dict lacks the versions that some modules ask for
+    module.load_state_dict(expected, strict=True, assign=True)
 
 
 def digest_tensors(state: Mapping[str, "torch.Tensor"]) -> str:

@@ -1,4 +1,4 @@
-"""What the convnet levels share: a frozen network, and how it sees an image."""
+"""What the convnet levels share: a network, and how it sees an image."""
 
 import os
 import warnings
@@ -120,7 +120,9 @@ class ConvnetFeatures(RegionFeatures):
             Their label maps; ignored unless the network is trained.
         """
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        # What cannot be loaded, or layers that do not exist, are seen before training.
         fine_tuned = None
+        network = load_shared_network(*self._arguments_of(seed, fine_tuned))
         if self.fine_tune is not None:
             fine_tuned = self.fine_tune.train(
                 superpixels,
@@ -129,11 +131,11 @@ class ConvnetFeatures(RegionFeatures):
                 weights=self.weights,
                 device=self.device,
                 seed=seed,
-                cache=self._open_cache(),
+                cache=None if callable(self.backbone) else self._open_cache(),
                 verbose=self.verbose,
             )
-        self._seed, self._fine_tuned = seed, fine_tuned
-        self._network = network = load_shared_network(*self._arguments)
+            network = load_shared_network(*self._arguments_of(seed, fine_tuned))
+        self._seed, self._fine_tuned, self._network = seed, fine_tuned, network
         self._loaded_with = self._arguments
         self.layers_ = network.layers
         self.weights_ = network.source
@@ -216,10 +218,15 @@ class ConvnetFeatures(RegionFeatures):
 
     @property
     def _arguments(self) -> tuple[Any, ...]:
-        """The arguments of `load_network`."""
+        """The arguments of `load_network`, after fit."""
+        return self._arguments_of(self._seed, self._fine_tuned)
+
+    def _arguments_of(
+        self, seed: int, fine_tuned: FineTunedWeights | None
+    ) -> tuple[Any, ...]:
         layers = tuple(self.layers) if isinstance(self.layers, list) else self.layers
-        options = (self.device, self._seed, self.flip, self.dtype)
-        return (self.backbone, self.weights, layers, *options, self._fine_tuned)
+        options = (self.device, seed, self.flip, self.dtype)
+        return (self.backbone, self.weights, layers, *options, fine_tuned)
 
     def get_network(self) -> FrozenNetwork:
         """Give the network that was fitted, or load it again.

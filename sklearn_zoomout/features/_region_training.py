@@ -76,9 +76,10 @@ def train_on_regions(
         m.std().item() or 1.0 for m in network.maps(augmentation.draw(first)[0])
     ]
     scores = RegionScores(deviations, network.widths, len(weight)).to(network.device)
+    parameters = list(network.thaw())
     optimizer = torch.optim.AdamW(
         [
-            {"params": list(network.thaw()), "lr": learning_rate},
+            {"params": parameters, "lr": learning_rate},
             {"params": scores.parameters(), "lr": _SCORES_RATE * learning_rate},
         ],
         weight_decay=_WEIGHT_DECAY,
@@ -93,20 +94,27 @@ def train_on_regions(
         scored, areas = scores(maps, segments, len(targets))
         loss = region_loss(scored, areas, targets, weight)
         if not math.isfinite(loss.item()):
+            remedy = "lower learning_rate" if step else "its maps are not finite"
             raise ValueError(
-                f"fine_tune: the training loss became {loss.item()} in step {step + 1} "
-                f"of {len(batches)}; lower learning_rate."
+                f"fine_tune: the training loss of backbone {network.spec.name!r} "
+                f"became {loss.item()} in step {step + 1} of {len(batches)}; {remedy}."
             )
         bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
         optimizer.zero_grad()
         loss.backward()
+        if all(parameter.grad is None for parameter in parameters):
+            raise ValueError(
+                f"fine_tune: no weight of backbone {network.spec.name!r} gets a "
+                "gradient; it has none, or computes under torch.no_grad(). Pass "
+                "fine_tune=None."
+            )
         optimizer.step()
         schedule.step()
     network.freeze()
     if not all(bool(p.isfinite().all()) for p in network.module.parameters()):
         raise ValueError(
-            f"fine_tune: the weights became NaN or infinite in step {len(batches)} of "
-            f"{len(batches)}; lower learning_rate."
+            f"fine_tune: the weights of backbone {network.spec.name!r} became NaN or "
+            f"infinite in step {len(batches)} of {len(batches)}; lower learning_rate."
         )
 
 
@@ -231,9 +239,10 @@ def _scaled(shape: tuple[int, int], length: float) -> list[int]:
 class RegionScores(nn.Module):
     """A linear score of every class, from maps averaged over superpixels.
 
-    These averages are the features of `ConvnetSuperpixelFeatures`. The score of an
-    average is the average of scores, so that here a value per class is brought from
-    the maps to the superpixels, and not one per channel.
+    These averages are, up to interpolation, the features of
+    `ConvnetSuperpixelFeatures`. The score of an average is the average of scores, so
+    that here a value per class is brought from the maps to the superpixels, and not
+    one per channel.
 
     Parameters
     ----------
@@ -295,4 +304,6 @@ class RegionScores(nn.Module):
 
 
 def _resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    if maps.shape[2] > size[0]:  # all cells count
+        return interpolate(maps, size, mode="area")
     return interpolate(maps, size, mode="bilinear", align_corners=False)

@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _SHOWN = 100
 
 #: What the levels of a `ZoomoutUnion` have fine-tuned while they are fitted.
-_SHARED: ContextVar[dict[Any, "FineTunedWeights"] | None] = ContextVar(
+_SHARED: ContextVar[dict[Any, tuple["FineTunedWeights", Any, Any]] | None] = ContextVar(
     "shared fine-tuning", default=None
 )
 
@@ -41,6 +41,7 @@ class FineTuning:
     averaged over superpixels, to tell their labels. The classifier is thrown away, and
     the level looks at images through the network. Levels with the same backbone,
     weights and ``fine_tune`` have the same network, which a `ZoomoutUnion` trains once.
+    Fully connected layers (fc7 of VGG) stay as they are.
 
     Parameters
     ----------
@@ -58,7 +59,8 @@ class FineTuning:
         0..1 lies between the two: one over the frequency to the power a.
     input_size : int, default=320
         Longer side in pixels at which the images of a step are seen, times 3/4 to 4/3;
-        of the larger ones a part is seen.
+        of the larger ones a part is seen. It need not be that of the levels: a small
+        one shows whole images, in little time.
     void_label : int or None, default=-1
         The label of pixels that have none; None if every pixel has one.
     random_state : int, default=0
@@ -77,11 +79,16 @@ class FineTuning:
     strength of `GraphSmoothing`) is too good. Cross-validation of a pipeline is not
     touched by this: every fold trains a network of its own.
 
-    Every other image is mirrored. Batch normalization keeps its moments, and
-    nothing is dropped out, since batches are small and steps are few.
+    Half of the images are mirrored, at random. Batch normalization keeps its moments,
+    and nothing is dropped out, since batches are small and steps are few.
 
     On a GPU the sums of gradients have no fixed order: weights of two fits differ in
     their last digits, and so do features.
+
+    To search over it, let levels that belong together change together, such as by
+    ``{"zoomout": [zoomout_pipeline()["zoomout"],
+    zoomout_pipeline(fine_tune=True)["zoomout"]]}``: ``zoomout__maps__fine_tune`` is
+    that of one level.
 
     Examples
     --------
@@ -123,6 +130,9 @@ class FineTuning:
 
     def __post_init__(self) -> None:
         validate_params(self)
+        for name, value in asdict(self).items():
+            if isinstance(value, np.generic):  # equal settings are to look alike
+                object.__setattr__(self, name, value.item())
 
     def train(
         self,
@@ -166,16 +176,16 @@ class FineTuning:
                 "masks: fine_tune learns from label maps, got none; call "
                 "fit(superpixels, masks), or pass fine_tune=None."
             )
-        shared = _SHARED.get()
-        of_network = (backbone, weights, device, seed, self)
-        if shared is not None and of_network in shared:
-            return shared[of_network]
         from ..backbones import FineTunedWeights, load_network
 
-        labeled = label_rows(
-            FeatureTable(superpixels, []), masks, None, self.void_label
-        )
         network = load_network(backbone, weights, "all", device, seed)
+        shared = _SHARED.get()
+        key = (id(superpixels), id(masks), *_identity(network), device, self)
+        if shared is not None and key in shared:
+            return shared[key][0]
+        labeled = _with_classes_present(
+            label_rows(FeatureTable(superpixels, []), masks, None, self.void_label)
+        )
         before = network.weights()
         after = self._recall_or_train(network, superpixels, labeled, cache, verbose)
         # What lies behind the last map is as it was.
@@ -186,7 +196,8 @@ class FineTuning:
         }
         fine_tuned = FineTunedWeights(network.sha256, changed)
         if shared is not None:
-            shared[of_network] = fine_tuned
+            # With the data: ids are theirs for as long as they exist.
+            shared[key] = (fine_tuned, superpixels, masks)
         return fine_tuned
 
     def _recall_or_train(
@@ -216,7 +227,7 @@ class FineTuning:
     def _cache_key(
         self, network: "FrozenNetwork", superpixels: Superpixels, labeled: LabeledRows
     ) -> str:
-        state = digest_state(self, {"weights": network.sha256, **asdict(self)})
+        state = digest_state(self, {"network": _identity(network), **asdict(self)})
         data = hashlib.sha256()
         for segmented in superpixels:
             data.update(segmented.digest.encode())
@@ -257,6 +268,17 @@ class FineTuning:
             verbose=verbose,
         )
         return network.weights()
+
+
+def _identity(network: "FrozenNetwork") -> tuple[str, str]:
+    """Tell networks apart: the same weights can go with other preprocessing."""
+    return network.sha256, repr(network.spec)
+
+
+def _with_classes_present(labeled: LabeledRows) -> LabeledRows:
+    """Leave out classes that won no superpixel: nobody can learn them."""
+    present, codes = np.unique(labeled.codes, return_inverse=True)
+    return replace(labeled, codes=codes, classes=labeled.classes[present])
 
 
 @contextmanager

@@ -79,6 +79,7 @@ class ZoomoutUnion(FeatureUnion):
         levels = self._levels()
         if params or not levels:
             return super().fit(X, y, **params)
+        X = check_superpixels(X)
         with share_fine_tuning():
             for level in levels:
                 level.fit(X, y)
@@ -106,6 +107,7 @@ class ZoomoutUnion(FeatureUnion):
         if params or not levels:
             return super().fit_transform(X, y, **params)
         tables, others = {}, []
+        X = check_superpixels(X)
         with share_fine_tuning():
             for i, level in enumerate(levels):
                 if type(level).fit_transform is TransformerMixin.fit_transform:

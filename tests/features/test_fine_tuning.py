@@ -18,15 +18,16 @@ from sklearn_zoomout import (  # noqa: E402
     ConvnetSuperpixelFeatures,
     FineTuning,
     GlobalFeatures,
+    RegionFeatures,
     SegmentedImage,
     Superpixels,
     ZoomoutUnion,
     store_features,
     zoomout_pipeline,
 )
-from sklearn_zoomout.backbones import load_network  # noqa: E402
+from sklearn_zoomout.backbones import FineTunedWeights, load_network  # noqa: E402
 from sklearn_zoomout.exceptions import CacheWarning, EmptyMaskWarning  # noqa: E402
-from sklearn_zoomout.features import _region_training  # noqa: E402
+from sklearn_zoomout.features import _convnet, _region_training  # noqa: E402
 from sklearn_zoomout.features._region_training import (  # noqa: E402
     NO_LABEL,
     Augmentation,
@@ -52,12 +53,12 @@ def maps_level(fine_tune=TINY, **options):
 
 @pytest.fixture
 def n_trainings(monkeypatch):
-    """Count trainings, as they are made."""
+    """Collect the networks that are trained, as they are."""
     counted = []
     train = _region_training.train_on_regions
 
     def counting(network, *args, **options):
-        counted.append(network.spec.name)
+        counted.append(network)
         train(network, *args, **options)
 
     monkeypatch.setattr(_region_training, "train_on_regions", counting)
@@ -84,6 +85,27 @@ def test_scores_are_those_of_averages_over_superpixels():
     np.testing.assert_allclose(found[:9].detach(), expected, rtol=1e-4, atol=1e-5)
     assert areas.tolist() == [*segmented.areas, 0]
     assert found[9].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("stride", [1, 2, 8])
+def test_maps_of_any_stride_are_averaged(stride):
+    """Nearly so, even for noise; and every cell learns."""
+    generator = torch.Generator().manual_seed(0)
+    shape = (64, 96)
+    small = [side // stride for side in shape]
+    one_map = torch.randn(1, 4, *small, generator=generator, requires_grad=True)
+    blocks = np.arange(6).reshape(2, 3)
+    segments = torch.from_numpy(np.kron(blocks, np.ones((32, 32), int)))[None]
+    scores = RegionScores([1.0], [4], n_classes=4)
+    eye = torch.eye(4)[:, :, None, None]
+    scores.load_state_dict({"layers.0.weight": eye, "layers.0.bias": torch.zeros(4)})
+    found, _ = scores([one_map], segments, 6)
+    pixels = torch.nn.functional.interpolate(one_map, shape, mode="bilinear")[0]
+    expected = torch.stack([pixels[:, segments[0] == i].mean(1) for i in range(6)])
+    error = (found - expected).abs().mean() / expected.abs().mean()
+    assert error < 0.2
+    (found**2).sum().backward()
+    assert (one_map.grad != 0).all()
 
 
 def test_loss_counts_pixels_with_a_label():
@@ -119,7 +141,7 @@ def test_pixels_and_superpixels_stay_together():
     wide = SegmentedImage(colors[segments], segments)
     tall = SegmentedImage(colors[segments.T], segments.T)
     codes = [np.arange(12), np.arange(12) + 20]
-    seen_sizes = set()
+    seen_sizes, mirrored = set(), set()
     augmentation = Augmentation(
         network, [wide, tall], codes, 128, np.random.default_rng(0)
     )
@@ -130,6 +152,8 @@ def test_pixels_and_superpixels_stay_together():
         assert targets.tolist() == [*codes[0], NO_LABEL, *codes[1], NO_LABEL]
         for i, outside in enumerate((12, 25)):
             shown = labels[i] != outside
+            row = labels[i][64][shown[64]]  # numbers grow from left to right
+            mirrored.add(bool(row[0] > row[-1]))
             seen_sizes.add(int(shown.sum()))
             expected = network.prepare(colors[None])[:, 0, labels[i][shown] - 13 * i]
             # Only where colors meet are they mixed.
@@ -137,6 +161,7 @@ def test_pixels_and_superpixels_stay_together():
             assert (distance < 1e-3).float().mean() > 0.8
             assert (pixels[i][:, ~shown] == 0).all()
     assert len(seen_sizes) > 6
+    assert mirrored == {True, False}
 
 
 def test_training_tells_classes_apart(superpixels, masks):
@@ -190,7 +215,6 @@ def test_frozen_levels_keep_their_network(superpixels, masks):
     assert np.array_equal(frozen.transform(superpixels).to_numpy(), before)
     again = maps_level(None).fit_transform(superpixels).to_numpy()
     assert np.array_equal(again, before)
-    assert not any(p.requires_grad for p in load_network("zoomnet").module.parameters())
 
 
 @pytest.mark.parametrize("name", ["distant", "global", "maps"])
@@ -270,6 +294,51 @@ def test_a_union_trains_once_for_all_levels(superpixels, masks, n_trainings):
     assert len(n_trainings) == 5
 
 
+class HalfByHalf(RegionFeatures):
+    """Describe by a network of the first images, or of the others."""
+
+    block_name = "halves"
+
+    def learn(self, superpixels, masks=None):
+        halves = (slice(0, 2), slice(2, 4))
+        self.levels_ = [maps_level().fit(superpixels[h], masks[h]) for h in halves]
+
+    def describe(self, segmented):
+        return self.levels_[0].describe(segmented)
+
+    def column_names(self):
+        return self.levels_[0].column_names()
+
+
+def test_only_levels_of_the_same_images_share(superpixels, masks, n_trainings):
+    """A level within a union may train on some of its images."""
+    alone = HalfByHalf().fit(superpixels, masks)
+    expected = [level.weights_sha256_ for level in alone.levels_]
+    n_trainings.clear()
+    halves = HalfByHalf()
+    union = ZoomoutUnion([("maps", maps_level()), ("halves", halves)])
+    union.fit(superpixels, masks)
+    assert len(n_trainings) == 3
+    assert [level.weights_sha256_ for level in halves.levels_] == expected
+
+
+def test_only_levels_of_the_same_network_share(superpixels, masks, n_trainings):
+    """Seeds matter for random weights alone."""
+    levels = [
+        ("maps", maps_level(random_state=None)),
+        ("same", maps_level(random_state=None, radius=1)),
+        ("random", maps_level(weights=None)),
+        ("other", maps_level(weights=None, random_state=1, radius=1)),
+    ]
+    ZoomoutUnion(levels).fit(superpixels, masks)
+    assert len(n_trainings) == 3
+
+
+def test_lists_of_superpixels_share_too(superpixels, masks, n_trainings):
+    ZoomoutUnion(make_levels(fine_tune=TINY)).fit_transform(list(superpixels), masks)
+    assert len(n_trainings) == 1
+
+
 def test_levels_with_other_fine_tuning_do_not_share(superpixels, masks, n_trainings):
     levels = make_levels(fine_tune=TINY)
     levels[0][1].set_params(fine_tune=None)
@@ -321,6 +390,49 @@ def test_memory_keeps_the_weights(superpixels, masks, n_trainings, tmp_path):
     assert len(n_trainings) == 3
 
 
+def test_memory_tells_trainings_apart(superpixels, masks, n_trainings, tmp_path):
+    """By every setting, by the pixels, and by the network."""
+
+    from safetensors.torch import save_file
+
+    def train(X=superpixels, fine_tune=TINY, **options):
+        level = maps_level(fine_tune, memory=tmp_path, **options).fit(X, masks)
+        return level.weights_sha256_
+
+    digests = {train()}
+    assert {train(flip=True, dtype="bfloat16", radius=1)} == digests
+    assert len(n_trainings) == 1
+    for change in (
+        {"max_steps": 1},
+        {"batch_size": 1},
+        {"learning_rate": 2e-4},
+        {"class_weight": 0.5},
+        {"input_size": 100},
+        {"random_state": 1},
+    ):
+        digests.add(train(fine_tune=replace(TINY, **change)))
+    item = superpixels[0]
+    darker = SegmentedImage(item.image // 2, item.segments)
+    digests.add(train(Superpixels([darker, *superpixels[1:]])))
+    # Of one file, but with other preprocessing and padding.
+    state = load_network("mobilenet_v2", None).module.state_dict()
+    path = tmp_path / "mine.safetensors"
+    save_file({name: value.contiguous() for name, value in state.items()}, path)
+    for backbone in ("mobilenet_v2", "mobilenet_v2_tf2"):
+        digests.add(train(backbone=backbone, weights=path))
+    assert len(digests) == len(n_trainings) == 10
+
+
+def test_a_class_that_won_no_superpixel_changes_nothing(superpixels, masks):
+    """Not the weights, with memory or without; and nothing is warned of."""
+    spotted = [masks[0].copy(), *masks[1:]]
+    spotted[0][0, 0] = 9
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        level = maps_level().fit(superpixels, spotted)
+    assert level.weights_sha256_ == maps_level().fit(superpixels, masks).weights_sha256_
+
+
 def test_memory_recalls_features_of_the_trained_network(
     superpixels, masks, tmp_path, monkeypatch
 ):
@@ -342,19 +454,59 @@ def test_a_callable_is_trained_and_not_kept(superpixels, masks, n_trainings, tmp
 
     for _ in range(2):
         level = maps_level(backbone=backbone, memory=tmp_path)
-        with pytest.warns(CacheWarning, match="callable"):
+        with pytest.warns(CacheWarning, match="callable") as warned:
             level.fit(superpixels, masks)
+        assert len(warned) == 1
     assert len(n_trainings) == 2
     assert level._fine_tuned.values.keys() == {"0.weight", "0.bias"}
     assert not any(tmp_path.iterdir())
 
 
-def test_batch_normalization_keeps_its_moments(superpixels, masks):
-    level = maps_level(backbone="resnet18", weights=None).fit(superpixels, masks)
-    state = level.get_network().module.state_dict()
+def test_batch_normalization_keeps_its_moments(superpixels, masks, n_trainings):
+    """As a network in evaluation mode does, and it is frozen afterwards."""
+    maps_level(backbone="resnet18", weights=None).fit(superpixels, masks)
+    (network,) = n_trainings
+    assert not any(module.training for module in network.module.modules())
+    state = network.module.state_dict()
     assert (state["layer1.0.bn1.running_mean"] == 0).all()
     assert (state["layer1.0.bn1.running_var"] == 1).all()
     assert (state["layer1.0.bn1.weight"] != 1).any()
+    assert not any(p.requires_grad for p in network.module.parameters())
+    with torch.enable_grad():
+        assert not network.maps(torch.zeros(1, 3, 96, 96))[0].requires_grad
+
+
+def test_step_sizes_fall_and_differ(superpixels, masks, monkeypatch):
+    """Those of the new scores are ten times those of the network."""
+    rates = []
+    step = torch.optim.AdamW.step
+
+    def remember(optimizer, *args):
+        rates.append([group["lr"] for group in optimizer.param_groups])
+        return step(optimizer, *args)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", remember)
+    maps_level(replace(TINY, max_steps=4)).fit(superpixels, masks)
+    of_network, of_scores = np.transpose(rates)
+    np.testing.assert_allclose(of_network, 1e-4 * (1 - np.arange(4) / 4) ** 0.9)
+    np.testing.assert_allclose(of_scores, 10 * of_network)
+
+
+def test_maps_count_alike(superpixels, masks, monkeypatch):
+    """Each is divided by its deviation, so that its scores learn at the same pace."""
+    given = []
+    build = RegionScores.__init__
+
+    def remember(self, deviations, *args):
+        given.extend(deviations)
+        build(self, deviations, *args)
+
+    monkeypatch.setattr(RegionScores, "__init__", remember)
+    level = maps_level().fit(superpixels, masks)
+    network = level.get_network()
+    maps = network.maps(network.prepare(superpixels[0].rgb)[None])
+    assert len(given) == len(maps)
+    np.testing.assert_allclose(given, [m.std().item() for m in maps], rtol=0.5)
 
 
 def test_fully_connected_layers_are_kept(superpixels, masks, narrow_fc7):
@@ -454,9 +606,105 @@ def test_masks_that_cannot_be_learned_from(superpixels, masks):
 
 def test_a_loss_that_explodes(superpixels, masks):
     level = maps_level(replace(TINY, learning_rate=1e30))
-    with pytest.raises(ValueError, match=r"fine_tune: the training loss became nan"):
+    with pytest.raises(ValueError, match=r"became nan in step 2 .* learning_rate"):
         level.fit(superpixels, masks)
     assert not hasattr(level, "weights_")
+
+
+def small_convnet(scale=1.0):
+    torch.manual_seed(0)
+    layer = torch.nn.Conv2d(3, 4, 3, stride=2)
+    layer.weight.data *= scale
+    return torch.nn.Sequential(layer, torch.nn.ReLU())
+
+
+def test_a_network_that_cannot_be_trained(superpixels, masks):
+    """No gradients, or no numbers: the error says so, and does not blame the rate."""
+
+    class Detached(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = small_convnet()
+
+        @torch.no_grad()
+        def forward(self, x):
+            return self.inner(x)
+
+    with pytest.raises(ValueError, match=r"'Detached' gets a gradient.*no_grad"):
+        maps_level(backbone=Detached).fit(superpixels, masks)
+
+    def broken():
+        return small_convnet(np.nan)
+
+    with pytest.raises(ValueError, match=r"step 1 .* its maps are not finite"):
+        maps_level(backbone=broken).fit(superpixels, masks)
+
+
+def test_a_callable_that_returns_other_weights(superpixels, masks):
+    draw = np.random.default_rng(0)
+
+    def restless():
+        return small_convnet(draw.uniform(0.5, 2))
+
+    with pytest.raises(ValueError, match="let the callable return the same weights"):
+        maps_level(backbone=restless).fit(superpixels, masks)
+
+
+def test_what_cannot_be_loaded_is_seen_before_training(superpixels, masks, n_trainings):
+    with pytest.raises(ValueError, match="no module 'nope'"):
+        maps_level(layers=("nope",)).fit(superpixels, masks)
+    assert not n_trainings
+
+
+def test_a_network_that_cannot_be_loaded_after_training(
+    superpixels, masks, monkeypatch
+):
+    """The former fit is whole."""
+    level = maps_level().fit(superpixels, masks)
+    expected = level.transform(superpixels).to_numpy()
+    load = _convnet.load_shared_network
+
+    def fail(*arguments, **options):
+        if arguments[-1] is not None:
+            raise MemoryError
+        return load(*arguments, **options)
+
+    level.set_params(fine_tune=replace(TINY, max_steps=1))
+    with monkeypatch.context() as patch:
+        patch.setattr(_convnet, "load_shared_network", fail)
+        with pytest.raises(MemoryError):
+            level.fit(superpixels, masks)
+    assert np.array_equal(level.transform(superpixels).to_numpy(), expected)
+
+
+def test_networks_whose_modules_have_versions(superpixels, masks, tmp_path):
+    """MNASNet asks for its version when weights are put into it."""
+    from safetensors.torch import save_file
+
+    state = load_network("mnasnet0_5", None).module.state_dict()
+    path = tmp_path / "mnasnet0_5.safetensors"
+    save_file({name: value.contiguous() for name, value in state.items()}, path)
+    level = maps_level(backbone="mnasnet0_5", weights=path).fit(superpixels, masks)
+    assert np.isfinite(level.transform(superpixels).to_numpy()).all()
+
+
+def test_numbers_of_numpy_are_those_of_python():
+    """Equal settings have equal texts, by which stored features know them."""
+    fine_tune = FineTuning(np.int64(3), learning_rate=np.float64(0.5))
+    assert fine_tune == FineTuning(3, learning_rate=0.5)
+    assert repr(fine_tune) == repr(FineTuning(3, learning_rate=0.5))
+
+
+def test_the_digest_is_of_all_weights():
+    """Changes are of the file that training began with."""
+    values = {"a": np.ones(3, np.float32)}
+    digests = {
+        FineTunedWeights(origin, {name: array}).sha256
+        for origin in ("x", "y")
+        for name in ("a", "b")
+        for array in (values["a"], 2 * values["a"], values["a"][None])
+    }
+    assert len(digests) == 12
 
 
 def test_weights_that_explode_in_the_last_step(superpixels, masks, monkeypatch):
@@ -467,7 +715,7 @@ def test_weights_that_explode_in_the_last_step(superpixels, masks, monkeypatch):
 
     monkeypatch.setattr(_region_training, "region_loss", infinitely_steep)
     level = maps_level(replace(TINY, max_steps=1))
-    with pytest.raises(ValueError, match=r"fine_tune: the weights became NaN"):
+    with pytest.raises(ValueError, match=r"fine_tune: the weights .* became NaN"):
         level.fit(superpixels, masks)
     assert not hasattr(level, "weights_")
 
