@@ -150,9 +150,13 @@ def describe_convnet(args, backbone, superpixels, stopwatch):
     return np.concatenate(tables, axis=1)
 
 
-def describe_fine_tuned(args, backbone, superpixels, masks, train, stopwatch):
+def describe_fine_tuned(
+    args, backbone, superpixels, masks, train, stopwatch, void_label=-1
+):
     """Give the levels of a backbone that was trained on the images ``train``."""
-    fine_tune = FineTuning(args.tuning_steps, random_state=args.seed)
+    fine_tune = FineTuning(
+        args.tuning_steps, void_label=void_label, random_state=args.seed
+    )
     levels = make_levels(args, backbone, fine_tune=fine_tune)
     union = ZoomoutUnion(
         [(level.block_name, level) for level in levels], n_jobs=args.n_jobs
