@@ -255,7 +255,7 @@ def print_cost(stopwatch, n_images, passes=1):
         learned = stage.startswith(("training", "prediction"))
         anew = learned or stage.startswith(repeated)
         one_pass = seconds / (passes if anew else 1)
-        if not learned:
+        if not learned and not stage.startswith("all levels"):  # of the frozen ones
             one_extraction += one_pass
         print(f"{stage:44s}{seconds:7.0f}{one_pass / n_images:12.3f}")
     print(f"one extraction of all that is above: {one_extraction / 60:.1f} minutes")

@@ -152,7 +152,7 @@ class Experiment:
         return run
 
     def describe_fine_tuned(self, train):
-        """Train the network on the images of a fold, once for all variants."""
+        """Describe all images by a network that is trained once for all variants."""
         key = train.tobytes()
         if key not in self.fine_tuned_of_fold:
             levels = zoomout_pipeline(
@@ -163,8 +163,8 @@ class Experiment:
                 n_jobs=self.args.n_jobs,
             )["zoomout"]
             levels.fit(self.superpixels[train], [self.masks[i] for i in train])
-            self.fine_tuned_of_fold[key] = levels.transform(self.superpixels)
-        return self.fine_tuned_of_fold[key]
+            self.fine_tuned_of_fold[key] = levels
+        return self.fine_tuned_of_fold[key].transform(self.superpixels)
 
 
 VARIANTS = {

@@ -110,6 +110,8 @@ def parse_arguments():
     add_options(parser)
     args = parser.parse_args()
     if 3 in args.tables and args.maps is None:
+        if args.tables != [3]:
+            parser.error("--tables 3 beside others needs --maps")
         args.maps = []
     if args.submission and args.images:
         parser.error("--submission needs all images of val.txt, without --images")

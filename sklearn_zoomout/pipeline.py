@@ -113,8 +113,7 @@ def zoomout_pipeline(
     fine_tune : bool, FineTuning or None, default=False
         Whether the convnet is first trained on the masks, for all its levels: True for
         the defaults of `FineTuning` with the ``void_label`` and ``random_state`` of the
-        pipeline. More accurate, and many times the time of `fit`; `predict` takes as
-        long as without.
+        pipeline. `fit` takes a few times as long, `predict` as long as without.
     background : int, default=None
         The label of the background, if there is one, such as PASCAL VOC's 0; the
         level "local_foreground" needs it. With it "arxiv2014" has that level too, as
