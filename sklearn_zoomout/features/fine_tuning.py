@@ -79,6 +79,9 @@ class FineTuning:
     strength of `GraphSmoothing`) is too good. Cross-validation of a pipeline is not
     touched by this: every fold trains a network of its own.
 
+    It can cost accuracy, where labels are few or the classes are many kinds of objects:
+    compare by cross-validation before you keep it.
+
     Half of the images are mirrored, at random. Batch normalization keeps its moments,
     and nothing is dropped out, since batches are small and steps are few.
 
