@@ -19,14 +19,11 @@ from ..exceptions import CacheWarning
 from ..regions import SegmentedImage
 from ..superpixels import Superpixels
 from ._base import RegionFeatures
+from ._resizing import resize_longer_side
 from .fine_tuning import FineTuning
 
 if TYPE_CHECKING:
     import torch
-
-# Networks of five strides need some pixels: the shorter side of a very long image is
-# stretched to this.
-SHORTEST_SIDE = 96
 
 #: What the levels of a `ZoomoutUnion` share while it describes an image in this thread:
 #: for every kind of pass, the layers that any of them needs, and their maps as soon as
@@ -244,49 +241,3 @@ class ConvnetFeatures(RegionFeatures):
                 )
             self._network, self._loaded_with = network, self._arguments
         return network
-
-
-def resize(pixels: "torch.Tensor", size: Sequence[int]) -> "torch.Tensor":
-    """Resize an image by antialiased bilinear interpolation.
-
-    Parameters
-    ----------
-    pixels : tensor of shape (channels, height, width), float32
-        The image.
-    size : sequence of 2 int
-        New height and width in pixels.
-
-    Returns
-    -------
-    tensor of shape (channels, *size), float32
-        The resized image.
-    """
-    from torch.nn.functional import interpolate
-
-    return interpolate(
-        pixels[None], tuple(size), mode="bilinear", align_corners=False, antialias=True
-    )[0]
-
-
-def resize_longer_side(pixels: "torch.Tensor", length: int) -> "torch.Tensor":
-    """Resize an image to a length of its longer side, keeping its aspect ratio.
-
-    Parameters
-    ----------
-    pixels : tensor of shape (channels, height, width), float32
-        The image.
-    length : int
-        New length of its longer side in pixels. The shorter side of a very long image
-        is stretched to 96 pixels.
-
-    Returns
-    -------
-    tensor of shape (channels, new height, new width), float32
-        The resized image.
-    """
-    height, width = pixels.shape[1:]
-    scale = length / max(height, width)
-    shortest = min(SHORTEST_SIDE, length)
-    return resize(
-        pixels, [max(round(side * scale), shortest) for side in (height, width)]
-    )

@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 
 from ..backbones import FrozenNetwork
 from ..regions import SegmentedImage
-from ._convnet import SHORTEST_SIDE, resize
+from ._resizing import SHORTEST_SIDE, resize
 
 NO_LABEL = -1
 # An image is seen at sizes between these times its usual one.

@@ -13,7 +13,8 @@ from ..backbones import FrozenNetwork
 from ..cache import FeatureCache
 from ..regions import SegmentedImage
 from ..superpixels import Superpixels
-from ._convnet import ConvnetFeatures, resize
+from ._convnet import ConvnetFeatures
+from ._resizing import resize
 from .fine_tuning import FineTuning
 from .pooling import BoxPooling
 

@@ -17,7 +17,7 @@ from sklearn_zoomout.backbones import (  # noqa: E402
     load_network,
     load_shared_network,
 )
-from sklearn_zoomout.features._convnet import resize  # noqa: E402
+from sklearn_zoomout.features._resizing import resize  # noqa: E402
 
 needs_weights = pytest.mark.skipif(
     "SKLEARN_ZOOMOUT_WEIGHTS" not in os.environ, reason="no folder of weights"

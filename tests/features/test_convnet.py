@@ -20,7 +20,7 @@ torch = pytest.importorskip("torch")
 torchvision = pytest.importorskip("torchvision")
 
 from sklearn_zoomout.backbones import FrozenNetwork  # noqa: E402
-from sklearn_zoomout.features._convnet import resize  # noqa: E402
+from sklearn_zoomout.features._resizing import resize  # noqa: E402
 
 needs_weights = pytest.mark.skipif(
     "SKLEARN_ZOOMOUT_WEIGHTS" not in os.environ, reason="no folder of weights"

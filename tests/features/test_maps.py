@@ -12,7 +12,7 @@ from sklearn_zoomout import (  # noqa: E402
     GlobalFeatures,
     SegmentedImage,
 )
-from sklearn_zoomout.features._convnet import resize_longer_side  # noqa: E402
+from sklearn_zoomout.features._resizing import resize_longer_side  # noqa: E402
 from sklearn_zoomout.features.pooling import sum_over_segments  # noqa: E402
 
 
