@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..backbones import FineTunedWeights, FrozenNetwork
 
 # Of n images, this many times the square root of n are shown. On Stanford Background,
-# one draw of 20 lost 0.9 points of mean IoU by 80 passes and 0.3 by 30; 572 gained by 4.
+# one draw of 20 lost 0.9 points of mean IoU by 80 passes, 0.3 by 30; 572 gained by 4.
 _SHOWN = 100
 
 #: What the levels of a `ZoomoutUnion` have fine-tuned while they are fitted.
