@@ -1,6 +1,11 @@
 """Small made-up images that most tests share."""
 
+import os
 import sys
+
+# Threads that wait for each other cost more than they give on images this small. Before
+# the libraries are imported, which look at it once.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest

@@ -42,19 +42,19 @@ def model():
     return model
 
 
-def assert_same(predictions, expected):
-    for labels, others in zip(predictions, expected, strict=True):
-        np.testing.assert_array_equal(labels, others)
-
-
 @pytest.mark.filterwarnings("ignore")  # of dask's own code
 def test_a_cluster_extracts_the_same_features(client, model, images, masks):
     """Two workers, and nothing else to learn."""
     alone = clone(model).fit(images, masks)
     with parallel_config("dask"):
         spread = clone(model).fit(images, masks)
-        predicted = spread.predict(images)
-    assert_same(predicted, alone.predict(images))
+        table = spread[:-1].transform(images)
+        predicted = spread.predict_proba(images)
+    rows, expected = table.to_numpy(), alone[:-1].transform(images).to_numpy()
+    # Threads of another number change last digits.
+    np.testing.assert_allclose(rows, expected, rtol=1e-4, atol=1e-4)
+    for proba, others in zip(predicted, alone.predict_proba(images), strict=True):
+        np.testing.assert_allclose(proba, others, atol=1e-4)
     tasks = client.run(lambda dask_worker: dask_worker.state.executed_count)
     assert len(tasks) == 2 and min(tasks.values()) > 0
 
@@ -68,6 +68,5 @@ def test_a_cluster_searches_for_parameters(client, model, images, masks, tmp_pat
     alone = GridSearchCV(clone(model), grid, **options).fit(images, masks)
     with parallel_config("dask"):
         spread = GridSearchCV(clone(model), grid, **options).fit(images, masks)
-    # Products of matrices are rounded otherwise where their memory begins elsewhere.
     scores = [search.cv_results_["mean_test_score"] for search in (spread, alone)]
-    np.testing.assert_allclose(*scores, atol=0.05)
+    np.testing.assert_allclose(*scores, atol=1e-9)

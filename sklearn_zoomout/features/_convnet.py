@@ -1,10 +1,11 @@
 """What the convnet levels share: a network, and how it sees an image."""
 
 import os
+import threading
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
-from contextvars import ContextVar
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -25,12 +26,48 @@ from .fine_tuning import FineTuning
 if TYPE_CHECKING:
     import torch
 
-#: What the levels of a `ZoomoutUnion` share while it describes an image in this thread:
-#: for every kind of pass, the layers that any of them needs, and their maps as soon as
-#: one has computed them.
-SHARED_MAPS: ContextVar[dict[Any, tuple[tuple[str, ...], dict[str, Any]]] | None] = (
-    ContextVar("shared maps", default=None)
-)
+# For every kind of pass over an image the layers that any of several levels needs, and
+# their maps as soon as one of these has computed them.
+_Passes = dict[Any, tuple[tuple[str, ...], dict[str, Any]]]
+
+
+class _Shared(threading.local):
+    """The image that levels describe together in this thread, and passes over it.
+
+    A context variable would follow tasks into the event loop of a cluster's worker, and
+    from there into tasks of other images.
+    """
+
+    passes: tuple[SegmentedImage, _Passes] | None = None
+
+
+_SHARED = _Shared()
+
+
+@contextmanager
+def share_passes(
+    levels: Sequence[RegionFeatures], segmented: SegmentedImage
+) -> Iterator[None]:
+    """Let levels share the maps of an image, and forget these afterwards.
+
+    Parameters
+    ----------
+    levels : sequence of RegionFeatures
+        Those that will describe the image meanwhile, fitted.
+    segmented : SegmentedImage
+        The image.
+    """
+    layers: dict[Any, dict[str, None]] = {}  # a set that keeps its order
+    for level in levels:
+        if isinstance(level, ConvnetFeatures) and level.sees_whole_image:
+            names = level.layers_
+            layers.setdefault(level.pass_key, {}).update(dict.fromkeys(names))
+    passes: _Passes = {key: (tuple(names), {}) for key, names in layers.items()}
+    outer, _SHARED.passes = _SHARED.passes, (segmented, passes)
+    try:
+        yield
+    finally:
+        _SHARED.passes = outer
 
 
 class ConvnetFeatures(RegionFeatures):
@@ -170,14 +207,21 @@ class ConvnetFeatures(RegionFeatures):
         maps : list of tensors of shape (1, C, h, w), float32
             One per tapped layer.
         """
-        shared = SHARED_MAPS.get()
-        if shared is None:
+        layers, maps = self._shared_pass(segmented)
+        if not set(network.layers).issubset(layers):
             return network.maps(self._whole_image(segmented, network))
-        layers, maps = shared[self.pass_key]
         if not maps:
             image = self._whole_image(segmented, network)
             maps.update(zip(layers, network.maps(image, layers), strict=True))
         return [maps[name] for name in network.layers]
+
+    def _shared_pass(
+        self, segmented: SegmentedImage
+    ) -> tuple[tuple[str, ...], dict[str, Any]]:
+        """Find the layers and the maps of a pass over this very image."""
+        if _SHARED.passes is None or _SHARED.passes[0] is not segmented:
+            return (), {}
+        return _SHARED.passes[1].get(self.pass_key, ((), {}))
 
     def _whole_image(
         self, segmented: SegmentedImage, network: FrozenNetwork

@@ -2,9 +2,9 @@
 
 import hashlib
 import math
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import asdict, dataclass, replace
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -26,10 +26,14 @@ if TYPE_CHECKING:
 # one draw of 20 lost 0.9 points of mean IoU by 80 passes, 0.3 by 30; 572 gained by 4.
 _SHOWN = 100
 
-#: What the levels of a `ZoomoutUnion` have fine-tuned while they are fitted.
-_SHARED: ContextVar[dict[Any, tuple["FineTunedWeights", Any, Any]] | None] = ContextVar(
-    "shared fine-tuning", default=None
-)
+
+class _Shared(threading.local):
+    """What the levels that are fitted together in this thread have fine-tuned."""
+
+    weights: "dict[Any, tuple[FineTunedWeights, Any, Any]] | None" = None
+
+
+_SHARED = _Shared()
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,7 @@ class FineTuning:
     random_state: int = 0
 
     # Raised when training changes, for what `memory` keeps.
-    cache_version: ClassVar[int] = 1
+    cache_version: ClassVar[int] = 2
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "max_steps": [Interval(Integral, 1, None, closed="left"), None],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
@@ -182,7 +186,7 @@ class FineTuning:
         from ..backbones import FineTunedWeights, load_network
 
         network = load_network(backbone, weights, "all", device, seed)
-        shared = _SHARED.get()
+        shared = _SHARED.weights
         key = (id(superpixels), id(masks), *_identity(network), device, self)
         if shared is not None and key in shared:
             return shared[key][0]
@@ -287,8 +291,8 @@ def _with_classes_present(labeled: LabeledRows) -> LabeledRows:
 @contextmanager
 def share_fine_tuning() -> Iterator[None]:
     """Let levels that are fitted meanwhile, on the same images, share networks."""
-    token = _SHARED.set({})
+    outer, _SHARED.weights = _SHARED.weights, {}
     try:
         yield
     finally:
-        _SHARED.reset(token)
+        _SHARED.weights = outer

@@ -1,11 +1,10 @@
 """All levels of an image at once."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, parallel_config
 from numpy.typing import NDArray
 from sklearn.base import TransformerMixin
 from sklearn.pipeline import FeatureUnion
@@ -16,7 +15,7 @@ from ..regions import SegmentedImage
 from ..superpixels import Superpixels, check_superpixels
 from ..table import FeatureTable
 from ._base import RegionFeatures, RowCollector
-from ._convnet import SHARED_MAPS, ConvnetFeatures
+from ._convnet import share_passes
 from .fine_tuning import share_fine_tuning
 
 
@@ -178,20 +177,7 @@ def _describe_image(
 ) -> list[NDArray[Any]]:
     """Compute the rows of all levels of one image."""
     one = Superpixels([segmented])
-    with _shared_maps(levels):
+    # The image is a task by itself: tasks of its own would run elsewhere, where levels
+    # cannot share a pass.
+    with parallel_config("sequential"), share_passes(levels, segmented):
         return [next(level.recall_or_describe(one)) for level in levels]
-
-
-@contextmanager
-def _shared_maps(levels: Sequence[RegionFeatures]) -> Iterator[None]:
-    """Let levels share the maps of an image, and forget these afterwards."""
-    layers: dict[Any, dict[str, None]] = {}  # a set that keeps its order
-    for level in levels:
-        if isinstance(level, ConvnetFeatures) and level.sees_whole_image:
-            names = level.layers_
-            layers.setdefault(level.pass_key, {}).update(dict.fromkeys(names))
-    token = SHARED_MAPS.set({key: (tuple(x), {}) for key, x in layers.items()})
-    try:
-        yield
-    finally:
-        SHARED_MAPS.reset(token)
