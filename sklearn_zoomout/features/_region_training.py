@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
@@ -11,12 +13,16 @@ from torch.nn.functional import cross_entropy, interpolate, pad
 from tqdm.auto import tqdm
 
 from ..backbones import FrozenNetwork
+from ..images import as_float
 from ..regions import SegmentedImage
 from ._resizing import SHORTEST_SIDE, resize
 
 NO_LABEL = -1
 # An image is seen at sizes between these times its usual one.
 _SCALES = (0.75, 4 / 3)
+# A photograph with more than this times the longest side that is ever shown is shrunk
+# to half of that, once: to resize it anew would take longer than a step of training.
+_LARGE = 4
 # Scores are added up at a quarter of the resolution: the finest maps are large.
 _COARSE = 4
 # The scores are new; the network's weights are good already, and its batch
@@ -168,6 +174,7 @@ class Augmentation:
     ) -> None:
         self.network, self.superpixels, self.codes = network, superpixels, codes
         self.input_size, self.rng = input_size, rng
+        self._shrunk: dict[int, tuple[NDArray[Any], NDArray[np.int32]]] = {}
 
     def draw(self, images: NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor]:
         """Draw a batch.
@@ -192,11 +199,11 @@ class Augmentation:
         sizes = [_scaled(s.shape, self.input_size) for s in chosen]
         canvas = np.max([*sizes, [SHORTEST_SIDE, SHORTEST_SIDE]], axis=0)
         pixels, segments, n_segments = [], [], 0
-        for segmented in chosen:
-            shown, labels = self._place(segmented, canvas.tolist())
+        for i in images.tolist():
+            shown, labels = self._place(i, canvas.tolist())
             pixels.append(shown)
             segments.append(labels + n_segments)
-            n_segments += segmented.n_segments + 1
+            n_segments += self.superpixels[i].n_segments + 1
         codes = np.concatenate([np.append(self.codes[i], NO_LABEL) for i in images])
         return (
             torch.stack(pixels),
@@ -204,12 +211,11 @@ class Augmentation:
             torch.from_numpy(codes).to(self.network.device),
         )
 
-    def _place(
-        self, segmented: SegmentedImage, canvas: Sequence[int]
-    ) -> tuple[Tensor, Tensor]:
+    def _place(self, i: int, canvas: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Show an image, or a part of it, somewhere on the canvas."""
+        image, segments = self._shrink(i)
         scale = np.exp(self.rng.uniform(*np.log(_SCALES)))
-        size = _scaled(segmented.shape, self.input_size * scale)
+        size = _scaled(self.superpixels[i].shape, self.input_size * scale)
         # The corner of the canvas in the image; negative where that is smaller.
         top, left = (
             int(self.rng.integers(min(0, spare), max(0, spare) + 1))
@@ -217,18 +223,40 @@ class Augmentation:
         )
         below, beyond = top + canvas[0] - size[0], left + canvas[1] - size[1]
         window = (-left, beyond, -top, below)  # negative padding cuts
-        pixels = pad(resize(self.network.prepare(segmented.rgb), size), window)
-        rows, columns = (
-            (np.arange(new) + 0.5) * old // new
-            for new, old in zip(size, segmented.shape, strict=True)
-        )
-        labels = segmented.segments[np.ix_(rows.astype(int), columns.astype(int))]
-        outside = segmented.n_segments
-        labels = pad(torch.from_numpy(labels).long(), window, value=outside)
-        labels = labels.to(pixels.device)
+        pixels = pad(resize(self.network.prepare(as_float(image)), size), window)
+        labels = torch.from_numpy(_nearest(segments, size)).long()
+        outside = self.superpixels[i].n_segments
+        labels = pad(labels, window, value=outside).to(pixels.device)
         if self.rng.random() < 0.5:
             return pixels.flip(2), labels.flip(1)
         return pixels, labels
+
+    def _shrink(self, i: int) -> tuple[NDArray[Any], NDArray[np.int32]]:
+        """Give an image and its superpixels, of a large photograph smaller ones."""
+        if i in self._shrunk:
+            return self._shrunk[i]
+        segmented = self.superpixels[i]
+        image, segments = segmented.image, segmented.segments
+        largest = _LARGE * self.input_size * _SCALES[1]
+        if max(segmented.shape) <= largest:
+            return image, segments
+        size = _scaled(segmented.shape, largest / 2)
+        if image.dtype != np.uint8:
+            image = as_float(image)
+        image = cv2.resize(
+            np.ascontiguousarray(image), size[::-1], interpolation=cv2.INTER_AREA
+        )
+        self._shrunk[i] = image, _nearest(segments, size)
+        return self._shrunk[i]
+
+
+def _nearest(segments: NDArray[np.int32], size: Sequence[int]) -> NDArray[np.int32]:
+    """Resize a label map: every pixel takes the label at its center."""
+    rows, columns = (
+        ((np.arange(new) + 0.5) * old // new).astype(int)
+        for new, old in zip(size, segments.shape, strict=True)
+    )
+    return segments[np.ix_(rows, columns)]
 
 
 def _scaled(shape: tuple[int, int], length: float) -> list[int]:

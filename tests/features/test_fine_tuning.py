@@ -133,14 +133,19 @@ def test_loss_counts_pixels_with_a_label():
     assert region_loss(*args).item() == 0
 
 
-def test_pixels_and_superpixels_stay_together():
+@pytest.mark.parametrize("dtype", ["uint8", "float64"])
+@pytest.mark.parametrize("side", [20, 300])  # of a superpixel; large ones are shrunk
+def test_pixels_and_superpixels_stay_together(side, dtype):
     """However an image is scaled, moved and mirrored, each pixel keeps its label."""
     network = load_network("zoomnet")
-    segments = np.kron(np.arange(12).reshape(3, 4), np.ones((20, 20), int))
-    colors = np.random.default_rng(0).random((12, 3)).astype(np.float32)
-    wide = SegmentedImage(colors[segments], segments)
-    tall = SegmentedImage(colors[segments.T], segments.T)
-    codes = [np.arange(12), np.arange(12) + 20]
+    segments = np.kron(np.arange(12).reshape(3, 4), np.ones((side, side), int))
+    segments[0, 0] = -1  # the first, of a single pixel, which need not be seen
+    colors = np.random.default_rng(0).integers(0, 256, (13, 3)).astype(np.uint8)
+    image = colors[segments + 1] if dtype == "uint8" else colors[segments + 1] / 255
+    colors = colors.astype(np.float32) / 255
+    wide = SegmentedImage(image, segments)
+    tall = SegmentedImage(image.transpose(1, 0, 2), segments.T)
+    codes = [np.arange(13), np.arange(13) + 20]
     seen_sizes, mirrored = set(), set()
     augmentation = Augmentation(
         network, [wide, tall], codes, 128, np.random.default_rng(0)
@@ -150,18 +155,19 @@ def test_pixels_and_superpixels_stay_together():
         assert pixels.shape == (2, 3, 128, 128)
         assert labels.shape == (2, 128, 128)
         assert targets.tolist() == [*codes[0], NO_LABEL, *codes[1], NO_LABEL]
-        for i, outside in enumerate((12, 25)):
+        for i, outside in enumerate((13, 27)):
             shown = labels[i] != outside
             row = labels[i][64][shown[64]]  # numbers grow from left to right
             mirrored.add(bool(row[0] > row[-1]))
             seen_sizes.add(int(shown.sum()))
-            expected = network.prepare(colors[None])[:, 0, labels[i][shown] - 13 * i]
+            expected = network.prepare(colors[None])[:, 0, labels[i][shown] - 14 * i]
             # Only where colors meet are they mixed.
             distance = (pixels[i][:, shown] - expected).abs().amax(0)
             assert (distance < 1e-3).float().mean() > 0.8
             assert (pixels[i][:, ~shown] == 0).all()
     assert len(seen_sizes) > 6
     assert mirrored == {True, False}
+    assert len(augmentation._shrunk) == (2 if side == 300 else 0)
 
 
 def test_training_tells_classes_apart(superpixels, masks):
