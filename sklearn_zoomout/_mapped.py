@@ -30,8 +30,12 @@ def open_map(path: str | Path, dtype: Any, shape: tuple[int, ...]) -> NDArray[An
 
 
 def is_mapped(values: NDArray[Any]) -> bool:
-    """Tell whether an array is a whole map of a file, not a view on a part of one."""
-    return isinstance(values, np.memmap) and isinstance(values.base, mmap.mmap)
+    """Tell whether an array is a whole map of a file, not a view on a part of one.
+
+    Rows of one in Fortran's order are spread over the file: it counts as memory.
+    """
+    whole = isinstance(values, np.memmap) and isinstance(values.base, mmap.mmap)
+    return whole and values.flags.c_contiguous
 
 
 def forget_pages(values: NDArray[Any]) -> None:

@@ -273,8 +273,12 @@ def digest_state(owner: Any, state: dict[str, Any]) -> str:
     kind = type(owner)
     name = f"{kind.__module__}.{kind.__qualname__}"
     versions = (_FORMAT, __version__, kind.cache_version, *_package_versions())
-    # One by one: joblib tells an object that is met twice from two that are equal.
-    values = {key: joblib.hash(value, hash_name="sha1") for key, value in state.items()}
+    # One by one: joblib tells an object that is met twice from two that are equal. And
+    # the processes that it starts see large arrays as maps of files.
+    values = {
+        key: joblib.hash(value, hash_name="sha1", coerce_mmap=True)
+        for key, value in state.items()
+    }
     return joblib.hash([name, versions, values], hash_name="sha1")
 
 

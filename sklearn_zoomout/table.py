@@ -46,10 +46,18 @@ class Block:
     def __reduce__(self) -> Any:
         # A pickle of a map names the file; numpy's own would hold the values.
         if not self.in_file:
-            return Block, (self.name, self.columns, self.values, self.per_image)
+            state = (self.name, self.columns, self.values, self.per_image)
+            return _block_in_memory, state
         values: Any = self.values
         source = str(values.filename), values.dtype, values.shape, values.offset
         return _map_block, (self.name, self.columns, *source, self.per_image)
+
+
+def _block_in_memory(
+    name: str, columns: tuple[str, ...], values: NDArray[Any], per_image: bool
+) -> Block:
+    # joblib hands large arrays to its processes as maps of files that soon disappear.
+    return Block(name, columns, np.asarray(values), per_image)
 
 
 def _map_block(

@@ -457,6 +457,15 @@ def test_key_depends_on_values_and_not_on_objects():
     assert len(keys) == 1
 
 
+def test_key_depends_on_values_and_not_on_where_they_are(tmp_path):
+    """Processes of joblib see large arrays as maps of files."""
+    values = np.arange(6.0).reshape(2, 3)
+    np.save(tmp_path / "values.npy", values)
+    mapped = np.load(tmp_path / "values.npy", mmap_mode="r")
+    keys = {digest_state(SEGMENTER, {"words_": array}) for array in (values, mapped)}
+    assert len(keys) == 1
+
+
 def test_image_and_label_map_in_the_key(images, tmp_path):
     """One pixel, the type of the pixels, one label: each is another entry."""
     (segmented,) = SEGMENTER.transform(images[:1])

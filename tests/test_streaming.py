@@ -1,8 +1,11 @@
 """Training from files: the order of rows, the thread that reads, the weights."""
 
+import pickle
 import threading
 import time
+from dataclasses import replace
 
+import joblib
 import numpy as np
 import pytest
 import torch
@@ -67,6 +70,29 @@ def in_files(in_memory, tmp_path):
     table = FeatureTable(in_memory.superpixels, blocks)
     assert table.in_files and not in_memory.in_files
     return table
+
+
+def test_a_map_in_fortrans_order_is_memory(in_memory, tmp_path):
+    """Its rows are spread over the file; a pickle holds the values, and right ones."""
+    block = in_memory.blocks[0]
+    np.save(tmp_path / "values.npy", np.asfortranarray(block.values))
+    values = np.load(tmp_path / "values.npy", mmap_mode="r")
+    assert not values.flags.c_contiguous
+    block = replace(block, values=values)
+    table = FeatureTable(in_memory.superpixels, [block])
+    assert not table.in_files
+    again = pickle.loads(pickle.dumps(table))
+    np.testing.assert_array_equal(again.to_numpy(), table.to_numpy())
+
+
+def test_a_table_that_joblib_has_mapped_is_in_memory(in_memory, tmp_path):
+    """Its processes get large arrays as maps of files, which soon disappear."""
+    joblib.dump(in_memory, tmp_path / "table")
+    mapped = joblib.load(tmp_path / "table", mmap_mode="r")
+    assert not mapped.in_files
+    again = pickle.loads(pickle.dumps(mapped))
+    (tmp_path / "table").unlink()
+    np.testing.assert_array_equal(again.to_numpy(), in_memory.to_numpy())
 
 
 @pytest.fixture
