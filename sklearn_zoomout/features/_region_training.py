@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -21,8 +21,10 @@ NO_LABEL = -1
 # An image is seen at sizes between these times its usual one.
 _SCALES = (0.75, 4 / 3)
 # A photograph with more than this times the longest side that is ever shown is shrunk
-# to half of that, once: to resize it anew would take longer than a step of training.
-_LARGE = 4
+# to half of that, once: to resize it anew would take longer than a step of training. So
+# many are kept, of 1.5 MB each; of more photographs, each is shown a few times only.
+_LARGE = 3
+_KEPT = 500
 # Scores are added up at a quarter of the resolution: the finest maps are large.
 _COARSE = 4
 # The scores are new; the network's weights are good already, and its batch
@@ -174,7 +176,7 @@ class Augmentation:
     ) -> None:
         self.network, self.superpixels, self.codes = network, superpixels, codes
         self.input_size, self.rng = input_size, rng
-        self._shrunk: dict[int, tuple[NDArray[Any], NDArray[np.int32]]] = {}
+        self._shrunk: dict[int, _Photograph] = {}
 
     def draw(self, images: NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor]:
         """Draw a batch.
@@ -194,16 +196,16 @@ class Augmentation:
         codes : tensor of int64 of shape (n_segments + 1 of all images,)
             Their classes.
         """
-        chosen = [self.superpixels[i] for i in images]
+        chosen = [self._read(i) for i in images.tolist()]
         # It holds all of them at their usual size, and is large enough for a network.
-        sizes = [_scaled(s.shape, self.input_size) for s in chosen]
+        sizes = [_scaled(photograph.shape, self.input_size) for photograph in chosen]
         canvas = np.max([*sizes, [SHORTEST_SIDE, SHORTEST_SIDE]], axis=0)
         pixels, segments, n_segments = [], [], 0
-        for i in images.tolist():
-            shown, labels = self._place(i, canvas.tolist())
+        for photograph in chosen:
+            shown, labels = self._place(photograph, canvas.tolist())
             pixels.append(shown)
             segments.append(labels + n_segments)
-            n_segments += self.superpixels[i].n_segments + 1
+            n_segments += photograph.n_segments + 1
         codes = np.concatenate([np.append(self.codes[i], NO_LABEL) for i in images])
         return (
             torch.stack(pixels),
@@ -211,11 +213,27 @@ class Augmentation:
             torch.from_numpy(codes).to(self.network.device),
         )
 
-    def _place(self, i: int, canvas: Sequence[int]) -> tuple[Tensor, Tensor]:
+    def _read(self, i: int) -> "_Photograph":
+        """Read an image and its superpixels; a large one is shrunk."""
+        if i in self._shrunk:
+            return self._shrunk[i]
+        segmented = self.superpixels[i]
+        shape, n_segments = segmented.shape, segmented.n_segments
+        photograph = _Photograph(shape, segmented.image, segmented.segments, n_segments)
+        largest = _LARGE * self.input_size * _SCALES[1]
+        if max(shape) <= largest:
+            return photograph
+        photograph = _shrink(photograph, _scaled(shape, largest / 2))
+        if len(self._shrunk) < _KEPT:
+            self._shrunk[i] = photograph
+        return photograph
+
+    def _place(
+        self, photograph: "_Photograph", canvas: Sequence[int]
+    ) -> tuple[Tensor, Tensor]:
         """Show an image, or a part of it, somewhere on the canvas."""
-        image, segments = self._shrink(i)
         scale = np.exp(self.rng.uniform(*np.log(_SCALES)))
-        size = _scaled(self.superpixels[i].shape, self.input_size * scale)
+        size = _scaled(photograph.shape, self.input_size * scale)
         # The corner of the canvas in the image; negative where that is smaller.
         top, left = (
             int(self.rng.integers(min(0, spare), max(0, spare) + 1))
@@ -223,34 +241,37 @@ class Augmentation:
         )
         below, beyond = top + canvas[0] - size[0], left + canvas[1] - size[1]
         window = (-left, beyond, -top, below)  # negative padding cuts
-        pixels = pad(resize(self.network.prepare(as_float(image)), size), window)
-        labels = torch.from_numpy(_nearest(segments, size)).long()
-        outside = self.superpixels[i].n_segments
-        labels = pad(labels, window, value=outside).to(pixels.device)
+        prepared = self.network.prepare(as_float(photograph.image))
+        pixels = pad(resize(prepared, size), window)
+        labels = torch.from_numpy(_nearest(photograph.segments, size).astype(np.int64))
+        labels = pad(labels, window, value=photograph.n_segments).to(pixels.device)
         if self.rng.random() < 0.5:
             return pixels.flip(2), labels.flip(1)
         return pixels, labels
 
-    def _shrink(self, i: int) -> tuple[NDArray[Any], NDArray[np.int32]]:
-        """Give an image and its superpixels, of a large photograph smaller ones."""
-        if i in self._shrunk:
-            return self._shrunk[i]
-        segmented = self.superpixels[i]
-        image, segments = segmented.image, segmented.segments
-        largest = _LARGE * self.input_size * _SCALES[1]
-        if max(segmented.shape) <= largest:
-            return image, segments
-        size = _scaled(segmented.shape, largest / 2)
-        if image.dtype != np.uint8:
-            image = as_float(image)
-        image = cv2.resize(
-            np.ascontiguousarray(image), size[::-1], interpolation=cv2.INTER_AREA
-        )
-        self._shrunk[i] = image, _nearest(segments, size)
-        return self._shrunk[i]
+
+class _Photograph(NamedTuple):
+    """An image of a shape and its superpixels, both perhaps shrunk."""
+
+    shape: tuple[int, int]
+    image: NDArray[Any]
+    segments: NDArray[Any]
+    n_segments: int
 
 
-def _nearest(segments: NDArray[np.int32], size: Sequence[int]) -> NDArray[np.int32]:
+def _shrink(photograph: _Photograph, size: Sequence[int]) -> _Photograph:
+    # In float before and in uint8 after, whatever it came in: equal images stay equal.
+    image = cv2.resize(
+        as_float(photograph.image), tuple(size)[::-1], interpolation=cv2.INTER_AREA
+    )
+    labels = _nearest(photograph.segments, size)
+    return photograph._replace(
+        image=np.rint(255 * image).astype(np.uint8),
+        segments=labels.astype(np.min_scalar_type(photograph.n_segments)),
+    )
+
+
+def _nearest(segments: NDArray[Any], size: Sequence[int]) -> NDArray[Any]:
     """Resize a label map: every pixel takes the label at its center."""
     rows, columns = (
         ((np.arange(new) + 0.5) * old // new).astype(int)

@@ -170,6 +170,53 @@ def test_pixels_and_superpixels_stay_together(side, dtype):
     assert len(augmentation._shrunk) == (2 if side == 300 else 0)
 
 
+@pytest.fixture
+def large():
+    """A photograph of noise, and superpixels of other sizes than its shrunk pixels."""
+    rng = np.random.default_rng(0)
+    segments = np.kron(np.arange(60).reshape(6, 10), np.ones((101, 67), int))
+    return SegmentedImage(
+        rng.integers(0, 256, (*segments.shape, 3), np.uint8), segments
+    )
+
+
+def test_large_photographs_are_averaged_once(large):
+    """Pixels are means of areas, and labels those at their centers."""
+    augmentation = Augmentation(None, [large], [None], 48, None)
+    photograph = augmentation._read(0)
+    assert augmentation._read(0) is photograph
+    assert photograph.shape == large.shape
+    height, width = photograph.image.shape[:2]
+    assert max(height, width) == 96  # 3 / 2 times the largest of 4 / 3 times 48
+    # The mean of n pixels of noise has a deviation smaller by the root of n.
+    deviation = large.image.std() / np.sqrt(large.segments.size / (height * width))
+    assert photograph.image.std() == pytest.approx(deviation, rel=0.1)
+    rows = ((np.arange(height) + 0.5) * large.shape[0] / height).astype(int)
+    columns = ((np.arange(width) + 0.5) * large.shape[1] / width).astype(int)
+    np.testing.assert_array_equal(
+        photograph.segments, large.segments[np.ix_(rows, columns)]
+    )
+
+
+def test_few_of_many_large_photographs_are_kept(large, monkeypatch):
+    """Memory is bounded; the others are shrunk whenever they are seen."""
+    monkeypatch.setattr(_region_training, "_KEPT", 1)
+    augmentation = Augmentation(None, [large] * 3, [None] * 3, 48, None)
+    first, second = augmentation._read(0), augmentation._read(1)
+    assert augmentation._read(0) is first
+    assert augmentation._read(1) is not second
+    np.testing.assert_array_equal(second.image, first.image)
+
+
+def test_large_photographs_in_float_are_those_in_uint8(large):
+    """Training depends on what is seen, not on how it is stored."""
+    levels = []
+    for image in (large.image, large.image / 255):
+        superpixels = Superpixels([SegmentedImage(image, large.segments)] * 2)
+        levels.append(maps_level().fit(superpixels, [large.segments % 3] * 2))
+    assert levels[0].weights_sha256_ == levels[1].weights_sha256_
+
+
 def test_training_tells_classes_apart(superpixels, masks):
     """Even a random network comes to describe classes by other values."""
 
