@@ -106,7 +106,9 @@ class FrozenNetwork:
         """Standardize an image, RGB (H, W, 3) in [0, 1] -> (3, H, W), both float32."""
         import torch
 
-        pixels = torch.from_numpy(np.ascontiguousarray(rgb)).to(self.device)
+        # torch warns of arrays that cannot be written to, as joblib's processes get.
+        rgb = np.require(rgb, requirements=["C", "W"])
+        pixels = torch.from_numpy(rgb).to(self.device)
         standardized = (pixels.permute(2, 0, 1) - self._mean).div_(self._std)
         return standardized.flip(0) if self.spec.bgr else standardized
 

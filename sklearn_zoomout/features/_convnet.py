@@ -169,8 +169,8 @@ class ConvnetFeatures(RegionFeatures):
                 verbose=self.verbose,
             )
             network = load_shared_network(*self._arguments_of(seed, fine_tuned))
-        self._seed, self._fine_tuned, self._network = seed, fine_tuned, network
-        self._loaded_with = self._arguments
+        self._seed, self._fine_tuned = seed, fine_tuned
+        self._loaded = (self._arguments, network)
         self.layers_ = network.layers
         self.weights_ = network.source
         self.weights_sha256_ = network.sha256
@@ -186,9 +186,8 @@ class ConvnetFeatures(RegionFeatures):
     @property
     def pass_key(self) -> tuple[Any, ...]:
         """What passes over an image have in common whose maps are the same."""
-        weights = self.weights_sha256_
-        numbers = (self.dtype, self.device)
-        return (self.backbone, weights, self.flip, *numbers, self.input_size)
+        network = (self.backbone, self.weights_sha256_, self._preprocessing)
+        return (*network, self.flip, self.dtype, self.device, self.input_size)
 
     def image_maps(
         self, segmented: SegmentedImage, network: FrozenNetwork
@@ -253,8 +252,7 @@ class ConvnetFeatures(RegionFeatures):
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
-        for name in ("_network", "_loaded_with"):
-            state.pop(name, None)
+        state.pop("_loaded", None)
         return state
 
     @property
@@ -274,8 +272,9 @@ class ConvnetFeatures(RegionFeatures):
 
         That is after unpickling, or when a parameter such as `device` has been changed.
         """
-        network = getattr(self, "_network", None)
-        if network is None or self._loaded_with != self._arguments:
+        # One attribute, since another thread may load the network anew meanwhile.
+        loaded_with, network = getattr(self, "_loaded", (None, None))
+        if network is None or loaded_with != self._arguments:
             network = load_shared_network(*self._arguments, again=True)
             if network.sha256 != self.weights_sha256_:
                 raise ValueError(
@@ -283,5 +282,5 @@ class ConvnetFeatures(RegionFeatures):
                     f"{self.weights_sha256_}), found {network.source} (sha256 "
                     f"{network.sha256}); bring the same file, or fit again."
                 )
-            self._network, self._loaded_with = network, self._arguments
+            self._loaded = (self._arguments, network)
         return network

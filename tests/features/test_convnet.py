@@ -13,6 +13,7 @@ from sklearn_zoomout import (
     ConvnetRegionFeatures,
     ConvnetSuperpixelFeatures,
     GlobalFeatures,
+    SegmentedImage,
     SuperpixelSegmenter,
 )
 
@@ -91,7 +92,7 @@ def test_backbones_describe_images(superpixels, narrow_fc7, backbone):
 def test_global_is_the_network_of_the_resized_image(superpixels, images):
     """The whole image as a square, last map averaged."""
     features = GlobalFeatures("squeezenet1_1", None, input_size=64).fit(superpixels)
-    network = features._network.module.features
+    network = features.get_network().module.features
     with torch.inference_mode():
         expected = torch.cat(
             [
@@ -115,7 +116,7 @@ def test_crop_is_the_network_of_the_resized_box(superpixels, images):
     """The paper's way: each box cut out, resized without its aspect ratio."""
     features = distant(pooling="crop", batch_size=7, radius=1).fit(superpixels)
     segmented = superpixels[2]
-    network = features._network.module.features
+    network = features.get_network().module.features
     with torch.inference_mode():
         expected = torch.cat(
             [
@@ -136,7 +137,7 @@ def test_roi_pools_the_map_of_the_whole_image(superpixels, images):
     features = distant(radius=50, input_size=160).fit(superpixels)
     segmented = superpixels[0]  # 60 x 80, and radius 50 reaches everything
     with torch.inference_mode():
-        last_map = features._network.module.features(
+        last_map = features.get_network().module.features(
             resize(normalized(images[0]), (120, 160))[None]
         )
     expected = last_map.mean(dim=(2, 3)).repeat(segmented.n_segments, 1)
@@ -147,7 +148,7 @@ def test_roi_pools_the_map_of_the_whole_image(superpixels, images):
 def test_fc7_of_pooled_regions(superpixels, images, narrow_fc7):
     """A region that is the whole image goes through the hidden layers once pooled."""
     features = distant("alexnet", radius=50, input_size=160).fit(superpixels)
-    network = features._network
+    network = features.get_network()
     with torch.inference_mode():
         (last_map,) = network.maps(resize(normalized(images[0]), (120, 160))[None])
         # Adaptive pooling rounds to whole cells: repeated cells make it exact.
@@ -164,7 +165,7 @@ def test_fc7_of_pooled_regions(superpixels, images, narrow_fc7):
 def test_fc7_of_crops(superpixels, images, narrow_fc7):
     """A crop goes through the classifier as torchvision's forward does."""
     features = distant("alexnet", pooling="crop", crop_size=224).fit(superpixels)
-    network = features._network
+    network = features.get_network()
     top, left, bottom, right = superpixels[1].region_boxes(3)[0]
     with torch.inference_mode():
         crop = resize(normalized(images[1][top:bottom, left:right]), (224, 224))
@@ -254,14 +255,26 @@ def test_uint8_and_float_images_give_the_same(images):
     np.testing.assert_array_equal(first, second)
 
 
+def test_images_that_cannot_be_written_to(superpixels):
+    """As processes of joblib get them; torch would warn."""
+    first = superpixels[0]
+    image = (first.image / 255).astype(np.float32)
+    image.flags.writeable = False
+    rows = [
+        distant().fit(superpixels).describe(SegmentedImage(each, first.segments))
+        for each in (image, image.copy())
+    ]
+    np.testing.assert_array_equal(*rows)
+
+
 def test_network_is_neither_pickled_nor_cloned(superpixels):
     """Pickles stay small; the network is loaded again, and gives the same."""
     features = distant("squeezenet1_1", random_state=7).fit(superpixels)
     pickled = pickle.dumps(features)
     loaded = pickle.loads(pickled)
     assert len(pickled) < 20_000
-    assert "_network" not in vars(loaded)
-    assert "_network" not in vars(clone(features))
+    assert "_loaded" not in vars(loaded)
+    assert "_loaded" not in vars(clone(features))
     np.testing.assert_array_equal(
         loaded.transform(superpixels).to_numpy(),
         features.transform(superpixels).to_numpy(),

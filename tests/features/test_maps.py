@@ -46,7 +46,7 @@ def test_columns_are_averages_of_every_map(superpixels, radius):
     """Also of maps that are finer than the image, and over neighborhoods."""
     features = ConvnetSuperpixelFeatures(radius=radius, input_size=160)
     values = features.fit_transform(superpixels[:1]).to_numpy()
-    segmented, network = superpixels[0], features._network
+    segmented, network = superpixels[0], features.get_network()
     pixels = network.prepare(segmented.rgb)
     maps = network.maps(resize_longer_side(pixels, 160)[None])
     expected = np.hstack([plain_average(m[0], segmented, radius) for m in maps])

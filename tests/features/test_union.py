@@ -1,6 +1,7 @@
 """All levels of an image at once."""
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from sklearn_zoomout import (
     ZoomoutUnion,
 )
 from sklearn_zoomout.backbones import FrozenNetwork, load_network, loading
-from sklearn_zoomout.features import _convnet
+from sklearn_zoomout.features import _convnet, fine_tuning
 
 SMALL = {"input_size": 96}
 
@@ -106,6 +107,28 @@ def test_levels_that_see_otherwise_do_not_share(superpixels, n_passes, other):
     assert_same(table, FeatureUnion(levels).transform(superpixels))
 
 
+def test_levels_of_another_preprocessing_do_not_share(superpixels, tmp_path):
+    """The same weights in files whose names tell of TensorFlow's padding, or not."""
+    torch, models = pytest.importorskip("torch"), pytest.importorskip("torchvision")
+    levels = []
+    for name in ("mobilenet_v2", "mobilenet_v2_tf2"):
+        path = tmp_path / f"{name}.pt"
+        if levels:
+            path.write_bytes((tmp_path / "mobilenet_v2.pt").read_bytes())
+        else:
+            torch.save(models.models.mobilenet_v2().state_dict(), path)
+        options = {"weights": path, "layers": ("features.3",), **SMALL}
+        level = ConvnetSuperpixelFeatures("mobilenet_v2", **options)
+        levels.append((name, level.fit(superpixels)))
+    digests = {level.weights_sha256_ for _, level in levels}
+    assert len(digests) == 1
+    union = ZoomoutUnion(levels).fit(superpixels)
+    separate = [level.transform(superpixels).to_numpy() for _, level in levels]
+    assert np.abs(separate[0] - separate[1]).max() > 1e-3
+    rows = union.transform(superpixels).to_numpy()
+    assert_close(rows, np.concatenate(separate, axis=1))
+
+
 def test_crops_are_no_passes_over_the_image(superpixels):
     """Where regions are seen one by one, there is nothing to share."""
     levels = [
@@ -172,7 +195,9 @@ class Inner(Mirrored):
 
 @pytest.mark.parametrize("kind", [Mirrored, Inner])
 @pytest.mark.parametrize(
-    "options", [{}, {"input_size": 128}, {"layers": ("blocks.0",)}], ids=str
+    "options",
+    [{}, {"input_size": 128}, {"layers": ("blocks.0",)}, {"layers": ("blocks.15",)}],
+    ids=str,
 )
 def test_maps_are_those_of_the_image_and_layers_asked_for(superpixels, kind, options):
     """A level may look at another image meanwhile, or at what nobody else needs."""
@@ -195,12 +220,23 @@ class CountsWorkers(RegionFeatures):
         return ["n"]
 
 
-@pytest.mark.parametrize("backend", ["sequential", "threading"])
-def test_an_image_is_one_task(superpixels, backend):
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_an_image_is_one_task(superpixels, n_jobs):
     """Tasks of a task would run elsewhere, and could not share its passes."""
-    union = ZoomoutUnion([("workers", CountsWorkers())]).fit(superpixels)
-    with parallel_config(backend, n_jobs=2):
-        assert (union.transform(superpixels).to_numpy() == 1).all()
+    union = ZoomoutUnion([("workers", CountsWorkers())], n_jobs=n_jobs)
+    assert (union.fit_transform(superpixels).to_numpy() == 1).all()
+
+
+def test_sharing_ends_at_the_thread(superpixels):
+    """What another thread does meanwhile is of other images, and other data."""
+    shared = [lambda: _convnet._SHARED.passes, lambda: fine_tuning._SHARED.weights]
+    with (
+        _convnet.share_passes([], superpixels[0]),
+        fine_tuning.share_fine_tuning(),
+        ThreadPoolExecutor() as pool,
+    ):
+        assert [look() is None for look in shared] == [False, False]
+        assert [pool.submit(look).result() for look in shared] == [None, None]
 
 
 def test_an_image_that_comes_twice_is_described_twice(superpixels):
@@ -269,6 +305,10 @@ def test_a_worker_loads_a_network_once(superpixels, monkeypatch):
     rows = [pickle.loads(sent).describe(superpixels[0]) for _ in range(3)]
     assert len(loaded) == 1
     np.testing.assert_array_equal(rows[2], level.describe(superpixels[0]))
+    loading._load_once.cache_clear()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda s: pickle.loads(sent).describe(s), superpixels))
+    assert len(loaded) == 2
 
 
 def test_a_level_that_is_something_else_makes_it_a_feature_union(superpixels):
