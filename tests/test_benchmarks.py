@@ -223,7 +223,7 @@ def test_voc_benchmark_prints_tables_1_and_2(voc_root):
 
 @pytest.mark.slow
 def test_voc_benchmark_prints_table_3(voc_root):
-    """The network as it was and fine-tuned, without the hand-crafted levels."""
+    """The network as it was, fine-tuned, and both, without the hand-crafted levels."""
     done = run_voc(
         *("--root", voc_root, "--input-size", "96", "--epochs", "1"),
         *("--tables", "3", "--tuning-steps", "1"),
@@ -231,11 +231,12 @@ def test_voc_benchmark_prints_table_3(voc_root):
     assert done.returncode == 0, done.stderr
     names = re.findall(r"^Table (.*)$", done.stdout, re.M)
     title = "3, distant + global + maps, zoomnet"
-    assert names == [f"{title} as it was", f"{title} fine-tuned"]
+    both = "as it was and fine-tuned"
+    assert names == [f"{title} {name}" for name in ("as it was", "fine-tuned", both)]
     rows = re.findall(
         r"^512, dropout 0.5.*  +[\d.]+ +[\d.]+ +[\d.]+$", done.stdout, re.M
     )
-    assert len(rows) == 6
+    assert len(rows) == 9
     assert "training, network, zoomnet" in done.stdout
     assert "local and proximal" not in done.stdout
 

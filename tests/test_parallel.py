@@ -51,7 +51,7 @@ def test_a_cluster_extracts_the_same_features(client, model, images, masks):
         table = spread[:-1].transform(images)
         predicted = spread.predict_proba(images)
     rows, expected = table.to_numpy(), alone[:-1].transform(images).to_numpy()
-    # Threads of another number change last digits.
+    # Processes may round otherwise.
     np.testing.assert_allclose(rows, expected, rtol=1e-4, atol=1e-4)
     for proba, others in zip(predicted, alone.predict_proba(images), strict=True):
         np.testing.assert_allclose(proba, others, atol=1e-4)
