@@ -108,12 +108,6 @@ def _load_once(arguments: tuple[Any, ...], version: Any) -> FrozenNetwork:
     return load_network(*arguments)
 
 
-def _share(arguments: tuple[Any, ...], version: Any) -> FrozenNetwork:
-    # The second of two threads waits for the network, and does not load it, too.
-    with _BUILDING:
-        return _load_once(arguments, version)
-
-
 def load_shared_network(*arguments: Any, again: bool = False) -> FrozenNetwork:
     """Load a network once a process, for all levels, fits and tasks that need it.
 
@@ -134,14 +128,17 @@ def load_shared_network(*arguments: Any, again: bool = False) -> FrozenNetwork:
         Not to be changed.
     """
     backbone, weights = arguments[:2]
-    if callable(backbone):
-        return _share(arguments, None) if again else load_network(*arguments)
-    found = None if weights is None else find_weights(find_backbone(backbone), weights)
-    if found is None:
-        return _share(arguments, None)
-    status = found.path.stat()
-    version = (found.path, status.st_mtime_ns, status.st_size)
-    return _share(arguments, version)
+    if callable(backbone) and not again:
+        return load_network(*arguments)
+    version = None
+    if not callable(backbone) and weights is not None:
+        found = find_weights(find_backbone(backbone), weights)
+        if found is not None:
+            status = found.path.stat()
+            version = (found.path, status.st_mtime_ns, status.st_size)
+    # The second of two threads waits for the network, and does not load it, too.
+    with _BUILDING:
+        return _load_once(arguments, version)
 
 
 def _build(

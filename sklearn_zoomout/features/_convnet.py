@@ -274,13 +274,14 @@ class ConvnetFeatures(RegionFeatures):
         """
         # One attribute, since another thread may load the network anew meanwhile.
         loaded_with, network = getattr(self, "_loaded", (None, None))
-        if network is None or loaded_with != self._arguments:
-            network = load_shared_network(*self._arguments, again=True)
+        arguments = self._arguments
+        if network is None or loaded_with != arguments:
+            network = load_shared_network(*arguments, again=True)
             if network.sha256 != self.weights_sha256_:
                 raise ValueError(
                     f"weights: expected those of fit ({self.weights_}, sha256 "
                     f"{self.weights_sha256_}), found {network.source} (sha256 "
                     f"{network.sha256}); bring the same file, or fit again."
                 )
-            self._loaded = (self._arguments, network)
+            self._loaded = (arguments, network)
         return network

@@ -1,5 +1,6 @@
 """All levels of an image at once."""
 
+import io
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 
@@ -109,14 +110,13 @@ def test_levels_that_see_otherwise_do_not_share(superpixels, n_passes, other):
 
 def test_levels_of_another_preprocessing_do_not_share(superpixels, tmp_path):
     """The same weights in files whose names tell of TensorFlow's padding, or not."""
-    torch, models = pytest.importorskip("torch"), pytest.importorskip("torchvision")
+    torch, vision = pytest.importorskip("torch"), pytest.importorskip("torchvision")
+    content = io.BytesIO()
+    torch.save(vision.models.mobilenet_v2().state_dict(), content)
     levels = []
     for name in ("mobilenet_v2", "mobilenet_v2_tf2"):
         path = tmp_path / f"{name}.pt"
-        if levels:
-            path.write_bytes((tmp_path / "mobilenet_v2.pt").read_bytes())
-        else:
-            torch.save(models.models.mobilenet_v2().state_dict(), path)
+        path.write_bytes(content.getvalue())
         options = {"weights": path, "layers": ("features.3",), **SMALL}
         level = ConvnetSuperpixelFeatures("mobilenet_v2", **options)
         levels.append((name, level.fit(superpixels)))
