@@ -26,6 +26,7 @@ _MODULES = {
     "GraphSmoothing": "postprocessing.smoothing",
     "IslandRemoval": "postprocessing.islands",
     "zoomout_pipeline": "pipeline",
+    "mark_unlabeled": "masks",
     "store_features": "storage",
     "open_features": "storage",
 }
@@ -34,6 +35,7 @@ _SUBMODULES = [
     "datasets",
     "exceptions",
     "inspection",
+    "masks",
     "metrics",
     "plotting",
 ]
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from .features.maps import ConvnetSuperpixelFeatures as ConvnetSuperpixelFeatures
     from .features.proximal import ProximalFeatures as ProximalFeatures
     from .features.union import ZoomoutUnion as ZoomoutUnion
+    from .masks import mark_unlabeled as mark_unlabeled
     from .pipeline import zoomout_pipeline as zoomout_pipeline
     from .postprocessing.islands import IslandRemoval as IslandRemoval
     from .postprocessing.smoothing import GraphSmoothing as GraphSmoothing

@@ -12,8 +12,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._columns import check_columns
 from ._rows import paint_rows
-from .images import check_masks
 from .labels import check_known_labels
+from .masks import check_masks
 from .metrics import mean_iou
 from .table import FeatureTable, check_table
 
@@ -37,7 +37,6 @@ class SuperpixelClassifier(BaseEstimator, metaclass=ABCMeta):
 
     classes_: NDArray[np.int64]
     feature_names_in_: Any
-    void_label: int | None
 
     @abstractmethod
     def _row_probabilities(self, table: FeatureTable) -> NDArray[np.float32]:
@@ -117,8 +116,8 @@ class SuperpixelClassifier(BaseEstimator, metaclass=ABCMeta):
         """
         table = self._check_fitted_table(X)
         masks = check_masks(y, table.superpixels)
-        check_known_labels(masks, self.classes_, self.void_label)
-        return mean_iou(masks, self.predict(table), void_label=self.void_label)
+        check_known_labels(masks, self.classes_)
+        return mean_iou(masks, self.predict(table))
 
     def _check_fitted_table(self, X: Any) -> FeatureTable:
         check_is_fitted(self, "classes_")

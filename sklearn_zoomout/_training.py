@@ -14,8 +14,8 @@ from skorch.callbacks import EarlyStopping
 from torch import Tensor
 
 from ._columns import check_finite
-from ._device import device_to_predict_on
 from ._streaming import read_windows, rows_of_window, split_into_windows
+from ._utils.device import device_to_predict_on
 from .net import InverseFrequencyLoss, ZoomoutNet
 from .table import FeatureTable
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import __version__
-from ._writing import write_whole
+from ._utils.writing import write_whole
 from .exceptions import CacheWarning
 
 # What the numbers come from, beside this library: another version is another entry.

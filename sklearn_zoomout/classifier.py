@@ -13,16 +13,12 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import has_fit_parameter
 
 from ._columns import check_finite, column_moments, standardize
-from ._device import check_device
-from ._params import forget_fit, validate_params
-from ._rows import (
-    LabeledRows,
-    check_classes,
-    class_weights,
-    hold_out,
-    label_rows,
-)
+from ._rows import hold_out
 from ._superpixel_classifier import SuperpixelClassifier
+from ._utils.device import check_device
+from ._utils.params import forget_fit, validate_params
+from .labels import LabeledRows, check_classes, label_rows
+from .loss import class_weights
 from .table import FeatureTable, check_table
 
 # Enough on Stanford Background for 20 images as for 572, and for 500 superpixels an
@@ -61,8 +57,6 @@ class ZoomoutClassifier(SuperpixelClassifier):
     classes : array-like of integers of shape (n_classes,), default=None
         All classes, so that a class that is absent from a fold keeps its place; by
         default the labels of the masks.
-    void_label : int or None, default=-1
-        The label of pixels that have none; None if every pixel has one.
     standardize : bool, default=True
         Subtract each feature's mean, divide by its standard deviation, and clip to
         -5..5, so that the rarely filled bins of a histogram cannot explode.
@@ -145,7 +139,6 @@ class ZoomoutClassifier(SuperpixelClassifier):
         "max_epochs": [Interval(Integral, 1, None, closed="left"), None],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "classes": ["array-like", None],
-        "void_label": [Interval(Integral, -1, None, closed="left"), None],
         "standardize": ["boolean"],
         "estimator": [HasMethods(["fit", "predict"]), None],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
@@ -166,7 +159,6 @@ class ZoomoutClassifier(SuperpixelClassifier):
         max_epochs: int | None = None,
         batch_size: int = 512,
         classes: ArrayLike | None = None,
-        void_label: int | None = -1,
         standardize: bool = True,
         estimator: Any = None,
         validation_fraction: float | None = None,
@@ -183,7 +175,6 @@ class ZoomoutClassifier(SuperpixelClassifier):
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.classes = classes
-        self.void_label = void_label
         self.standardize = standardize
         self.estimator = estimator
         self.validation_fraction = validation_fraction
@@ -216,8 +207,8 @@ class ZoomoutClassifier(SuperpixelClassifier):
         validate_params(self)
         self._check_params()
         table = check_table(X)
-        classes = check_classes(self.classes, self.void_label)
-        labeled = label_rows(table, y, classes, self.void_label)
+        classes = check_classes(self.classes)
+        labeled = label_rows(table.superpixels, y, classes)
         rng = check_random_state(self.random_state)
         fraction = None if self.estimator is not None else self.validation_fraction
         train, valid = hold_out(labeled, fraction, rng)

@@ -1,7 +1,6 @@
-"""The one gate through which images and masks enter."""
+"""The one gate through which images enter."""
 
 import os
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,57 +34,8 @@ def check_images(images: Any, name: str = "images") -> list[NDArray[Any]]:
         If it is empty, or one of the images is not RGB, has no pixels, has a
         dtype whose range of values is ambiguous, or has values out of range.
     """
-    _check_sequence(images, name, "an image", single_ndim=3)
+    check_sequence(images, name, "an image", single_ndim=3)
     return [check_image(image, f"{name}[{i}]") for i, image in enumerate(images)]
-
-
-def check_masks(
-    masks: Any, images: Sequence[Any], name: str = "masks"
-) -> list[NDArray[Any]]:
-    """Check label masks against the images that they belong to.
-
-    Parameters
-    ----------
-    masks : sequence of array-like of shape (height, width)
-        Integer class labels, one per pixel. The only negative value allowed is
-        -1, which can serve as the label of unlabeled (void) pixels.
-    images : sequence of objects with a ``shape``
-        The images, or anything else of shape (height, width, ...).
-    name : str, default="masks"
-        What errors call them.
-
-    Returns
-    -------
-    list of ndarray of integers or booleans
-        The masks as arrays; integral floats are converted, nothing else copied.
-
-    Raises
-    ------
-    TypeError
-        If ``masks`` is not a sequence.
-    ValueError
-        If the numbers or shapes differ, or a mask does not hold class labels.
-    """
-    return list(iter_masks(masks, images, name))
-
-
-def iter_masks(
-    masks: Any, images: Sequence[Any], name: str = "masks"
-) -> Iterator[NDArray[Any]]:
-    """Check masks as `check_masks` does, but read each only when it is its turn."""
-    if masks is None:
-        raise TypeError(
-            f"{name}: expected a label map for every image, got none; call "
-            "fit(images, masks)."
-        )
-    _check_sequence(masks, name, "a mask", single_ndim=2)
-    if len(masks) != len(images):
-        raise ValueError(
-            f"{name}: expected one mask per image, got {len(masks)} masks for "
-            f"{len(images)} images."
-        )
-    for i, (mask, image) in enumerate(zip(masks, images, strict=True)):
-        yield _check_mask(mask, f"{name}[{i}]", image.shape[:2])
 
 
 def as_float(image: NDArray[Any]) -> NDArray[np.float32]:
@@ -105,7 +55,27 @@ def as_float(image: NDArray[Any]) -> NDArray[np.float32]:
     return np.ascontiguousarray(image, dtype=np.float32)
 
 
-def _check_sequence(items: Any, name: str, one: str, single_ndim: int) -> None:
+def check_sequence(items: Any, name: str, one: str, single_ndim: int) -> None:
+    """Refuse anything but a sequence of at least one array.
+
+    Parameters
+    ----------
+    items : object
+        What was given.
+    name : str
+        The name of the argument in errors.
+    one : str
+        What an item is, such as "an image".
+    single_ndim : int
+        Number of dimensions up to which an array is a single item.
+
+    Raises
+    ------
+    TypeError
+        If it is a single array or no sequence.
+    ValueError
+        If it is empty.
+    """
     single = isinstance(items, np.ndarray) and items.ndim <= single_ndim
     if single and items.dtype != object:
         raise TypeError(
@@ -130,7 +100,7 @@ def check_image(image: Any, name: str) -> NDArray[Any]:
             "datasets.FileSequence(datasets.read_photograph, paths), which reads each "
             "file when it is needed."
         )
-    _refuse_masked(image, name, "fill in a color, image.filled(0)")
+    refuse_masked(image, name, "fill in a color, image.filled(0)")
     image = np.asarray(image)
     _check_image_shape(image, name)
     expected = "uint8 in 0..255 or floating point in 0..1"
@@ -146,7 +116,8 @@ def check_image(image: Any, name: str) -> NDArray[Any]:
     return image
 
 
-def _refuse_masked(array: Any, name: str, cure: str) -> None:
+def refuse_masked(array: Any, name: str, cure: str) -> None:
+    """Refuse a masked array: its masked pixels would count as any other."""
     if np.ma.isMaskedArray(array):
         raise ValueError(
             f"{name}: expected an array, got a masked array, whose masked pixels would "
@@ -203,45 +174,3 @@ def _check_float_range(image: NDArray[Any], name: str) -> None:
             f"{name}: expected floating-point values in 0..1, got {low}..{high}; "
             f"{hint}."
         )
-
-
-def _check_mask(mask: Any, name: str, shape: tuple[int, int]) -> NDArray[Any]:
-    _refuse_masked(mask, name, "fill in the label of unlabeled pixels, mask.filled(-1)")
-    mask = np.asarray(mask)
-    if mask.ndim == 3:
-        raise ValueError(
-            f"{name}: expected class labels of shape {tuple(shape)}, got shape "
-            f"{mask.shape}, which looks like colors; read a palette PNG as indices, "
-            "numpy.asarray(PIL.Image.open(path)) without conversion to RGB, or map "
-            "each color to a label."
-        )
-    if mask.shape != tuple(shape):
-        raise ValueError(
-            f"{name}: expected shape {tuple(shape)}, that of its image, got "
-            f"{mask.shape}."
-        )
-    if mask.dtype.kind == "f":
-        mask = _integral(mask, name)
-    elif mask.dtype.kind not in "iub":
-        raise ValueError(
-            f"{name}: expected integer class labels, got dtype {mask.dtype}."
-        )
-    if mask.dtype.kind == "i" and mask.min() < -1:
-        raise ValueError(
-            f"{name}: expected labels >= 0, or -1 for unlabeled pixels, got "
-            f"{mask.min()}; replace it by -1 if it marks unlabeled pixels."
-        )
-    return mask
-
-
-def _integral(mask: NDArray[Any], name: str) -> NDArray[np.int64]:
-    with np.errstate(invalid="ignore"):
-        labels = mask.astype(np.int64)
-    wrong = labels != mask
-    if wrong.any():
-        row, column = np.argwhere(wrong)[0]
-        raise ValueError(
-            f"{name}: expected integer class labels, got {mask[row, column]} at row "
-            f"{row}, column {column}."
-        )
-    return labels

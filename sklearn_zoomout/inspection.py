@@ -10,8 +10,9 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from .images import check_image, check_images, check_masks
+from .images import check_image, check_images
 from .labels import check_known_labels, superpixel_labels
+from .masks import check_masks
 from .metrics import class_accuracy, mean_iou, pixel_accuracy
 from .regions import SegmentedImage
 from .table import FeatureTable, check_table

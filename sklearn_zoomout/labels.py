@@ -1,61 +1,36 @@
-"""From label maps to the labels of superpixels, and from labels to codes 0..K-1."""
+"""From masks to the labels of superpixels, and back (section 4)."""
 
+import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .images import check_masks
+from .exceptions import EmptyMaskWarning
+from .masks import UNLABELED, check_masks, distinct_labels, is_small
 from .regions import SegmentedImage
-
-# Labels below this are looked up in a table; beyond, the table would outgrow a mask.
-_LOOKUP_LIMIT = 65_536
-
-
-def distinct_labels(mask: NDArray[Any], void_label: int | None) -> NDArray[np.int64]:
-    """Give the sorted distinct labels of a mask, without void.
-
-    Parameters
-    ----------
-    mask : ndarray of integers, of any shape
-        Labels.
-    void_label : int or None
-        The label of pixels that have none.
-
-    Returns
-    -------
-    ndarray of int64 of shape (n_labels,)
-    """
-    flat = mask.ravel()
-    if flat.size and _is_small(flat):
-        # Ten times as fast as the sort of numpy.unique.
-        lowest = int(flat.min())
-        labels = np.flatnonzero(np.bincount(flat.astype(np.intp) - lowest)) + lowest
-    else:
-        labels = np.unique(flat).astype(np.int64)
-    return labels if void_label is None else labels[labels != void_label]
+from .superpixels import Superpixels
 
 
 def encode_labels(
-    mask: NDArray[Any], classes: NDArray[Any], void_label: int | None, name: str
+    mask: NDArray[Any], classes: NDArray[Any], name: str
 ) -> NDArray[np.intp]:
-    """Give the position of every label in the sorted list of classes.
+    """Return the position of every label in the sorted list of classes.
 
     Parameters
     ----------
     mask : ndarray of integers, of any shape
-        Labels.
+        Labels; -1 where there is none.
     classes : ndarray of integers of shape (n_classes,)
         Sorted distinct classes.
-    void_label : int or None
-        The label of pixels that have none.
     name : str
-        What to call the mask in an error, such as "masks[3]".
+        The name of the mask in an error, such as "masks[3]".
 
     Returns
     -------
     codes : ndarray of intp, of the shape of ``mask``
-        ``classes[codes] == mask``, and -1 for void.
+        ``classes[codes] == mask``, and -1 where there is no label.
 
     Raises
     ------
@@ -67,58 +42,51 @@ def encode_labels(
     >>> import numpy as np
     >>> from sklearn_zoomout.labels import encode_labels
     >>> mask = np.array([[20, 10], [255, -1]])
-    >>> encode_labels(mask, np.array([10, 20, 255]), -1, "masks[0]")
+    >>> encode_labels(mask, np.array([10, 20, 255]), "masks[0]")
     array([[ 1,  0],
            [ 2, -1]])
     """
-    classes = classes[classes != void_label]
-    present = distinct_labels(mask, void_label)
+    present = distinct_labels(mask)
     unknown = np.setdiff1d(present, classes)
     if len(unknown):
         raise ValueError(
-            f"{name}: labels {unknown.tolist()} are none of the classes "
-            f"{classes.tolist()}; if one of them marks pixels that have no label, "
-            f"pass it as void_label (now {void_label})."
+            f"{name}: expected labels among the classes {classes.tolist()}, got "
+            f"{unknown.tolist()}; if one of them marks pixels that have no label, turn "
+            "it into -1 with mark_unlabeled."
         )
     if len(present) == 0:
-        return np.full(mask.shape, -1, dtype=np.intp)
-    if _is_small(mask):
+        return np.full(mask.shape, UNLABELED, dtype=np.intp)
+    if is_small(mask):
         lowest = int(mask.min())
-        table = np.full(int(mask.max()) - lowest + 1, -1, dtype=np.intp)
+        table = np.full(int(mask.max()) - lowest + 1, UNLABELED, dtype=np.intp)
         table[present - lowest] = np.searchsorted(classes, present)
         return table[mask.astype(np.intp) - lowest]
     codes = np.searchsorted(classes, mask)
-    return codes if void_label is None else np.where(mask == void_label, -1, codes)
+    return np.where(mask == UNLABELED, UNLABELED, codes)
 
 
 def superpixel_labels(
-    segmented: SegmentedImage,
-    mask: Any,
-    classes: ArrayLike | None = None,
-    void_label: int | None = -1,
+    segmented: SegmentedImage, mask: Any, classes: ArrayLike | None = None
 ) -> NDArray[np.int64]:
     """Label every superpixel by the majority of its labeled pixels (section 4).
 
-    Void pixels do not vote, and a tie goes to the smaller class. Indexing the result
-    with the superpixels, ``labels[segmented.segments]``, gives the best label map
-    that these superpixels allow; its score is the superpixel ceiling.
+    Unlabeled pixels do not vote, and a tie goes to the smaller class. The result indexed
+    by the superpixels, ``labels[segmented.segments]``, is the best label map that these
+    superpixels allow. Its score is the superpixel ceiling.
 
     Parameters
     ----------
     segmented : SegmentedImage
         The image's superpixels.
     mask : array-like of integers of shape (height, width)
-        The label of every pixel.
+        The label of every pixel; -1 where there is none.
     classes : array-like of integers of shape (n_classes,), default=None
         The labels that may occur; by default those of ``mask``.
-    void_label : int or None, default=-1
-        The label of pixels that have none; None if every pixel has one.
 
     Returns
     -------
     labels : ndarray of int64 of shape (n_segments,)
-        The label of every superpixel; ``void_label`` where none of its pixels has
-        one.
+        The label of every superpixel; -1 where none of its pixels has one.
 
     Raises
     ------
@@ -138,19 +106,18 @@ def superpixel_labels(
     """
     (mask,) = check_masks([mask], [segmented])
     if classes is None:
-        labels = distinct_labels(mask, void_label)
+        labels = distinct_labels(mask)
     else:
         labels = np.unique(np.asarray(classes, dtype=np.int64))
-    codes = encode_labels(mask, labels, void_label, "mask")
+    codes = encode_labels(mask, labels, "mask")
     best = majority_votes(segmented, codes, len(labels))
-    void = -1 if void_label is None else void_label  # with None, all pixels vote
-    return np.append(labels, void)[best]
+    return np.append(labels, UNLABELED)[best]
 
 
 def majority_votes(
     segmented: SegmentedImage, codes: NDArray[Any], n_classes: int
 ) -> NDArray[np.intp]:
-    """Give the code that most pixels of each superpixel have.
+    """Return the code that most pixels of each superpixel have.
 
     Parameters
     ----------
@@ -166,13 +133,13 @@ def majority_votes(
     ndarray of intp of shape (n_segments,)
         The winning code, the smaller one in a tie, or -1 if no pixel voted.
     """
-    # Non-voters are counted as a last class that cannot win.
+    # Pixels that do not vote are counted as a last class that cannot win.
     counts = segmented.count(np.where(codes < 0, n_classes, codes), n_classes + 1)
     counts[:, n_classes] = 0
     return np.where(counts.any(axis=1), counts.argmax(axis=1), -1)
 
 
-def check_known_labels(masks: Any, classes: Any, void_label: int | None) -> None:
+def check_known_labels(masks: Any, classes: Any) -> None:
     """Refuse masks with labels that a fitted estimator does not know.
 
     Parameters
@@ -181,8 +148,6 @@ def check_known_labels(masks: Any, classes: Any, void_label: int | None) -> None
         True label maps.
     classes : ndarray of shape (n_classes,) or None
         The estimator's ``classes_``; None checks nothing.
-    void_label : int or None
-        The label of pixels that have none.
 
     Raises
     ------
@@ -192,16 +157,142 @@ def check_known_labels(masks: Any, classes: Any, void_label: int | None) -> None
     if classes is None:
         return
     for i, mask in enumerate(masks):
-        unknown = np.setdiff1d(distinct_labels(np.asarray(mask), void_label), classes)
+        unknown = np.setdiff1d(distinct_labels(np.asarray(mask)), classes)
         if len(unknown):
             raise ValueError(
                 f"masks[{i}]: labels {unknown.tolist()} did not occur in fit, where "
-                f"the classes were {np.asarray(classes).tolist()}; if one marks "
-                f"pixels that have no label, pass it as void_label (now {void_label}) "
-                "to the classifier and to segmentation_scorer; if it is a rare "
-                "class, list all classes in the classifier's parameter classes."
+                f"the classes were {np.asarray(classes).tolist()}; if one marks pixels "
+                "that have no label, turn it into -1 with mark_unlabeled; if it is a "
+                "rare class, list all classes in the classifier's parameter classes."
             )
 
 
-def _is_small(mask: NDArray[Any]) -> bool:
-    return int(mask.min()) > -_LOOKUP_LIMIT and int(mask.max()) < _LOOKUP_LIMIT
+def check_classes(classes: ArrayLike | None) -> NDArray[np.int64] | None:
+    """Check declared classes and sort them.
+
+    Parameters
+    ----------
+    classes : array-like of integers or None
+        The classes that a user declared.
+
+    Returns
+    -------
+    ndarray of int64 of shape (n_classes,) or None
+
+    Raises
+    ------
+    ValueError
+        If they are not at least two distinct labels of 0 or more.
+    """
+    if classes is None:
+        return None
+    declared = np.asarray(classes)
+    if declared.ndim != 1 or declared.dtype.kind not in "iu":
+        raise ValueError(
+            "classes: expected a list of integer labels, got an array of dtype "
+            f"{declared.dtype} and shape {declared.shape}."
+        )
+    distinct = np.unique(declared).astype(np.int64)
+    if len(distinct) < max(len(declared), 2) or distinct[0] < 0:
+        raise ValueError(
+            "classes: expected two or more distinct labels of 0 or more, got "
+            f"{declared.tolist()}."
+        )
+    return distinct
+
+
+@dataclass(frozen=True)
+class LabeledRows:
+    """The superpixels that have a label, as rows of a table.
+
+    Attributes
+    ----------
+    rows : ndarray of int64 of shape (n_labeled,)
+        Row numbers, ascending.
+    codes : ndarray of int64 of shape (n_labeled,)
+        Their classes, as positions in ``classes``.
+    images : ndarray of int64 of shape (n_labeled,)
+        The positions of their images.
+    classes : ndarray of int64 of shape (n_classes,)
+        The classes, sorted.
+    """
+
+    rows: NDArray[np.int64]
+    codes: NDArray[np.int64]
+    images: NDArray[np.int64]
+    classes: NDArray[np.int64]
+
+    def of_images(self, images: NDArray[Any]) -> "LabeledRows":
+        """Return the rows of some of the images."""
+        chosen = np.isin(self.images, images)
+        return LabeledRows(
+            self.rows[chosen], self.codes[chosen], self.images[chosen], self.classes
+        )
+
+    def frequency(self) -> NDArray[np.float64]:
+        """Return the share of every class, of sum 1 (section 2.2)."""
+        counts = np.bincount(self.codes, minlength=len(self.classes))
+        return counts / counts.sum()
+
+
+def label_rows(
+    superpixels: Superpixels,
+    masks: Any,
+    classes: NDArray[np.int64] | None = None,
+) -> LabeledRows:
+    """Label superpixels by the majority of their pixels.
+
+    Parameters
+    ----------
+    superpixels : Superpixels
+        The images.
+    masks : sequence of array-like of integers of shape (height, width)
+        A mask for every image.
+    classes : ndarray of int64 of shape (n_classes,), default=None
+        The classes, sorted; None takes all labels of the masks.
+
+    Returns
+    -------
+    LabeledRows
+
+    Raises
+    ------
+    TypeError
+        If there are no masks.
+    ValueError
+        If a mask does not fit its image, has a label that is none of the classes,
+        or if no mask has a label.
+
+    Warns
+    -----
+    EmptyMaskWarning
+        If a mask has no label; its image is left out.
+    """
+    # One mask is read at a time: those of many images do not fit in memory.
+    labels, present = [], []
+    for i, (segmented, mask) in enumerate(
+        zip(superpixels, superpixels.iter_masks(masks), strict=True)
+    ):
+        present.append(distinct_labels(mask))
+        known = present[i] if classes is None else classes
+        codes = encode_labels(mask, known, f"masks[{i}]")
+        best = majority_votes(segmented, codes, len(known))
+        labels.append(np.append(known, UNLABELED)[best])
+    empty = [i for i, found in enumerate(present) if len(found) == 0]
+    if len(empty) == len(present):
+        raise ValueError(
+            f"masks: expected labels of 0 or more, got none in {len(present)} masks; "
+            "all their pixels are -1, unlabeled."
+        )
+    if empty:
+        warnings.warn(
+            f"masks{empty}: all pixels are -1, unlabeled; these images take no part in "
+            "training.",
+            EmptyMaskWarning,
+            stacklevel=3,
+        )
+    known = np.unique(np.concatenate(present)) if classes is None else classes
+    label_of_row = np.concatenate(labels)
+    rows = np.flatnonzero(label_of_row != UNLABELED)
+    codes = np.searchsorted(known, label_of_row[rows])
+    return LabeledRows(rows, codes, superpixels.image_of_row[rows], known)

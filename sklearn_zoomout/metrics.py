@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics._scorer import _Scorer
 
-from .images import check_masks
-from .labels import check_known_labels, distinct_labels, encode_labels
+from .labels import check_known_labels, encode_labels
+from .masks import check_masks, distinct_labels
 
 __all__ = [
     "class_accuracy",

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from ._columns import CLIP
+from .loss import weighted_log_loss
 
 
 class InverseFrequencyLoss(nn.Module):
@@ -42,10 +43,7 @@ class InverseFrequencyLoss(nn.Module):
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Compute the loss of logits (N, n_classes) and targets (N,); 0 if N is 0."""
-        total = nn.functional.cross_entropy(
-            logits, target, self.weight.to(logits.dtype), reduction="sum"
-        )
-        return total / max(len(target), 1)
+        return weighted_log_loss(logits, target, self.weight)
 
 
 class ZoomoutNet(nn.Module):

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sklearn.pipeline import Pipeline
 
-from ._params import validate_params
+from ._utils.params import validate_params
 from .cache import FeatureCache
 from .classifier import ZoomoutClassifier
 from .features.convnet import ConvnetRegionFeatures, GlobalFeatures
@@ -181,9 +181,9 @@ def zoomout_pipeline(
         if background is not None and "local_convnet" in levels:
             levels = (*levels, "local_foreground")
     _check_levels(levels, background)
-    labels = {k: v for k, v in classifier.items() if k in ("classes", "void_label")}
+    labels = {k: v for k, v in classifier.items() if k == "classes"}
     seed = 0 if random_state is None else random_state
-    tuning = _check_fine_tune(fine_tune, levels, labels.get("void_label", -1), seed)
+    tuning = _check_fine_tune(fine_tune, levels, seed)
     foreign = set(classifier) - set(ZoomoutClassifier().get_params())
     if foreign:
         raise TypeError(
@@ -264,7 +264,7 @@ def _check_levels(levels: Any, background: int | None) -> None:
 
 
 def _check_fine_tune(
-    fine_tune: Any, levels: Sequence[str], void_label: int | None, random_state: int
+    fine_tune: Any, levels: Sequence[str], random_state: int
 ) -> FineTuning | None:
     """Give the fine-tuning of the convnet's levels, and refuse what cannot be meant."""
     if fine_tune is False or fine_tune is None:
@@ -275,15 +275,10 @@ def _check_fine_tune(
             f"through the network, got {list(levels)}."
         )
     if fine_tune is True:
-        return FineTuning(void_label=void_label, random_state=random_state)
+        return FineTuning(random_state=random_state)
     if not isinstance(fine_tune, FineTuning):
         raise TypeError(
             "fine_tune: expected True, False or a FineTuning, got "
             f"{type(fine_tune).__name__}."
-        )
-    if fine_tune.void_label != void_label:
-        raise ValueError(
-            f"fine_tune: its void_label is {fine_tune.void_label}, that of the "
-            f"pipeline {void_label}; pass FineTuning(void_label={void_label})."
         )
     return fine_tune

@@ -1,14 +1,18 @@
 """The geometry of an over-segmented image: graph, rings, boxes (section 4.1)."""
 
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from ._utils.shared import SharedResults
 from .cache import digest_array
 from .images import as_float
+
+# Color, texture and words for the dictionaries of two models.
+_SHARED_AT_ONCE = 6
 
 
 class SegmentedImage:
@@ -30,9 +34,11 @@ class SegmentedImage:
         The label map, with labels 0 to ``n_segments - 1``.
     n_segments : int
         Number of superpixels.
-    memo : dict
-        Room for results that several descriptors of this image share, such as
-        counts of textons per superpixel. Not pickled.
+    shared : SharedResults
+        What was computed of this image for several levels, such as counts of textons
+        per superpixel. It is not pickled.
+    passes : Passes or None
+        The feature maps of this image, kept while a `ZoomoutUnion` describes it.
 
     Examples
     --------
@@ -66,15 +72,33 @@ class SegmentedImage:
         self.image = image
         self.segments: NDArray[np.int32] = _renumber(segments)
         self.n_segments = int(self.segments.max()) + 1
-        self.memo: dict[Any, Any] = {}
+        self._share()
+
+    def _share(self) -> None:
+        self.shared = SharedResults(_SHARED_AT_ONCE)
+        self.passes: Any = None
+
+    def with_passes(self, passes: Any) -> Self:
+        """Return the same image, whose levels share forward passes.
+
+        Parameters
+        ----------
+        passes : Passes
+            Keeps the feature maps of the passes.
+
+        Returns
+        -------
+        SegmentedImage
+            It shares all else with this image.
+        """
+        view = object.__new__(type(self))
+        view.__dict__.update(self.__dict__, passes=passes)
+        return view
 
     def __getstate__(self) -> dict[str, Any]:
-        return {
-            "image": self.image,
-            "segments": self.segments,
-            "n_segments": self.n_segments,
-            "memo": {},
-        }
+        # What is computed from these is not sent to other processes.
+        kept = ("image", "segments", "n_segments", "shared")
+        return {name: getattr(self, name) for name in kept} | {"passes": None}
 
     def __repr__(self) -> str:
         height, width = self.shape

@@ -2,9 +2,9 @@
 
 import os
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from numbers import Integral, Real
-from typing import Any, Self, overload
+from typing import Any, NamedTuple, Self, overload
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -13,10 +13,13 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from tqdm.auto import tqdm
 
-from ._params import validate_params
+from ._utils.params import validate_params
+from ._utils.shared import SharedResults
 from .cache import FeatureCache, digest_array, digest_state, entry_key, open_cache
+from .descriptors.color import rgb_to_lab
 from .exceptions import SuperpixelWarning
-from .images import as_float, check_images, check_masks
+from .images import as_float, check_images
+from .masks import check_masks, iter_masks
 from .regions import SegmentedImage
 from .slic import slic
 
@@ -54,12 +57,17 @@ class Superpixels(Sequence[SegmentedImage]):
     def __init__(self, items: Iterable[SegmentedImage]) -> None:
         self._items = list(items)
         counts = [item.n_segments for item in self._items]
+        self._set_counts(counts)
+
+    def _set_counts(self, counts: Sequence[int] | NDArray[Any]) -> None:
+        """Set the rows of all images, and begin without fitted results."""
         self.row_offsets = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
         self.n_rows = int(self.row_offsets[-1])
-        self.memo: dict[Any, Any] = {}
+        self.fitted = SharedResults()
+        self._checked_masks: _CheckedMasks | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"memo": {}}
+        return self.__dict__ | {"_checked_masks": None}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self)} images, {self.n_rows} superpixels)"
@@ -71,6 +79,36 @@ class Superpixels(Sequence[SegmentedImage]):
     def shape(self) -> tuple[int]:
         """The number of images, as scikit-learn looks it up."""
         return (len(self),)
+
+    @property
+    def image_of_row(self) -> NDArray[np.int64]:
+        """The position of the image of each row, of shape (n_rows,)."""
+        return np.repeat(np.arange(len(self)), np.diff(self.row_offsets))
+
+    def iter_masks(self, masks: Any) -> Iterator[NDArray[Any]]:
+        """Yield the masks of the images, checked.
+
+        Masks that the `SuperpixelSegmenter` has read and checked are not read again.
+
+        Parameters
+        ----------
+        masks : sequence of array-like of integers of shape (height, width)
+            Class labels; -1 where a pixel has no label.
+
+        Yields
+        ------
+        mask : ndarray of integers of shape (height, width)
+            The next mask.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the masks do not fit the images; see `check_masks`.
+        """
+        known = self._checked_masks
+        if known is not None and known.source is masks:
+            return iter(known.masks)
+        return iter_masks(masks, self)
 
     @overload
     def __getitem__(self, key: int) -> SegmentedImage: ...
@@ -86,13 +124,29 @@ class Superpixels(Sequence[SegmentedImage]):
         return Superpixels(self._items[i] for i in positions)
 
 
+class _CheckedMasks(NamedTuple):
+    """Masks as they were given, and as arrays that were checked."""
+
+    source: Any
+    masks: list[NDArray[Any]]
+
+
 def check_superpixels(superpixels: Any) -> Superpixels:
-    """Take `Superpixels`, or a list of `SegmentedImage`, and return `Superpixels`.
+    """Return `Superpixels` as they are, or made of a list of `SegmentedImage`.
+
+    Parameters
+    ----------
+    superpixels : Superpixels or list of SegmentedImage
+        What was given.
+
+    Returns
+    -------
+    Superpixels
 
     Raises
     ------
     TypeError
-        If it is anything else, with a word on what makes superpixels of images.
+        If it is anything else.
     """
     if isinstance(superpixels, Superpixels):
         return superpixels
@@ -184,15 +238,12 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
     def fit(self, images: Sequence[Any], masks: Sequence[Any] | None = None) -> Self:
         """Check the parameters, the images and the masks; learn nothing.
 
-        As the first step of a pipeline it sees the masks before any work is
-        done, so this is where wrong ones are refused.
-
         Parameters
         ----------
         images : sequence of array-like of shape (height, width, 3)
             uint8, or floating point in 0..1.
-        masks : sequence of array-like of integers of shape (height, width), optional
-            Class labels.
+        masks : sequence of array-like of int of shape (height, width), default=None
+            Class labels; -1 where a pixel has no label.
 
         Returns
         -------
@@ -204,6 +255,36 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         if masks is not None:
             check_masks(masks, images)
         return self
+
+    def fit_transform(
+        self, images: Sequence[Any], masks: Sequence[Any] | None = None
+    ) -> Superpixels:
+        """Check images and masks, then cut the images into superpixels.
+
+        As the first step of a pipeline it reads every image and every mask once. Wrong
+        ones are refused before the first image is cut. Later steps of the pipeline
+        use the masks as they were read here.
+
+        Parameters
+        ----------
+        images : sequence of array-like of shape (height, width, 3)
+            uint8, or floating point in 0..1.
+        masks : sequence of array-like of int of shape (height, width), default=None
+            Class labels; -1 where a pixel has no label.
+
+        Returns
+        -------
+        superpixels : Superpixels
+            A `SegmentedImage` for each image.
+        """
+        validate_params(self)
+        open_cache(self.memory)
+        images = check_images(images)
+        checked = None if masks is None else check_masks(masks, images)
+        superpixels = self._cut(images)
+        if checked is not None:
+            superpixels._checked_masks = _CheckedMasks(masks, checked)
+        return superpixels
 
     def transform(self, images: Sequence[Any]) -> Superpixels:
         """Cut images into superpixels.
@@ -219,8 +300,11 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
             A `SegmentedImage` for each image.
         """
         validate_params(self)
+        open_cache(self.memory)
+        return self._cut(check_images(images))
+
+    def _cut(self, images: list[NDArray[Any]]) -> Superpixels:
         cache = open_cache(self.memory)
-        images = check_images(images)
         parameters = {"n_segments": self.n_segments, "compactness": self.compactness}
         state = digest_state(self, parameters)
         segment = delayed(self._segment)
@@ -264,8 +348,6 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         return segments
 
     def _slic(self, image: NDArray[Any]) -> NDArray[Any]:
-        from .descriptors.color import rgb_to_lab
-
         n_segments = min(self.n_segments, image.shape[0] * image.shape[1])
         return slic(rgb_to_lab(image), n_segments, self.compactness)
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._mapped import forget_pages, is_mapped
+from ._utils.mapped import forget_pages, is_mapped
 from .superpixels import Superpixels
 
 _ROWS_AT_ONCE = 4096

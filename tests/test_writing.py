@@ -2,7 +2,7 @@
 
 import pytest
 
-from sklearn_zoomout._writing import write_whole
+from sklearn_zoomout._utils.writing import write_whole
 
 
 def test_whole_file_takes_its_name_at_the_end(tmp_path):

@@ -7,7 +7,7 @@ from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .._device import check_device
+from .._utils.device import check_device
 from .fine_tuned import FineTunedWeights
 from .frozen import FrozenNetwork
 from .names import find_backbone, import_torchvision

@@ -8,7 +8,7 @@ from pathlib import Path
 from sklearn.datasets import get_data_home
 from tqdm.auto import tqdm
 
-from .._writing import write_whole
+from .._utils.writing import write_whole
 
 DATA_VARIABLE = "SKLEARN_ZOOMOUT_DATA"
 _CHUNK = 1 << 18  # bytes

@@ -11,7 +11,7 @@ from scipy.io import loadmat, whosmat
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import StrOptions, validate_params
 
-from ..labels import distinct_labels
+from ..masks import distinct_labels
 from ._files import FileSequence, open_picture
 from ._remote import DATA_VARIABLE, find_data_home
 

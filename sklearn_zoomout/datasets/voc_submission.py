@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.utils._param_validation import StrOptions, validate_params
 
-from .._writing import write_whole
-from ..images import check_masks
+from .._utils.writing import write_whole
+from ..masks import check_masks
 from .voc2012 import CLASS_NAMES, load_voc2012, voc_colors
 
 

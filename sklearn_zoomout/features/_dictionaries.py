@@ -1,6 +1,5 @@
 """Dictionaries of textons and visual words, fitted once for all levels."""
 
-import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -42,7 +41,7 @@ def shared_dictionary(
     Parameters
     ----------
     superpixels : Superpixels
-        The training images. Their ``memo`` keeps the dictionary, so that levels of
+        The training images. They keep the dictionary (``fitted``), so that levels of
         equal parameters share it even without a seed.
     kind : {"texture", "sift"}
         Textons or visual words.
@@ -60,15 +59,13 @@ def shared_dictionary(
     dictionary : array or tuple of arrays
         From `texture.fit_textons` or `words.fit_words`.
     """
-    memo = superpixels.memo
-    key = ("dictionary", kind, n_codes, n_images, random_state)
-    # Levels that are fitted in parallel threads wait for the first of them.
-    with memo.setdefault("dictionary lock", threading.Lock()):
-        if key not in memo:
-            rng = check_random_state(random_state)
-            samples = _draw_samples(superpixels, _KINDS[kind], n_images, rng, n_jobs)
-            memo[key] = _KINDS[kind].fit(samples, n_codes, random_state=rng)
-        return memo[key]
+
+    def fit() -> Any:
+        rng = check_random_state(random_state)
+        samples = _draw_samples(superpixels, _KINDS[kind], n_images, rng, n_jobs)
+        return _KINDS[kind].fit(samples, n_codes, random_state=rng)
+
+    return superpixels.fitted.get((kind, n_codes, n_images, random_state), fit)
 
 
 def _draw_samples(

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from .._params import validate_params
-from .._rows import LabeledRows, class_weights, draw_evenly, label_rows
+from .._rows import draw_evenly
+from .._utils.params import validate_params
 from ..cache import FeatureCache, digest_array, digest_state, entry_key
+from ..labels import LabeledRows, label_rows
+from ..loss import class_weights
 from ..superpixels import Superpixels
-from ..table import FeatureTable
 
 if TYPE_CHECKING:
     from ..backbones import FineTunedWeights, FrozenNetwork
@@ -65,8 +66,6 @@ class FineTuning:
         Longer side in pixels at which the images of a step are seen, times 3/4 to 4/3;
         of the larger ones a part is seen. It need not be that of the levels: a small
         one shows whole images, in little time.
-    void_label : int or None, default=-1
-        The label of pixels that have none; None if every pixel has one.
     random_state : int, default=0
         Determines the order of the images, and what is seen of them.
 
@@ -116,7 +115,6 @@ class FineTuning:
     learning_rate: float = 1e-4
     class_weight: str | float | None = None
     input_size: int = 320
-    void_label: int | None = -1
     random_state: int = 0
 
     # Raised when training changes, for what `memory` keeps.
@@ -131,7 +129,6 @@ class FineTuning:
             None,
         ],
         "input_size": [Interval(Integral, 1, None, closed="left")],
-        "void_label": [Interval(Integral, -1, None, closed="left"), None],
         "random_state": [Interval(Integral, 0, 2**32 - 1, closed="both")],
     }
 
@@ -190,9 +187,7 @@ class FineTuning:
         key = (id(superpixels), id(masks), *_identity(network), device, self)
         if shared is not None and key in shared:
             return shared[key][0]
-        labeled = _with_classes_present(
-            label_rows(FeatureTable(superpixels, []), masks, None, self.void_label)
-        )
+        labeled = _with_classes_present(label_rows(superpixels, masks))
         before = network.weights()
         after = self._recall_or_train(network, superpixels, labeled, cache, verbose)
         # What lies behind the last map is as it was.

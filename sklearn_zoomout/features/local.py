@@ -229,20 +229,18 @@ class LocalFeatures(RegionFeatures):
     def _codes_of_superpixels(self, segmented: SegmentedImage) -> dict[str, Any]:
         """Count colors and textons per superpixel, and find words of grid points.
 
-        They depend on no radius, so `segmented.memo` keeps them for other levels,
-        together with the digest of the dictionary that they belong to.
+        They do not depend on the radius, so the image keeps them for other levels,
+        by the digest of the dictionary that they belong to.
         """
         lab = cache(lambda: rgb_to_lab(segmented.image))
         codes = {}
         for block in self.blocks:
             if block == "location":
                 continue
-            digest = self._dictionary_digest(block)
-            known, value = segmented.memo.get(block, (None, None))
-            if known != digest:
-                value = self._encode(block, segmented, lab())
-                segmented.memo[block] = (digest, value)
-            codes[block] = value
+            codes[block] = segmented.shared.get(
+                (block, self._dictionary_digest(block)),
+                lambda block=block: self._encode(block, segmented, lab()),
+            )
         return codes
 
     def _encode(

@@ -13,17 +13,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from tqdm.auto import tqdm
 
-from .._device import check_device, device_to_predict_on
-from .._params import forget_fit
-from .._rows import (
-    LabeledRows,
-    check_classes,
-    class_weights,
-    draw_evenly,
-    label_rows,
-)
+from .._rows import draw_evenly
+from .._utils.device import check_device, device_to_predict_on
+from .._utils.params import forget_fit
 from ..descriptors.color import rgb_to_lab
 from ..descriptors.patches import PATCH_SIZE, cut_patches
+from ..labels import LabeledRows, check_classes, label_rows
+from ..loss import class_weights
 from ..regions import SegmentedImage
 from ..superpixels import Superpixels
 from ..table import FeatureTable
@@ -85,8 +81,6 @@ class LocalConvnetFeatures(RegionFeatures):
     classes : array-like of integers of shape (n_classes,), default=None
         All classes, so that a class that is absent from a fold keeps its column; by
         default the labels of the masks.
-    void_label : int or None, default=-1
-        The label of pixels that have none; None if every pixel has one.
     device : str, default="cpu"
         Where torch trains and predicts. What was trained on "cuda" predicts on the
         CPU where there is none.
@@ -149,7 +143,6 @@ class LocalConvnetFeatures(RegionFeatures):
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "classes": ["array-like", None],
-        "void_label": [Interval(Integral, -1, None, closed="left"), None],
         "device": [str],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -167,7 +160,6 @@ class LocalConvnetFeatures(RegionFeatures):
         learning_rate: float = 1e-3,
         weight_decay: float = 1e-2,
         classes: ArrayLike | None = None,
-        void_label: int | None = -1,
         device: str = "cpu",
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
@@ -181,7 +173,6 @@ class LocalConvnetFeatures(RegionFeatures):
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.classes = classes
-        self.void_label = void_label
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
@@ -295,9 +286,7 @@ class LocalConvnetFeatures(RegionFeatures):
                 f"masks: {type(self).__name__} learns from label maps, got none; call "
                 "fit(superpixels, masks)."
             )
-        classes = check_classes(self.classes, self.void_label)
-        table = FeatureTable(superpixels, [])
-        labeled = label_rows(table, masks, classes, self.void_label)
+        labeled = label_rows(superpixels, masks, check_classes(self.classes))
         if self.targets == "foreground":
             labeled = self._foreground(labeled)
         # Those of all images also serve in the folds, where a class may be absent.

@@ -6,8 +6,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..images import as_float, check_images, check_masks
+from ..images import as_float, check_images
 from ..labels import check_known_labels
+from ..masks import check_masks
 from ._frame import draw_frame
 
 # The colors of Okabe and Ito (their black is a dark red here), then the colors that

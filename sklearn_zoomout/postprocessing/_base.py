@@ -13,13 +13,13 @@ from sklearn.model_selection import KFold
 from sklearn.pipeline import Pipeline
 from sklearn.utils._param_validation import HasMethods
 
-from .._params import forget_fit, validate_params
 from .._superpixel_classifier import SuperpixelClassifier
+from .._utils.params import forget_fit, validate_params
 from ..classifier import ZoomoutClassifier
 from ..descriptors.color import rgb_to_lab
 from ..exceptions import AbsentClassWarning
-from ..images import check_masks
-from ..labels import distinct_labels, encode_labels
+from ..labels import encode_labels
+from ..masks import check_masks, distinct_labels
 from ..regions import SegmentedImage
 from ..table import FeatureTable, check_table
 

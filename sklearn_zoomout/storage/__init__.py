@@ -10,7 +10,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from .._mapped import open_map
+from .._utils.mapped import open_map
 from ..table import Block, FeatureTable, check_table
 from . import _layout
 from ._append import append_features, warn_of_coarse_columns

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._mapped import forget_pages, open_map
-from .._writing import write_whole
+from .._utils.mapped import forget_pages, open_map
+from .._utils.writing import write_whole
 from ..cache import digest_array
 from ..regions import SegmentedImage
 from ..superpixels import Superpixels
@@ -165,10 +165,7 @@ class StoredSuperpixels(Superpixels):
         self._starts = np.concatenate([[0], np.cumsum(pixels)])
         path, n_pixels = folder / SEGMENTS, int(self._starts[-1])
         self._segments = open_map(path, SEGMENT_TYPE, (n_pixels,))
-        counts = records["n_segments"][self._positions]
-        self.row_offsets = np.concatenate([[0], np.cumsum(counts)])
-        self.n_rows = int(self.row_offsets[-1])
-        self.memo: dict[Any, Any] = {}
+        self._set_counts(records["n_segments"][self._positions])
 
     def __reduce__(self) -> Any:
         parts = self._folder, self._records, self._images, self._positions
@@ -226,7 +223,7 @@ class _StoredImage(SegmentedImage):
         self._position = position
         self.segments = segments
         self.n_segments = n_segments
-        self.memo = {}
+        self._share()
 
     def __reduce__(self) -> Any:
         parts = self._source, self._position, self.segments, self.n_segments

@@ -10,7 +10,7 @@ import skimage.data
 torch = pytest.importorskip("torch")
 torchvision = pytest.importorskip("torchvision")
 
-from sklearn_zoomout._device import check_device  # noqa: E402
+from sklearn_zoomout._utils.device import check_device  # noqa: E402
 from sklearn_zoomout.backbones import (  # noqa: E402
     find_backbone,
     known_backbones,

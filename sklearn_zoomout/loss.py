@@ -1,0 +1,126 @@
+"""The loss of equation (2) and its weights, one over the frequency of a class."""
+
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .exceptions import AbsentClassWarning
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def weighted_log_loss(
+    logits: "Tensor", targets: "Tensor", weight: "Tensor"
+) -> "Tensor":
+    """Compute the loss of equation (2), the mean over N rows of w(y) * -log p(y).
+
+    With w(c) = 1 / f(c), f the frequencies of the classes, this is the paper's
+    asymmetric loss; with all weights 1 it is the symmetric one. The sum is divided by
+    the number of rows N. `torch.nn.CrossEntropyLoss` divides by the sum of the weights
+    instead, which cancels the weight in a batch of one class.
+
+    Parameters
+    ----------
+    logits : tensor of float of shape (N, n_classes)
+        The scores before the softmax.
+    targets : tensor of int64 of shape (N,)
+        The classes of the rows.
+    weight : tensor of float of shape (n_classes,)
+        The weight of every class.
+
+    Returns
+    -------
+    tensor of float of shape ()
+        0 if N is 0.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_zoomout.loss import weighted_log_loss
+    >>> targets = torch.tensor([1, 1, 1])
+    >>> weight = torch.tensor([2.0, 4.0])
+    >>> float(weighted_log_loss(torch.zeros(3, 2), targets, weight))  # 4 log 2
+    2.77...
+    """
+    from torch.nn.functional import cross_entropy
+
+    total = cross_entropy(logits, targets, weight.to(logits.dtype), reduction="sum")
+    return total / max(len(targets), 1)
+
+
+def class_weights(
+    class_weight: str | float | Mapping[int, float] | None,
+    classes: NDArray[np.int64],
+    frequency: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Compute the weights of the classes in the loss (section 2.2).
+
+    Parameters
+    ----------
+    class_weight : "balanced", float, None or mapping
+        "balanced" is one over the frequency of the class, None is 1. A number a in
+        0..1 is one over the frequency to the power a. A mapping has a weight for every
+        class; a class that is not in it has the weight 1.
+    classes : ndarray of int64 of shape (n_classes,)
+        The classes.
+    frequency : ndarray of float64 of shape (n_classes,)
+        Their shares of the training superpixels.
+
+    Returns
+    -------
+    ndarray of float64 of shape (n_classes,)
+        0 for a class without a superpixel.
+
+    Raises
+    ------
+    ValueError
+        If fewer than two classes have a superpixel, or a mapping names a class that
+        does not exist or has a weight that is negative or not finite.
+
+    Warns
+    -----
+    AbsentClassWarning
+        If a class has no superpixel.
+    """
+    present = frequency > 0
+    if present.sum() < 2:
+        raise ValueError(
+            "masks: expected superpixels of at least two classes to train on, got "
+            f"only class {classes[present][0]}; if it marks pixels that have no label, "
+            "turn it into -1 with mark_unlabeled."
+        )
+    if not present.all():
+        warnings.warn(
+            f"classes {classes[~present].tolist()} have no superpixel in the training "
+            "data, so they are not learned: they do not occur, or their pixels are the "
+            "majority of no superpixel; a larger n_segments makes smaller superpixels.",
+            AbsentClassWarning,
+            stacklevel=3,
+        )
+    if isinstance(class_weight, Mapping):
+        return _mapped_weights(class_weight, classes) * present
+    named: dict[Any, float] = {"balanced": 1.0, None: 0.0}
+    exponent: Any = named.get(class_weight, class_weight)
+    return np.where(present, frequency, np.inf) ** -exponent * present
+
+
+def _mapped_weights(
+    class_weight: Mapping[int, float], classes: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    unknown = [key for key in class_weight if key not in classes.tolist()]
+    if unknown:
+        raise ValueError(
+            f"class_weight: expected weights of the classes {classes.tolist()}, got "
+            f"{unknown}."
+        )
+    weight = np.array([class_weight.get(c, 1.0) for c in classes.tolist()], np.float64)
+    if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.any()):
+        raise ValueError(
+            "class_weight: expected finite weights >= 0, not all of them 0, got "
+            f"{dict(class_weight)}."
+        )
+    return weight
