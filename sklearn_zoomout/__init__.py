@@ -13,15 +13,17 @@ _MODULES = {
     "SegmentedImage": "regions",
     "FeatureTable": "table",
     "FeatureCache": "cache",
-    "RegionFeatures": "features._base",
-    "LocalFeatures": "features.local",
-    "LocalConvnetFeatures": "features.local_convnet",
-    "ProximalFeatures": "features.proximal",
-    "ConvnetRegionFeatures": "features.convnet",
-    "GlobalFeatures": "features.convnet",
-    "ConvnetSuperpixelFeatures": "features.maps",
-    "FineTuning": "features.fine_tuning",
-    "ZoomoutUnion": "features.union",
+    "RegionFeatures": "features",
+    "LocalFeatures": "features",
+    "LocalConvnetFeatures": "features",
+    "ProximalFeatures": "features",
+    "ConvnetRegionFeatures": "features",
+    "GlobalFeatures": "features",
+    "ConvnetSuperpixelFeatures": "features",
+    "Backbone": "backbones",
+    "FineTuning": "backbones",
+    "Training": "backbones",
+    "ZoomoutUnion": "features",
     "ZoomoutClassifier": "classifier",
     "GraphSmoothing": "postprocessing.smoothing",
     "IslandRemoval": "postprocessing.islands",
@@ -43,17 +45,19 @@ _SUBMODULES = [
 __all__ = ["__version__", *_MODULES, *_SUBMODULES]  # noqa: PLE0604
 
 if TYPE_CHECKING:
+    from .backbones import Backbone as Backbone
+    from .backbones import FineTuning as FineTuning
+    from .backbones import Training as Training
     from .cache import FeatureCache as FeatureCache
     from .classifier import ZoomoutClassifier as ZoomoutClassifier
-    from .features._base import RegionFeatures as RegionFeatures
-    from .features.convnet import ConvnetRegionFeatures as ConvnetRegionFeatures
-    from .features.convnet import GlobalFeatures as GlobalFeatures
-    from .features.fine_tuning import FineTuning as FineTuning
-    from .features.local import LocalFeatures as LocalFeatures
-    from .features.local_convnet import LocalConvnetFeatures as LocalConvnetFeatures
-    from .features.maps import ConvnetSuperpixelFeatures as ConvnetSuperpixelFeatures
-    from .features.proximal import ProximalFeatures as ProximalFeatures
-    from .features.union import ZoomoutUnion as ZoomoutUnion
+    from .features import ConvnetRegionFeatures as ConvnetRegionFeatures
+    from .features import ConvnetSuperpixelFeatures as ConvnetSuperpixelFeatures
+    from .features import GlobalFeatures as GlobalFeatures
+    from .features import LocalConvnetFeatures as LocalConvnetFeatures
+    from .features import LocalFeatures as LocalFeatures
+    from .features import ProximalFeatures as ProximalFeatures
+    from .features import RegionFeatures as RegionFeatures
+    from .features import ZoomoutUnion as ZoomoutUnion
     from .masks import mark_unlabeled as mark_unlabeled
     from .pipeline import zoomout_pipeline as zoomout_pipeline
     from .postprocessing.islands import IslandRemoval as IslandRemoval

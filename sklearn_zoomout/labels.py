@@ -70,9 +70,9 @@ def superpixel_labels(
 ) -> NDArray[np.int64]:
     """Label every superpixel by the majority of its labeled pixels (section 4).
 
-    Unlabeled pixels do not vote, and a tie goes to the smaller class. The result indexed
-    by the superpixels, ``labels[segmented.segments]``, is the best label map that these
-    superpixels allow. Its score is the superpixel ceiling.
+    Unlabeled pixels do not vote, and a tie goes to the smaller class. The result
+    indexed by the superpixels, ``labels[segmented.segments]``, is the best label map
+    that these superpixels allow. Its score is the superpixel ceiling.
 
     Parameters
     ----------

@@ -256,6 +256,11 @@ class FeatureTable:
             )
         return self._view(blocks=[b for b in self.blocks if b.name in names])
 
+    def rename_blocks(self, names: Sequence[str]) -> "FeatureTable":
+        """Return a view whose blocks have other names."""
+        pairs = zip(self.blocks, names, strict=True)
+        return self._view(blocks=[replace(b, name=name) for b, name in pairs])
+
     def take(
         self, rows: NDArray[Any], out: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:

@@ -1,23 +1,21 @@
-"""Networks: their names, their weights, and where they are tapped.
+"""Networks: their names, their weights, and how they are trained.
 
-A backbone is a name ("zoomnet", whose weights come with the library, any
-convolutional classifier of torchvision or, as "timm:NAME", of timm, or "cnn_s"), or a
-callable that returns a ``torch.nn.Module``. It is never a module itself, because
-``clone`` would copy all of its weights. Networks are built when they are first used.
+A `Backbone` describes a network: "zoomnet", whose weights come with the library, a
+convolutional classifier of torchvision or, as "timm:NAME", of timm, "cnn_s", or a
+callable that returns a ``torch.nn.Module``. The network is built when it is first used.
 """
 
-from .fine_tuned import FineTunedWeights
-from .frozen import FrozenNetwork
-from .loading import load_network, load_shared_network
-from .names import find_backbone, known_backbones
-from .spec import BackboneSpec
+from ._backbone import Backbone
+from ._loading import load_network
+from ._network import Network
+from ._training import FineTuning, Training
+from .names import known_backbones
 
 __all__ = [
-    "BackboneSpec",
-    "FineTunedWeights",
-    "FrozenNetwork",
-    "find_backbone",
+    "Backbone",
+    "FineTuning",
+    "Network",
+    "Training",
     "known_backbones",
     "load_network",
-    "load_shared_network",
 ]

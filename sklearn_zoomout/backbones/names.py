@@ -4,8 +4,8 @@ import difflib
 from collections.abc import Callable
 from typing import Any
 
-from .spec import IMAGENET_MEAN, IMAGENET_STD, TIMM, BackboneSpec
-from .timm_models import find_timm
+from ._spec import IMAGENET_MEAN, IMAGENET_STD, TIMM, BackboneSpec
+from ._timm import find_timm
 
 _HALF = (0.5, 0.5, 0.5)
 # Caffe's networks were trained on 0..255 without a division by a deviation.

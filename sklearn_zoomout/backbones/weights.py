@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ._spec import BackboneSpec
+from ._timm import list_timm
 from .caffemodel import name_as_torch, read_caffemodel
 from .names import EMBEDDED, caffe_variant, find_backbone, known_backbones
-from .spec import BackboneSpec
-from .timm_models import list_timm
 
 if TYPE_CHECKING:
     import torch
@@ -161,7 +161,6 @@ def load_state(
     module: "torch.nn.Module",
     state: Mapping[str, "torch.Tensor"],
     found: WeightsFile,
-    fc7: bool = False,
 ) -> None:
     """Put weights into a network after checking that they fit and are finite.
 
@@ -173,8 +172,6 @@ def load_state(
         The weights, as `read_weights` gives them.
     found : WeightsFile
         Where they came from, for messages.
-    fc7 : bool, default=False
-        Whether the classifier's hidden layers will be used.
 
     Raises
     ------
@@ -207,7 +204,7 @@ def load_state(
             + "; ".join(filter(None, problems))
             + "."
         )
-    _check_finite(state, spec, name, fc7)
+    _check_finite(state, spec, name)
     expected.update(state)  # a plain dict lacks the versions that some modules ask for
     module.load_state_dict(expected, strict=True, assign=True)
 
@@ -356,21 +353,12 @@ def _listing(what: str, entries: Iterable[str]) -> str:
 
 
 def _check_finite(
-    state: Mapping[str, "torch.Tensor"], spec: BackboneSpec, name: str, fc7: bool
+    state: Mapping[str, "torch.Tensor"], spec: BackboneSpec, name: str
 ) -> None:
-    bad = [k for k, t in state.items() if not bool(t.isfinite().all())]
-    in_classifier = [k for k in bad if spec.has_fc7 and k.startswith("classifier.")]
-    if bad and bad == in_classifier:
-        if not fc7:
-            return  # maps are wanted, and these are all right
-        of_torchvision = spec.name == spec.architecture
-        better = "the IMAGENET1K_V1 weights" if of_torchvision else "another file"
-        raise ValueError(
-            f"{name} has no usable classifier (NaN or inf in "
-            f"{_listing('tensors', bad)}), as torchvision's IMAGENET1K_FEATURES "
-            f"weights, but fc7 of backbone {spec.name!r} needs it. Use "
-            f"{better}, or take maps, such as layers=('features',)."
-        )
+    bad = [key for key, tensor in state.items() if not bool(tensor.isfinite().all())]
+    if spec.has_fc7:
+        # A file without a usable classifier will do where only maps are read.
+        bad = [key for key in bad if not key.startswith("classifier.")]
     if bad:
         raise ValueError(
             f"{name} is not usable: NaN or inf in {_listing('tensors', bad)}."

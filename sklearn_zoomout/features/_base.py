@@ -13,8 +13,7 @@ from tqdm.auto import tqdm
 
 from .._utils.params import validate_params
 from ..cache import FeatureCache, digest_state, entry_key, open_cache
-from ..regions import SegmentedImage
-from ..superpixels import Superpixels, check_superpixels
+from ..superpixels import SegmentedImage, Superpixels, check_superpixels
 from ..table import Block, FeatureTable
 
 # What scikit-learn itself keeps in an estimator; its callbacks are new in 1.9.
@@ -37,10 +36,18 @@ class RowCollector:
         The transformer, fitted.
     superpixels : Superpixels
         The images.
+    name : str, default=None
+        Name of the block of columns; by default that of the transformer.
     """
 
-    def __init__(self, features: "RegionFeatures", superpixels: Superpixels) -> None:
+    def __init__(
+        self,
+        features: "RegionFeatures",
+        superpixels: Superpixels,
+        name: str | None = None,
+    ) -> None:
         self.features, self.superpixels = features, superpixels
+        self.name = features.block_name if name is None else name
         self.columns = tuple(features.column_names())
         n_rows = len(superpixels) if features.per_image else superpixels.n_rows
         self.values = np.empty((n_rows, len(self.columns)), dtype=np.float32)
@@ -58,8 +65,8 @@ class RowCollector:
 
     def table(self) -> FeatureTable:
         """Make a table of one block, of the rows of all images."""
-        name, per_image = self.features.block_name, self.features.per_image
-        block = Block(name, self.columns, self.values, per_image)
+        per_image = self.features.per_image
+        block = Block(self.name, self.columns, self.values, per_image)
         return FeatureTable(self.superpixels, [block])
 
 

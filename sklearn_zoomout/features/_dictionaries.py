@@ -10,8 +10,7 @@ from sklearn.utils import check_random_state
 
 from ..descriptors import sift, texture, words
 from ..descriptors.color import rgb_to_lab
-from ..regions import SegmentedImage
-from ..superpixels import Superpixels
+from ..superpixels import SegmentedImage, Superpixels
 
 
 class _Kind(NamedTuple):

@@ -2,7 +2,6 @@
 
 import copy
 import math
-from collections.abc import Iterable
 from itertools import pairwise
 
 import numpy as np
@@ -10,7 +9,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from ..net import InverseFrequencyLoss
+from ..backbones import Training
+from ..backbones._training import train
+from ..loss import weighted_log_loss
 
 _PADDING = 5  # on each side, from 25 x 25 to 35 x 35
 _N_MAPS = (3, 32, 32, 64)
@@ -77,14 +78,13 @@ class LocalNet(nn.Module):
 def train_local_net(
     patches: NDArray[np.float16],
     targets: NDArray[np.int64],
-    batches: Iterable[NDArray[np.int64]],
+    batches: NDArray[np.int64],
     *,
     class_weight: ArrayLike,
-    learning_rate: float,
-    weight_decay: float,
-    n_steps: int,
+    training: Training,
     device: str,
     seed: int,
+    verbose: int = 0,
 ) -> LocalNet:
     """Train a network by log-loss.
 
@@ -94,20 +94,18 @@ def train_local_net(
         L*a*b*.
     targets : ndarray of int64 of shape (n_patches,)
         Their classes, 0 to n_classes - 1.
-    batches : iterable of ndarray of int64 of shape (n,)
+    batches : ndarray of int64 of shape (n_steps, batch_size)
         The patches of each step.
     class_weight : array-like of float of shape (n_classes,)
         The weight of every class in the loss.
-    learning_rate : float
-        First step size of AdamW; it falls to 0 along a cosine.
-    weight_decay : float
-        Decoupled weight decay of AdamW.
-    n_steps : int
-        Number of batches.
+    training : Training
+        The step size and the weight decay. The step size falls to 0 along a cosine.
     device : str
         Where to train.
     seed : int
         Seed of the first weights.
+    verbose : int, default=0
+        Show a progress bar if positive.
 
     Returns
     -------
@@ -119,33 +117,29 @@ def train_local_net(
     ValueError
         If the loss or the weights become NaN or infinite.
     """
-    weight = np.asarray(class_weight, dtype=np.float32)
-    criterion = InverseFrequencyLoss(weight).to(device)
+    weight = torch.tensor(np.asarray(class_weight, dtype=np.float32), device=device)
     net = LocalNet(len(weight), *_moments(patches), seed).to(device)
+
+    def loss_of(batch: NDArray[np.int64]) -> Tensor:
+        logits = net(_to_tensor(patches[batch], device))
+        return weighted_log_loss(
+            logits, torch.from_numpy(targets[batch]).to(device), weight
+        )
+
     optimizer = torch.optim.AdamW(
         net.parameters(),
-        lr=learning_rate,
-        weight_decay=weight_decay,
+        lr=training.learning_rate,
+        weight_decay=training.weight_decay,
         fused=torch.device(device).type in ("cpu", "cuda"),
     )
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_steps)
-    for step, batch in enumerate(batches):
-        optimizer.zero_grad()
-        logits = net(_to_tensor(patches[batch], device))
-        loss = criterion(logits, torch.from_numpy(targets[batch]).to(device))
-        if not math.isfinite(loss.item()):
-            raise ValueError(
-                f"the training loss became {loss.item()} in step {step + 1} of "
-                f"{n_steps}; lower learning_rate."
-            )
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-    if not all(bool(p.isfinite().all()) for p in net.parameters()):
-        raise ValueError(
-            f"the weights became NaN or infinite in step {n_steps} of {n_steps}; "
-            "lower learning_rate."
-        )
+    train(
+        optimizer,
+        batches,
+        loss_of,
+        decay=lambda share: (1 + math.cos(math.pi * share)) / 2,
+        name="training of the local convnet",
+        verbose=verbose,
+    )
     return net.to("cpu").eval()
 
 

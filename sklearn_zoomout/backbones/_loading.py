@@ -1,18 +1,19 @@
-"""From the name of a backbone to a frozen network with its weights."""
+"""From a `Backbone` to a network with its weights."""
 
 import copy
 import threading
-from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .._utils.device import check_device
-from .fine_tuned import FineTunedWeights
-from .frozen import FrozenNetwork
+from ._backbone import Backbone
+from ._fine_tuned import FineTunedWeights
+from ._network import Network
+from ._spec import TIMM, BackboneSpec
+from ._timm import build_timm
 from .names import find_backbone, import_torchvision
-from .spec import TIMM, BackboneSpec
-from .timm_models import build_timm
 from .weights import digest_tensors, find_weights, load_state, read_weights
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 # Networks that torchvision does not have, and the modules that define them.
 _DEFINED_HERE = {
     "ZoomNet": ".zoomnet",
-    "MobileNetEdgeTPU": ".mobilenet_edgetpu",
-    "CNNS": ".cnn_s",
+    "MobileNetEdgeTPU": "._mobilenet_edgetpu",
+    "CNNS": "._cnn_s",
 }
 # Building a network seeds torch's global generator and restores it afterwards: only
 # one thread may do so at a time.
@@ -30,121 +31,108 @@ _BUILDING = threading.RLock()
 
 
 def load_network(
-    backbone: str | Callable[[], Any],
-    weights: Any = "default",
-    layers: str | Sequence[str] | None = None,
-    device: str = "cpu",
-    seed: int = 0,
-    flip: bool = False,
-    dtype: str = "float32",
-    fine_tuned: FineTunedWeights | None = None,
-) -> FrozenNetwork:
-    """Build a network, load its weights, freeze it.
+    backbone: Backbone, fine_tuned: FineTunedWeights | None = None
+) -> Network:
+    """Build a network and load its weights.
 
     Parameters
     ----------
-    backbone : str or callable
-        See `find_backbone`.
-    weights : "default", str, path or None, default="default"
-        See `find_weights`; None for random weights. The default for a callable is
-        the network as the callable returns it.
-    layers, device, flip, dtype
-        See `FrozenNetwork`.
-    seed : int, default=0
-        Seed of random weights.
+    backbone : Backbone
+        The network. Its ``fine_tune`` is ignored.
     fine_tuned : FineTunedWeights, default=None
-        What training has made of these weights.
+        Weights that fine-tuning has changed.
 
     Returns
     -------
-    network : FrozenNetwork
-        Ready to use.
+    network : Network
+        It may be changed.
 
     Raises
     ------
     ValueError
-        If the backbone, a layer or the device is unknown, or the weights are not
-        usable, or are others than those that were fine-tuned.
+        If the backbone or the device is unknown, or the weights cannot be used, or are
+        not those that were fine-tuned.
     """
-    check_device(device)
-    _refuse_module(backbone)
-    spec = find_backbone(backbone)
-    own = callable(backbone)
-    if weights is None or (own and isinstance(weights, str) and weights == "default"):
-        module = _build(backbone, spec, seed)
+    check_device(backbone.device)
+    _refuse_module(backbone.name)
+    spec = find_backbone(backbone.name)
+    weights, own = backbone.weights, backbone.is_callable
+    if weights is None or (own and weights == "default"):
+        module = _build(backbone, spec)
         source, sha256 = "random" if weights is None else "callable", None
     elif (found := find_weights(spec, weights)) is None:
-        module = _build(backbone, spec, seed, pretrained=True)
+        module = _build(backbone, spec, pretrained=True)
         source, sha256 = "timm", None
     else:
         spec = found.spec
         state, sha256 = read_weights(found)
-        module = _build(backbone, spec, seed, meta=not own)
-        load_state(module, state, found, fc7=spec.has_fc7 and layers is None)
+        module = _build(backbone, spec, meta=not own)
+        load_state(module, state, found)
         source = str(found.path)
     if sha256 is None or spec.of_timm:
         # timm's weights are the same, whether timm loads them or a file of the user's.
         sha256 = digest_tensors(module.state_dict())
     if fine_tuned is not None:
         if sha256 != fine_tuned.origin:
-            remedy = "bring the same file, or fit again"
-            if own and source == "callable":
-                remedy = (
-                    "let the callable return the same weights whenever it is called"
-                )
+            cure = "bring the same file, or fit again"
+            if source == "callable":
+                cure = "let the callable return the same weights whenever it is called"
             raise ValueError(
                 "weights: expected those that were fine-tuned (sha256 "
-                f"{fine_tuned.origin}), found {source} (sha256 {sha256}); {remedy}."
+                f"{fine_tuned.origin}), found {source} (sha256 {sha256}); {cure}."
             )
         fine_tuned.put_into(module)
         sha256 = fine_tuned.sha256
-    network = FrozenNetwork(module, spec, layers, device, flip, dtype)
-    network.source, network.sha256 = source, sha256
-    return network
+    return Network(module, spec, backbone, source, sha256)
 
 
 @lru_cache(maxsize=4)
-def _load_once(arguments: tuple[Any, ...], version: Any) -> FrozenNetwork:
-    return load_network(*arguments)
+def _load_once(
+    backbone: Backbone, fine_tuned: FineTunedWeights | None, version: Any
+) -> Network:
+    return load_network(backbone, fine_tuned)
 
 
-def load_shared_network(*arguments: Any, again: bool = False) -> FrozenNetwork:
-    """Load a network once a process, for all levels, fits and tasks that need it.
+def load_shared_network(
+    backbone: Backbone,
+    fine_tuned: FineTunedWeights | None = None,
+    *,
+    again: bool = False,
+) -> Network:
+    """Load a network once per process, for all levels and fits that need it.
 
-    The last four are kept. A file of weights that has changed is read anew, and so is
-    what a callable returns, unless it is asked for again.
+    The last four networks are kept. If a file of weights has changed, it is read again.
 
     Parameters
     ----------
-    *arguments
-        Those of `load_network`.
+    backbone, fine_tuned
+        See `load_network`.
     again : bool, default=False
-        Whether a callable was called before, elsewhere, and may be trusted to return
-        the same network.
+        Whether a callable was called before and returns the same network now. Otherwise
+        it is called, since what it returns may have changed.
 
     Returns
     -------
-    network : FrozenNetwork
-        Not to be changed.
+    network : Network
+        It must not be changed.
     """
-    backbone, weights = arguments[:2]
-    if callable(backbone) and not again:
-        return load_network(*arguments)
+    backbone = replace(backbone, fine_tune=None)
+    if backbone.is_callable and not again:
+        return load_network(backbone, fine_tuned)
     version = None
-    if not callable(backbone) and weights is not None:
-        found = find_weights(find_backbone(backbone), weights)
+    if not backbone.is_callable and backbone.weights is not None:
+        found = find_weights(find_backbone(backbone.name), backbone.weights)
         if found is not None:
             status = found.path.stat()
             version = (found.path, status.st_mtime_ns, status.st_size)
-    # The second of two threads waits for the network, and does not load it, too.
+    # A second thread waits for the network and does not load it again.
     with _BUILDING:
-        return _load_once(arguments, version)
+        return _load_once(backbone, fine_tuned, version)
 
 
 def _build(
-    backbone: str | Callable[[], Any],
+    backbone: Backbone,
     spec: BackboneSpec,
-    seed: int,
     meta: bool = False,
     pretrained: bool = False,
 ) -> "torch.nn.Module":
@@ -152,9 +140,9 @@ def _build(
     import torch
 
     def build() -> torch.nn.Module:
-        if callable(backbone):
-            # The network is changed by us (frozen, moved): not the caller's own.
-            return copy.deepcopy(_check_module(backbone())).float()
+        if callable(backbone.name):
+            # A copy, since the network is frozen and moved.
+            return copy.deepcopy(_check_module(backbone.name())).float()
         if spec.architecture in _DEFINED_HERE:
             home = import_module(_DEFINED_HERE[spec.architecture], __package__)
             return getattr(home, spec.architecture)()
@@ -167,7 +155,7 @@ def _build(
         return models.get_model(spec.architecture, **options)
 
     with _BUILDING, torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(seed)
+        torch.random.default_generator.manual_seed(backbone.random_state)
         small = spec.architecture in _DEFINED_HERE and not spec.has_fc7
         if meta and not small and not spec.architecture.startswith(("regnet", TIMM)):
             # No memory and no time for random numbers that weights will replace.

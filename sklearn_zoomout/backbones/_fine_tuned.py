@@ -1,4 +1,4 @@
-"""Weights that were trained further, on top of those of a file."""
+"""Weights that fine-tuning has changed."""
 
 import hashlib
 from collections.abc import Mapping
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FineTunedWeights:
-    """What fine-tuning has made of some of a network's weights.
+    """The weights of a network that fine-tuning has changed.
 
     Two are equal if they hold the same values.
 
     Attributes
     ----------
     origin : str
-        Digest of the weights that training began with.
+        Digest of the weights before training.
     values : dict of str to ndarray of float32
         The trained weights by their names in the network.
     sha256 : str
@@ -45,7 +45,7 @@ class FineTunedWeights:
         Parameters
         ----------
         module : torch.nn.Module
-            In float32; its other weights are kept.
+            In float32. Its other weights are kept.
         """
         import torch
 

@@ -1,4 +1,4 @@
-"""A level beyond the paper's four: a convnet's maps, pooled over superpixels."""
+"""A fifth level: a convnet's feature maps, averaged over superpixels (CVPR 2015)."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -9,53 +9,49 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from ..backbones import FrozenNetwork
-from ..cache import FeatureCache
-from ..regions import SegmentedImage
-from ._convnet import ConvnetFeatures
-from .fine_tuning import FineTuning
-from .pooling import sum_over_segments
+from ...backbones import Backbone, Network
+from ...cache import FeatureCache
+from ...superpixels import SegmentedImage
+from ._level import ConvnetMapLevel
+from ._pooling import sum_over_segments
 
 if TYPE_CHECKING:
     import torch
 
 
-class ConvnetSuperpixelFeatures(ConvnetFeatures):
-    """Average a convnet's maps over each superpixel.
+class ConvnetSuperpixelFeatures(ConvnetMapLevel):
+    """Average a convnet's feature maps over each superpixel.
 
-    The later form of the method [1]_: the network runs once over the whole image, and
-    its maps of every resolution, interpolated to the pixels, are averaged over the
-    superpixel, or over all superpixels within a graph distance. The fine maps tell
-    what a superpixel is made of, the coarse ones what it is part of.
+    The later form of the method [1]_: the network runs once over the whole image. Its
+    feature maps of every resolution are interpolated to the pixels and averaged over
+    the superpixel, or over all superpixels within a graph distance. Fine maps describe
+    the material of a superpixel, coarse maps the object that it is part of.
 
     Parameters
     ----------
-    backbone, weights
+    backbone : Backbone, str, callable or None, default=None
         See `ConvnetRegionFeatures`.
     radius : int, default=0
-        Graph distance up to which superpixels are averaged over; 0 is the superpixel
+        Graph distance up to which superpixels are averaged over. 0 is the superpixel
         itself.
     layers : "all" or sequence of str, default="all"
-        Modules of the network whose maps are averaged. "all" takes the last map of
-        every resolution; of VGG and AlexNet all rectified convolutions (4,224 values
+        Modules of the network whose feature maps are averaged. "all" reads the last map
+        of every resolution; of VGG and AlexNet all rectified convolutions (4,224 values
         for VGG-16).
     input_size : int, default=640
-        Longer side in pixels that the image is resized to; its aspect ratio is kept,
-        unless the shorter side would have less than 96.
-    flip, dtype, fine_tune
+        Longer side in pixels that the image is resized to. Its aspect ratio is kept,
+        unless the shorter side would have less than 96 pixels.
+    memory, verbose
         See `ConvnetRegionFeatures`.
-    device : str, default="cpu"
-        Device of torch, such as "cuda".
-    memory
-        See `ConvnetRegionFeatures`.
-    random_state : int, RandomState instance or None, default=0
-        Seed of random weights.
-    verbose : int, default=0
-        Show a progress bar if positive.
 
     Attributes
     ----------
-    weights_, weights_sha256_, n_features_out_
+    weights_, layers_, weights_sha256_, n_features_out_
+        See `ConvnetRegionFeatures`.
+
+    Raises
+    ------
+    ValueError
         See `ConvnetRegionFeatures`.
 
     References
@@ -74,43 +70,27 @@ class ConvnetSuperpixelFeatures(ConvnetFeatures):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **{
-            name: constraint
-            for name, constraint in ConvnetFeatures._parameter_constraints.items()
-            if name != "batch_size"
-        },
+        **ConvnetMapLevel._parameter_constraints,
         "radius": [Interval(Integral, 0, None, closed="left")],
         "layers": [tuple, list, StrOptions({"all"})],
     }
-    cache_version = 1
+    cache_version = 2
 
     def __init__(
         self,
-        backbone: str | Callable[[], Any] = "zoomnet",
-        weights: str | os.PathLike | None = "default",
+        backbone: Backbone | str | Callable[[], Any] | None = None,
         *,
         radius: int = 0,
         layers: str | Sequence[str] = "all",
         input_size: int = 640,
-        flip: bool = False,
-        dtype: str = "float32",
-        fine_tune: FineTuning | None = None,
-        device: str = "cpu",
         memory: str | os.PathLike | FeatureCache | None = None,
-        random_state: Any = 0,
         verbose: int = 0,
     ) -> None:
         self.backbone = backbone
-        self.weights = weights
         self.radius = radius
         self.layers = layers
         self.input_size = input_size
-        self.flip = flip
-        self.dtype = dtype
-        self.fine_tune = fine_tune
-        self.device = device
         self.memory = memory
-        self.random_state = random_state
         self.verbose = verbose
 
     @property
@@ -118,9 +98,7 @@ class ConvnetSuperpixelFeatures(ConvnetFeatures):
         """Return "maps", followed by the radius unless it is 0."""
         return f"maps{self.radius or ''}"
 
-    def _describe(
-        self, segmented: SegmentedImage, network: FrozenNetwork
-    ) -> "torch.Tensor":
+    def _describe(self, segmented: SegmentedImage, network: Network) -> "torch.Tensor":
         import torch
 
         maps = self.image_maps(segmented, network)

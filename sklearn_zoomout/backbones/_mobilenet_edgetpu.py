@@ -38,7 +38,7 @@ class MobileNetEdgeTPU(nn.Module):
     Examples
     --------
     >>> import torch
-    >>> from sklearn_zoomout.backbones.mobilenet_edgetpu import MobileNetEdgeTPU
+    >>> from sklearn_zoomout.backbones._mobilenet_edgetpu import MobileNetEdgeTPU
     >>> net = MobileNetEdgeTPU().eval()
     >>> with torch.inference_mode():
     ...     net(torch.zeros(1, 3, 96, 96)).shape

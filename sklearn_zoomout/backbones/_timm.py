@@ -4,7 +4,7 @@ import difflib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from .spec import TIMM, BackboneSpec
+from ._spec import TIMM, BackboneSpec
 
 if TYPE_CHECKING:
     import torch

@@ -35,7 +35,7 @@ class CNNS(nn.Module):
     Examples
     --------
     >>> import torch
-    >>> from sklearn_zoomout.backbones.cnn_s import CNNS
+    >>> from sklearn_zoomout.backbones._cnn_s import CNNS
     >>> net = CNNS(units=64).eval()
     >>> with torch.inference_mode():
     ...     net.features(torch.zeros(1, 3, 224, 224)).shape

@@ -3,25 +3,25 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from numbers import Integral, Real
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import KFold
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
-from tqdm.auto import tqdm
+from sklearn.utils._param_validation import Interval
 
-from .._rows import draw_evenly
 from .._utils.device import check_device, device_to_predict_on
+from .._utils.draws import draw_evenly
+from .._utils.frozen import FrozenParamsMixin
 from .._utils.params import forget_fit
+from ..backbones import Training
 from ..descriptors.color import rgb_to_lab
 from ..descriptors.patches import PATCH_SIZE, cut_patches
 from ..labels import LabeledRows, check_classes, label_rows
 from ..loss import class_weights
-from ..regions import SegmentedImage
-from ..superpixels import Superpixels
+from ..superpixels import SegmentedImage, Superpixels
 from ..table import FeatureTable
 from ._base import RegionFeatures
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _LEAST_STEPS, _MOST_STEPS = 200, 2000
 
 
-class LocalConvnetFeatures(RegionFeatures):
+class LocalConvnetFeatures(FrozenParamsMixin, RegionFeatures):
     """Class probabilities of each superpixel, by a small convnet trained in `fit`.
 
     The learned part of the paper's local level. The bounding box of the superpixel
@@ -54,36 +54,23 @@ class LocalConvnetFeatures(RegionFeatures):
 
     Parameters
     ----------
-    targets : {"classes", "foreground"}, default="classes"
-        What the network tells apart: all classes, or foreground and background as the
-        paper's second network on PASCAL VOC. For both, put two into a `FeatureUnion`.
-    background : int, default=0
-        The label of the background when `targets` is "foreground"; superpixels of any
-        other class are foreground.
+    background : int or None, default=None
+        None trains the network on all classes. A label trains it on two classes,
+        background (this label) and foreground (all others), as the paper's second
+        network on PASCAL VOC. For both, put two levels into a union.
     cv : int or None, default=3
         Number of folds of images for the outputs of `fit_transform`, at most one per
         image with a label. It trains that many networks and the one for `transform`.
         None is the paper's way: one network, whose outputs on its own training
         superpixels leak their labels.
-    class_weight : "balanced", float or None, default=None
-        The weight of a class in the log-loss: None is 1, the paper's; "balanced" is
-        one over its frequency among the training superpixels, as in equation (2). A
-        number a in 0..1 lies between the two: one over the frequency to the power a.
-    max_steps : int or None, default=None
-        Training steps of a network; None for as many as show every labeled superpixel
-        once, but at least 200 and at most 2,000.
-    batch_size : int, default=64
-        Largest number of superpixels of a step.
-    learning_rate : float, default=1e-3
-        First step size of AdamW; it falls to 0 along a cosine.
-    weight_decay : float, default=1e-2
-        Decoupled weight decay of AdamW.
     classes : array-like of integers of shape (n_classes,), default=None
         All classes, so that a class that is absent from a fold keeps its column; by
         default the labels of the masks.
+    training : Training, default=Training()
+        Steps, batches, rates and weights of the classes.
     device : str, default="cpu"
-        Where torch trains and predicts. What was trained on "cuda" predicts on the
-        CPU where there is none.
+        Where torch trains and predicts. A level that was trained on "cuda" predicts on
+        the CPU where there is none.
     random_state : int, RandomState instance or None, default=None
         Determines the first weights, the superpixels of each step and the folds.
     verbose : int, default=0
@@ -92,8 +79,8 @@ class LocalConvnetFeatures(RegionFeatures):
     Attributes
     ----------
     classes_ : ndarray of int64 of shape (n_classes,)
-        The classes, sorted; 0 and 1, background and foreground, when `targets` is
-        "foreground".
+        The classes, sorted; 0 and 1, background and foreground, if there is a
+        `background`.
     net_ : torch.nn.Module
         The network that was trained on all images, on the CPU.
     n_features_out_ : int
@@ -120,29 +107,21 @@ class LocalConvnetFeatures(RegionFeatures):
 
     Examples
     --------
-    >>> from sklearn_zoomout import LocalConvnetFeatures, SuperpixelSegmenter
+    >>> from sklearn_zoomout import LocalConvnetFeatures, SuperpixelSegmenter, Training
     >>> from sklearn_zoomout.datasets import make_scenes
     >>> images, masks = make_scenes(n_images=3, random_state=0)
     >>> superpixels = SuperpixelSegmenter(n_segments=100).fit_transform(images)
-    >>> features = LocalConvnetFeatures(max_steps=5, batch_size=16, random_state=0)
+    >>> training = Training(max_steps=5, batch_size=16)
+    >>> features = LocalConvnetFeatures(training=training, random_state=0)
     >>> features.fit_transform(superpixels, masks).columns[:2]
     ['local_convnet__class_0', 'local_convnet__class_1']
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "targets": [StrOptions({"classes", "foreground"})],
-        "background": [Interval(Integral, 0, None, closed="left")],
+        "background": [Interval(Integral, 0, None, closed="left"), None],
         "cv": [Interval(Integral, 2, None, closed="left"), None],
-        "class_weight": [
-            StrOptions({"balanced"}),
-            Interval(Real, 0, 1, closed="both"),
-            None,
-        ],
-        "max_steps": [Interval(Integral, 1, None, closed="left"), None],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
         "classes": ["array-like", None],
+        "training": [Training],
         "device": [str],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -150,29 +129,19 @@ class LocalConvnetFeatures(RegionFeatures):
 
     def __init__(
         self,
-        targets: str = "classes",
+        background: int | None = None,
         *,
-        background: int = 0,
         cv: int | None = 3,
-        class_weight: str | float | None = None,
-        max_steps: int | None = None,
-        batch_size: int = 64,
-        learning_rate: float = 1e-3,
-        weight_decay: float = 1e-2,
         classes: ArrayLike | None = None,
+        training: Training = Training(),  # noqa: B008  (frozen)
         device: str = "cpu",
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
     ) -> None:
-        self.targets = targets
         self.background = background
         self.cv = cv
-        self.class_weight = class_weight
-        self.max_steps = max_steps
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
         self.classes = classes
+        self.training = training
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
@@ -180,11 +149,11 @@ class LocalConvnetFeatures(RegionFeatures):
     @property
     def block_name(self) -> str:
         """Return "local_convnet", or "local_foreground"."""
-        return "local_convnet" if self.targets == "classes" else "local_foreground"
+        return "local_convnet" if self.background is None else "local_foreground"
 
     def column_names(self) -> list[str]:
         """Names of the columns, such as "class_3", without the name of the block."""
-        if self.targets == "foreground":
+        if self.background is not None:
             return ["background", "foreground"]
         return [f"class_{label}" for label in self.classes_]
 
@@ -287,10 +256,12 @@ class LocalConvnetFeatures(RegionFeatures):
                 "fit(superpixels, masks)."
             )
         labeled = label_rows(superpixels, masks, check_classes(self.classes))
-        if self.targets == "foreground":
+        if self.background is not None:
             labeled = self._foreground(labeled)
         # Those of all images also serve in the folds, where a class may be absent.
-        weight = class_weights(self.class_weight, labeled.classes, labeled.frequency())
+        weight = class_weights(
+            self.training.class_weight, labeled.classes, labeled.frequency()
+        )
         return labeled, weight
 
     def _foreground(self, labeled: LabeledRows) -> LabeledRows:
@@ -331,7 +302,7 @@ class LocalConvnetFeatures(RegionFeatures):
         from ._local_net import train_local_net
 
         n_rows = len(labeled.rows)
-        size = min(self.batch_size, n_rows)
+        size = min(self.training.batch_size, n_rows)
         n_steps = self._n_steps(n_rows)
         order = draw_evenly(n_rows, n_steps * size, np.random.default_rng(seed))
         drawn, order = np.unique(order, return_inverse=True)
@@ -339,19 +310,18 @@ class LocalConvnetFeatures(RegionFeatures):
         return train_local_net(
             _cut_rows(superpixels, labeled.rows[drawn]),
             labeled.codes[drawn],
-            tqdm(batches, "training", disable=not self.verbose, unit="step"),
+            batches,
             class_weight=weight,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            n_steps=n_steps,
+            training=self.training,
             device=self.device,
             seed=seed,
+            verbose=self.verbose,
         )
 
     def _n_steps(self, n_rows: int) -> int:
-        if self.max_steps is not None:
-            return self.max_steps
-        one_pass = math.ceil(n_rows / self.batch_size)
+        if self.training.max_steps is not None:
+            return self.training.max_steps
+        one_pass = math.ceil(n_rows / self.training.batch_size)
         return min(max(one_pass, _LEAST_STEPS), _MOST_STEPS)
 
     def __sklearn_tags__(self) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils._param_validation import Interval
 
 from ..cache import FeatureCache
-from .local import BLOCKS, LocalFeatures
+from ._local import DESCRIPTORS, LocalFeatures
 
 
 class ProximalFeatures(LocalFeatures):
@@ -22,8 +22,8 @@ class ProximalFeatures(LocalFeatures):
 
     Parameters
     ----------
-    blocks : sequence of {"color", "texture", "sift", "location"}, default=all four
-        The blocks to compute, in the order of the columns.
+    descriptors : sequence of {"color", "texture", "sift", "location"}, default=all four
+        The descriptors to compute, in the order of the columns.
     radius : int, default=2
         Largest graph distance between the superpixel and those of its region.
     n_textons : int, default=64
@@ -37,7 +37,7 @@ class ProximalFeatures(LocalFeatures):
     memory : str, path, FeatureCache or None, default=None
         A folder that keeps the rows of every image, so that they are computed once
         only; see `FeatureCache`, which also bounds its size. Delete the folder to clear
-        it. With the block "texture" or "sift" the rows belong to the dictionaries,
+        it. With "texture" or "sift" the rows belong to the dictionaries,
         which are others for other training images and, without a `random_state`,
         for every fit.
     random_state : int, RandomState instance or None, default=None
@@ -48,18 +48,18 @@ class ProximalFeatures(LocalFeatures):
     Attributes
     ----------
     textons_ : ndarray of shape (n_textons, 17), float32
-        Centers of standardized filter responses; only with the block "texture".
+        Centers of standardized filter responses; only with "texture".
     texton_mean_, texton_scale_ : ndarray of shape (17,), float32
         Mean and standard deviation of the responses, in units of L*a*b*.
     words_ : ndarray of shape (n_words, 128), float32
-        Centers of SIFT descriptors; only with the block "sift".
+        Centers of SIFT descriptors; only with "sift".
     n_features_out_ : int
         Number of columns.
 
     Raises
     ------
     ValueError
-        If a parameter is out of its range, or `blocks` names an unknown block.
+        If a parameter is out of its range, or `descriptors` names an unknown one.
     TypeError
         If `fit` or `transform` is given images instead of superpixels.
 
@@ -74,7 +74,7 @@ class ProximalFeatures(LocalFeatures):
     >>> from sklearn_zoomout.datasets import make_scenes
     >>> images, masks = make_scenes(n_images=2, random_state=0)
     >>> superpixels = SuperpixelSegmenter(n_segments=50).fit_transform(images)
-    >>> features = ProximalFeatures(blocks=("color",), radius=1)
+    >>> features = ProximalFeatures(descriptors=("color",), radius=1)
     >>> features.fit_transform(superpixels).n_columns
     243
     """
@@ -86,7 +86,7 @@ class ProximalFeatures(LocalFeatures):
 
     def __init__(
         self,
-        blocks: Sequence[str] = BLOCKS,
+        descriptors: Sequence[str] = DESCRIPTORS,
         *,
         radius: int = 2,
         n_textons: int = 64,
@@ -98,7 +98,7 @@ class ProximalFeatures(LocalFeatures):
         verbose: int = 0,
     ) -> None:
         super().__init__(
-            blocks,
+            descriptors,
             n_textons=n_textons,
             n_words=n_words,
             dictionary_images=dictionary_images,

@@ -2,8 +2,8 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -34,14 +34,13 @@ from ..descriptors.words import (
     word_features,
     word_names,
 )
-from ..regions import SegmentedImage
-from ..superpixels import Superpixels
+from ..superpixels import SegmentedImage, Superpixels
 from ._base import RegionFeatures
 from ._dictionaries import shared_dictionary
 
-BLOCKS = ("color", "texture", "sift", "location")
+DESCRIPTORS = ("color", "texture", "sift", "location")
 
-# What the codes of a block depend on, beside the image.
+# What the codes of a descriptor depend on, besides the image.
 _FITTED = {
     "color": (),
     "texture": ("textons_", "texton_mean_", "texton_scale_"),
@@ -70,8 +69,8 @@ class LocalFeatures(RegionFeatures):
 
     Parameters
     ----------
-    blocks : sequence of {"color", "texture", "sift", "location"}, default=all four
-        The blocks to compute, in the order of the columns.
+    descriptors : sequence of {"color", "texture", "sift", "location"}, default=all four
+        The descriptors to compute, in the order of the columns.
     n_textons : int, default=64
         Number of textons.
     n_words : int, default=500
@@ -83,7 +82,7 @@ class LocalFeatures(RegionFeatures):
     memory : str, path, FeatureCache or None, default=None
         A folder that keeps the rows of every image, so that they are computed once
         only; see `FeatureCache`, which also bounds its size. Delete the folder to clear
-        it. With the block "texture" or "sift" the rows belong to the dictionaries,
+        it. With "texture" or "sift" the rows belong to the dictionaries,
         which are others for other training images and, without a `random_state`,
         for every fit.
     random_state : int, RandomState instance or None, default=None
@@ -94,18 +93,18 @@ class LocalFeatures(RegionFeatures):
     Attributes
     ----------
     textons_ : ndarray of shape (n_textons, 17), float32
-        Centers of standardized filter responses; only with the block "texture".
+        Centers of standardized filter responses; only with "texture".
     texton_mean_, texton_scale_ : ndarray of shape (17,), float32
         Mean and standard deviation of the responses, in units of L*a*b*.
     words_ : ndarray of shape (n_words, 128), float32
-        Centers of SIFT descriptors; only with the block "sift".
+        Centers of SIFT descriptors; only with "sift".
     n_features_out_ : int
         Number of columns.
 
     Raises
     ------
     ValueError
-        If a parameter is out of its range, or `blocks` names an unknown block.
+        If a parameter is out of its range, or `descriptors` names an unknown one.
     TypeError
         If `fit` or `transform` is given images instead of superpixels.
 
@@ -120,7 +119,7 @@ class LocalFeatures(RegionFeatures):
     >>> from sklearn_zoomout.datasets import make_scenes
     >>> images, masks = make_scenes(n_images=2, random_state=0)
     >>> superpixels = SuperpixelSegmenter(n_segments=50).fit_transform(images)
-    >>> features = LocalFeatures(blocks=("texture", "location"), random_state=0)
+    >>> features = LocalFeatures(descriptors=("texture", "location"), random_state=0)
     >>> table = features.fit_transform(superpixels)
     >>> table.n_columns
     69
@@ -129,7 +128,7 @@ class LocalFeatures(RegionFeatures):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "blocks": [tuple, list],
+        "descriptors": [tuple, list],
         "n_textons": [Interval(Integral, 1, None, closed="left")],
         "n_words": [Interval(Integral, 1, None, closed="left")],
         "dictionary_images": [Interval(Integral, 1, None, closed="left")],
@@ -141,7 +140,7 @@ class LocalFeatures(RegionFeatures):
 
     def __init__(
         self,
-        blocks: Sequence[str] = BLOCKS,
+        descriptors: Sequence[str] = DESCRIPTORS,
         *,
         n_textons: int = 64,
         n_words: int = 500,
@@ -151,7 +150,7 @@ class LocalFeatures(RegionFeatures):
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
     ) -> None:
-        self.blocks = blocks
+        self.descriptors = descriptors
         self.n_textons = n_textons
         self.n_words = n_words
         self.dictionary_images = dictionary_images
@@ -170,14 +169,14 @@ class LocalFeatures(RegionFeatures):
     }
 
     def learn(self, superpixels: Superpixels, masks: Any = None) -> None:
-        """Fit the dictionaries that the chosen blocks need."""
-        self._check_blocks()
+        """Fit the dictionaries that the chosen descriptors need."""
+        self._check_descriptors()
         options = (self.dictionary_images, self.random_state, self.n_jobs)
-        if "texture" in self.blocks:
+        if "texture" in self.descriptors:
             self.textons_, self.texton_mean_, self.texton_scale_ = shared_dictionary(
                 superpixels, "texture", self.n_textons, *options
             )
-        if "sift" in self.blocks:
+        if "sift" in self.descriptors:
             self.words_ = shared_dictionary(superpixels, "sift", self.n_words, *options)
 
     def describe(self, segmented: SegmentedImage) -> NDArray[np.float32]:
@@ -195,14 +194,14 @@ class LocalFeatures(RegionFeatures):
         centroids = segmented.region_centroids(self._region_radius)
         codes = self._codes_of_superpixels(segmented)
         parts = []
-        for block in self.blocks:
-            if block == "color":
-                parts.append(color_features(near @ codes[block].toarray()))
-            elif block == "texture":
-                parts.append(texture_features(near @ codes[block].toarray()))
-            elif block == "sift":
+        for kind in self.descriptors:
+            if kind == "color":
+                parts.append(color_features(near @ codes[kind].toarray()))
+            elif kind == "texture":
+                parts.append(texture_features(near @ codes[kind].toarray()))
+            elif kind == "sift":
                 held = points_of_regions(segmented.segments, near, centroids)
-                parts.append(word_features(held, codes[block], len(self.words_)))
+                parts.append(word_features(held, codes[kind], len(self.words_)))
             else:
                 parts.append(location_features(centroids, segmented.shape))
         return np.concatenate(parts, axis=1)
@@ -210,12 +209,12 @@ class LocalFeatures(RegionFeatures):
     def column_names(self) -> list[str]:
         """Names of the columns, without the name of the level."""
         names = []
-        for block in self.blocks:
-            if block == "color":
+        for kind in self.descriptors:
+            if kind == "color":
                 names += color_names()
-            elif block == "texture":
+            elif kind == "texture":
                 names += texture_names(len(self.textons_))
-            elif block == "sift":
+            elif kind == "sift":
                 names += word_names(len(self.words_))
             else:
                 names += location_names()
@@ -234,24 +233,28 @@ class LocalFeatures(RegionFeatures):
         """
         lab = cache(lambda: rgb_to_lab(segmented.image))
         codes = {}
-        for block in self.blocks:
-            if block == "location":
+        for kind in self.descriptors:
+            if kind == "location":
                 continue
-            codes[block] = segmented.shared.get(
-                (block, self._dictionary_digest(block)),
-                lambda block=block: self._encode(block, segmented, lab()),
+            codes[kind] = segmented.shared.get(
+                (kind, self._dictionary_digest(kind)),
+                partial(self._encode, kind, segmented, lab),
             )
         return codes
 
     def _encode(
-        self, block: str, segmented: SegmentedImage, lab: NDArray[np.float32]
+        self,
+        kind: str,
+        segmented: SegmentedImage,
+        convert: Callable[[], NDArray[np.float32]],
     ) -> Any:
-        if block == "sift":
+        lab = convert()
+        if kind == "sift":
             words = assign_words(image_sift(lab), self.words_)
             return words.astype(np.min_scalar_type(len(self.words_)))
-        if block == "texture":
+        if kind == "texture":
             textons = assign_textons(
-                filter_responses(lab), *(getattr(self, x) for x in _FITTED[block])
+                filter_responses(lab), *(getattr(self, x) for x in _FITTED[kind])
             )
             counts = segmented.count(textons, len(self.textons_))
         else:
@@ -260,16 +263,20 @@ class LocalFeatures(RegionFeatures):
             )
         return sparse.csr_array(counts.astype(np.float32))
 
-    def _dictionary_digest(self, block: str) -> bytes:
+    def _dictionary_digest(self, kind: str) -> bytes:
         digest = hashlib.sha256()
-        for name in _FITTED[block]:
+        for name in _FITTED[kind]:
             digest.update(getattr(self, name).tobytes())
         return digest.digest()
 
-    def _check_blocks(self) -> None:
-        unknown = [block for block in self.blocks if block not in BLOCKS]
-        if unknown or not self.blocks or len(set(self.blocks)) < len(self.blocks):
+    def _check_descriptors(self) -> None:
+        unknown = [kind for kind in self.descriptors if kind not in DESCRIPTORS]
+        if (
+            unknown
+            or not self.descriptors
+            or len(set(self.descriptors)) < len(self.descriptors)
+        ):
             raise ValueError(
-                f"blocks: expected one or more of {BLOCKS}, each once, got "
-                f"{self.blocks!r}."
+                f"descriptors: expected one or more of {DESCRIPTORS}, each once, got "
+                f"{self.descriptors!r}."
             )

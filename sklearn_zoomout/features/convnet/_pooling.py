@@ -33,7 +33,7 @@ class BoxPooling:
     --------
     >>> import numpy as np
     >>> import torch
-    >>> from sklearn_zoomout.features.pooling import BoxPooling
+    >>> from sklearn_zoomout.features.convnet._pooling import BoxPooling
     >>> feature_map = torch.tensor([[[0.0, 4.0], [0.0, 8.0]]])
     >>> boxes = np.array([[0, 0, 6, 6], [0, 0, 3, 4]])
     >>> BoxPooling(feature_map, shape=(6, 6)).average(boxes).ravel()
@@ -156,7 +156,7 @@ def sum_over_segments(
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn_zoomout.features.pooling import sum_over_segments
+    >>> from sklearn_zoomout.features.convnet._pooling import sum_over_segments
     >>> feature_map = np.array([[[0.0, 4.0]]], dtype=np.float32)
     >>> segments = np.array([[0, 0, 1, 1]], dtype=np.int32)
     >>> sum_over_segments(feature_map, segments, 2)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-    from .spec import BackboneSpec
+    from ._spec import BackboneSpec
 
 
 def map_layers(module: "torch.nn.Module", spec: "BackboneSpec") -> tuple[str, ...]:

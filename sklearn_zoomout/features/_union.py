@@ -1,0 +1,231 @@
+"""All levels of an image together."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+import numpy as np
+from joblib import Parallel, delayed, parallel_config
+from numpy.typing import NDArray
+from sklearn.base import TransformerMixin
+from sklearn.pipeline import FeatureUnion
+from sklearn.utils.validation import check_is_fitted
+from tqdm.auto import tqdm
+
+from .._utils.frozen import FrozenParams, FrozenParamsMixin
+from ..backbones import Backbone
+from ..backbones._backbone import as_backbone
+from ..superpixels import SegmentedImage, Superpixels, check_superpixels
+from ..table import FeatureTable, check_table
+from ._base import RegionFeatures, RowCollector
+from .convnet._level import ConvnetLevel, Passes
+
+
+class ZoomoutUnion(FrozenParamsMixin, FeatureUnion):
+    """A `sklearn.pipeline.FeatureUnion` that works image by image.
+
+    A FeatureUnion computes one level of all images, then the next level. This one
+    computes all levels of an image together. Levels with equal backbones share a
+    forward pass (the distant and the maps level of the preset "fast"), and images can
+    be spread over threads, processes or machines. The features are the same. The blocks
+    of the table have the names of the steps.
+
+    Parameters
+    ----------
+    transformer_list : list of (str, transformer) tuples
+        The levels, or "drop"; see `sklearn.pipeline.FeatureUnion`. Every transformer
+        must return a `FeatureTable`.
+    backbone : Backbone, str, callable or None, default=None
+        The network of all levels that have ``backbone=None``, so that one parameter of
+        a search changes it for all of them. None leaves them their default, "zoomnet".
+    n_jobs : int or None, default=None
+        How many images to work on at once, in threads, or as
+        `joblib.parallel_config` says.
+    verbose : bool, default=False
+        Whether to show a progress bar.
+
+    Examples
+    --------
+    >>> from sklearn_zoomout import (
+    ...     ConvnetRegionFeatures, ConvnetSuperpixelFeatures, SuperpixelSegmenter,
+    ...     ZoomoutUnion,
+    ... )
+    >>> from sklearn_zoomout.datasets import make_scenes
+    >>> images, masks = make_scenes(n_images=2, random_state=0)
+    >>> superpixels = SuperpixelSegmenter(n_segments=50).fit_transform(images)
+    >>> boxes = ConvnetRegionFeatures(input_size=96)
+    >>> maps = ConvnetSuperpixelFeatures(input_size=96)
+    >>> union = ZoomoutUnion([("boxes", boxes), ("maps", maps)], backbone="zoomnet")
+    >>> union.fit_transform(superpixels)
+    FeatureTable(2 images, ... superpixels, 584 columns; boxes: 256, maps: 328)
+    """
+
+    # Features of different levels are scaled by the classifier, and always named.
+    transformer_weights = None
+    verbose_feature_names_out = True
+
+    def __init__(
+        self,
+        transformer_list: list[tuple[str, Any]],
+        *,
+        backbone: str | Callable[[], Any] | Backbone | None = None,
+        n_jobs: int | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self.transformer_list = transformer_list
+        self.backbone = backbone
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def _as_frozen(self, name: str) -> FrozenParams | None:
+        return as_backbone(self.backbone) if name == "backbone" else None
+
+    def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
+        """Fit all levels, one after the other.
+
+        Parameters
+        ----------
+        X : Superpixels
+            The training images.
+        y : sequence of ndarray, optional
+            Their masks.
+        **params
+            See `sklearn.pipeline.FeatureUnion`.
+
+        Returns
+        -------
+        self : ZoomoutUnion
+        """
+        levels = self._levels()
+        if params:
+            return super().fit(X, y, **params)
+        X = check_superpixels(X)
+        for level in levels.values():
+            level.fit(X, y)
+        return self
+
+    def fit_transform(self, X: Any, y: Any = None, **params: Any) -> FeatureTable:
+        """Fit all levels, and describe the training images.
+
+        Parameters
+        ----------
+        X : Superpixels
+            The training images.
+        y : sequence of ndarray, optional
+            Their masks.
+        **params
+            See `sklearn.pipeline.FeatureUnion`.
+
+        Returns
+        -------
+        FeatureTable
+            A block for each level.
+        """
+        levels = self._levels()
+        if params:
+            return super().fit_transform(X, y, **params)
+        X = check_superpixels(X)
+        tables: dict[str, FeatureTable] = {}
+        for name, level in levels.items():
+            if _by_image(level) and _transforms_training_images_alike(level):
+                level.fit(X, y)
+            else:
+                tables[name] = _named(name, level.fit_transform(X, y))
+        rest = {name: level for name, level in levels.items() if name not in tables}
+        tables |= self._describe(rest, X)
+        return _side_by_side([tables[name] for name in levels])
+
+    def transform(self, X: Any, **params: Any) -> FeatureTable:
+        """Describe images.
+
+        Parameters
+        ----------
+        X : Superpixels
+            The images.
+        **params
+            See `sklearn.pipeline.FeatureUnion`.
+
+        Returns
+        -------
+        FeatureTable
+            A block for each level.
+        """
+        levels = self._levels()
+        if params:
+            return super().transform(X, **params)
+        for level in levels.values():
+            check_is_fitted(level)
+        X = check_superpixels(X)
+        tables = {
+            name: _named(name, level.transform(X))
+            for name, level in levels.items()
+            if not _by_image(level)
+        }
+        rest = {name: level for name, level in levels.items() if name not in tables}
+        tables |= self._describe(rest, X)
+        return _side_by_side([tables[name] for name in levels])
+
+    def _levels(self) -> dict[str, Any]:
+        """Return the levels that are not dropped, and tell them the backbone."""
+        self._validate_transformers()
+        levels = {n: level for n, level in self.transformer_list if level != "drop"}
+        if not levels:
+            raise ValueError(
+                "transformer_list: expected at least one level, got none that is not "
+                "dropped."
+            )
+        for level in levels.values():
+            if isinstance(level, ConvnetLevel):
+                level.default_backbone = self.backbone
+        return levels
+
+    def _describe(
+        self, levels: dict[str, RegionFeatures], superpixels: Superpixels
+    ) -> dict[str, FeatureTable]:
+        """Describe images by levels, all levels of an image together."""
+        collectors = {n: RowCollector(levels[n], superpixels, n) for n in levels}
+        # An image takes long enough to be a task of its own. Larger tasks would leave
+        # processes idle at the end.
+        parallel = Parallel(
+            self.n_jobs, prefer="threads", return_as="generator", batch_size=1
+        )
+        chosen = list(levels.values())
+        described = parallel(delayed(_describe_image)(chosen, s) for s in superpixels)
+        quiet = not (self.verbose and levels)
+        bar = tqdm(described, "zoom-out", len(superpixels), disable=quiet, unit="image")
+        for i, rows_of_levels in enumerate(bar):
+            for collector, rows in zip(
+                collectors.values(), rows_of_levels, strict=True
+            ):
+                collector.put(i, rows)
+        return {name: collector.table() for name, collector in collectors.items()}
+
+
+def _by_image(level: Any) -> bool:
+    return isinstance(level, RegionFeatures)
+
+
+def _transforms_training_images_alike(level: Any) -> bool:
+    return type(level).fit_transform is TransformerMixin.fit_transform
+
+
+def _named(name: str, table: Any) -> FeatureTable:
+    """Name the blocks of a table after the step that made it."""
+    table = check_table(table)
+    inner = table.block_names
+    names = [name] if len(inner) == 1 else [f"{name}__{block}" for block in inner]
+    return table.rename_blocks(names)
+
+
+def _side_by_side(tables: Sequence[FeatureTable]) -> FeatureTable:
+    return np.concatenate(tables, axis=1)  # type: ignore[return-value]
+
+
+def _describe_image(
+    levels: Sequence[RegionFeatures], segmented: SegmentedImage
+) -> list[NDArray[Any]]:
+    """Compute the rows of all levels of one image."""
+    one = Superpixels([segmented.with_passes(Passes(levels))])
+    # The image is a task by itself. Tasks of its levels would run elsewhere, where they
+    # cannot share a forward pass.
+    with parallel_config("sequential"):
+        return [next(level.recall_or_describe(one)) for level in levels]

@@ -1,0 +1,82 @@
+"""The global level: what a convnet sees in the whole image (section 4.2.3)."""
+
+import os
+from collections.abc import Callable, Sequence
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sklearn.utils._param_validation import Interval
+
+from ...backbones import Backbone, Network
+from ...cache import FeatureCache
+from ...superpixels import SegmentedImage
+from ._level import ConvnetLevel
+from ._resizing import resize
+
+if TYPE_CHECKING:
+    import torch
+
+
+class GlobalFeatures(ConvnetLevel):
+    """Describe the whole image by a convnet.
+
+    The global level of the paper: all superpixels of an image share one feature vector,
+    which is stored once. The image is resized to a square (the aspect ratio is not
+    kept) by antialiased bilinear interpolation.
+
+    Parameters
+    ----------
+    backbone, layers
+        See `ConvnetRegionFeatures`.
+    crop_size : int, default=224
+        Sides in pixels of the square that the image is resized to.
+    memory, verbose
+        See `ConvnetRegionFeatures`.
+
+    Attributes
+    ----------
+    weights_, layers_, weights_sha256_, n_features_out_
+        See `ConvnetRegionFeatures`.
+
+    Raises
+    ------
+    ValueError
+        See `ConvnetRegionFeatures`.
+
+    Examples
+    --------
+    >>> from sklearn_zoomout import GlobalFeatures, SuperpixelSegmenter
+    >>> from sklearn_zoomout.datasets import make_scenes
+    >>> images, masks = make_scenes(n_images=2, random_state=0)
+    >>> superpixels = SuperpixelSegmenter(n_segments=50).fit_transform(images)
+    >>> GlobalFeatures().fit_transform(superpixels)
+    FeatureTable(2 images, ... superpixels, 256 columns; global: 256)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **ConvnetLevel._parameter_constraints,
+        "crop_size": [Interval(Integral, 1, None, closed="left")],
+    }
+    per_image = True
+    block_name = "global"
+    cache_version = 2
+
+    def __init__(
+        self,
+        backbone: Backbone | str | Callable[[], Any] | None = None,
+        *,
+        layers: Sequence[str] | None = None,
+        crop_size: int = 224,
+        memory: str | os.PathLike | FeatureCache | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.backbone = backbone
+        self.layers = layers
+        self.crop_size = crop_size
+        self.memory = memory
+        self.verbose = verbose
+
+    def _describe(self, segmented: SegmentedImage, network: Network) -> "torch.Tensor":
+        pixels = network.prepare(segmented.rgb)
+        square = resize(pixels, (self.crop_size, self.crop_size))
+        return network.vectors(square[None], self._taps)[0]

@@ -1,0 +1,291 @@
+"""What the convnet levels share: a backbone, and forward passes over an image."""
+
+import os
+import warnings
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils._param_validation import Interval
+
+from ..._utils.frozen import FrozenParams, FrozenParamsMixin
+from ..._utils.shared import SharedResults
+from ...backbones import Backbone, Network
+from ...backbones._backbone import as_backbone
+from ...backbones._fine_tuned import FineTunedWeights
+from ...backbones._loading import load_shared_network
+from ...backbones._network import Taps
+from ...cache import FeatureCache
+from ...exceptions import CacheWarning
+from ...superpixels import SegmentedImage, Superpixels
+from .._base import RegionFeatures
+from ._fine_tuning import fine_tune
+from ._resizing import resize_longer_side
+
+if TYPE_CHECKING:
+    import torch
+
+
+class ConvnetLevel(FrozenParamsMixin, RegionFeatures):
+    """Base of the levels that describe superpixels by a convnet.
+
+    The network is loaded when it is needed. A pickle holds only the weights that
+    fine-tuning has changed.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "backbone": [Backbone, str, callable, None],
+        "layers": [tuple, list, None],
+        "memory": [str, os.PathLike, FeatureCache, None],
+        "verbose": ["verbose"],
+    }
+    # Weights count by their digest, random and fine-tuned ones too.
+    _not_in_key = RegionFeatures._not_in_key | {
+        "backbone",
+        "default_backbone",
+        "layers",
+        "weights_",
+        "_fine_tuned",
+    }
+
+    backbone: str | Callable[[], Any] | Backbone | None
+    layers: str | Sequence[str] | None
+    memory: str | os.PathLike | FeatureCache | None
+    verbose: int
+    #: What ``backbone=None`` stands for; a `ZoomoutUnion` sets its own.
+    default_backbone: str | Callable[[], Any] | Backbone | None = None
+    _fine_tuned: FineTunedWeights | None
+    _taps: Taps
+
+    @abstractmethod
+    def _describe(self, segmented: SegmentedImage, network: Network) -> "torch.Tensor":
+        """Compute the rows of one image."""
+
+    def describe(self, segmented: SegmentedImage) -> NDArray[np.float32]:
+        """Describe one image.
+
+        Parameters
+        ----------
+        segmented : SegmentedImage
+            The image and its superpixels.
+
+        Returns
+        -------
+        ndarray of float32 of shape (n_segments, n_columns), or (n_columns,) if
+        `per_image`
+        """
+        import torch
+
+        with torch.inference_mode():
+            return self._describe(segmented, self.get_network()).cpu().numpy()
+
+    def learn(self, superpixels: Superpixels, masks: Any = None) -> None:
+        """Load the network, and train it first if the backbone says so.
+
+        Parameters
+        ----------
+        superpixels : Superpixels
+            The training images.
+        masks : sequence of array-like of integers of shape (height, width)
+            Their label maps. They are ignored unless the network is trained.
+        """
+        backbone = self._backbone
+        # Wrong names of layers and missing weights are refused before any training.
+        network = load_shared_network(backbone)
+        taps = network.taps(self.layers)
+        fine_tuned = None
+        if backbone.fine_tune is not None:
+            cache = None if backbone.is_callable else self._open_cache()
+            fine_tuned = fine_tune(backbone, superpixels, masks, cache, self.verbose)
+            network = load_shared_network(backbone, fine_tuned)
+        self._fine_tuned, self._taps = fine_tuned, taps
+        self._loaded = (backbone, network)
+        self.layers_ = taps.layers
+        self.weights_ = network.source
+        self.weights_sha256_ = network.sha256
+        # A file of weights can have another preprocessing than the backbone's name.
+        self._preprocessing = repr(network.spec)
+
+    @property
+    def _backbone(self) -> Backbone:
+        backbone = self.backbone
+        return as_backbone(self.default_backbone if backbone is None else backbone)
+
+    def _as_frozen(self, name: str) -> FrozenParams | None:
+        return self._backbone if name == "backbone" else None
+
+    def pass_key(self) -> tuple[Any, ...] | None:
+        """Return what levels that share a forward pass have in common.
+
+        Returns
+        -------
+        tuple or None
+            None if this level reads no feature maps of the whole image.
+        """
+        return None
+
+    def column_names(self) -> list[str]:
+        """Return the names of the columns, such as "fc7_0012"."""
+        names = ["fc7"] if self._taps.fc7 else self._taps.layers
+        return [
+            f"{name or 'map'}_{i:04d}"
+            for name, width in zip(names, self._taps.widths, strict=True)
+            for i in range(width)
+        ]
+
+    def get_network(self) -> Network:
+        """Return the network of ``fit``, loaded again if needed.
+
+        That is after unpickling, or when a parameter of the backbone has been changed.
+
+        Returns
+        -------
+        Network
+
+        Raises
+        ------
+        ValueError
+            If its weights are not those of ``fit``.
+        """
+        # One attribute, since another thread may load the network again meanwhile.
+        loaded_as, network = getattr(self, "_loaded", (None, None))
+        backbone = self._backbone
+        if network is None or loaded_as != backbone:
+            network = load_shared_network(backbone, self._fine_tuned, again=True)
+            if network.sha256 != self.weights_sha256_:
+                raise ValueError(
+                    f"weights: expected those of fit ({self.weights_}, sha256 "
+                    f"{self.weights_sha256_}), found {network.source} (sha256 "
+                    f"{network.sha256}); bring the same file, or fit again."
+                )
+            self._loaded = (backbone, network)
+        return network
+
+    def _open_cache(self) -> FeatureCache | None:
+        cache = super()._open_cache()
+        if cache is not None and self._backbone.is_callable:
+            warnings.warn(
+                "memory: features of a callable backbone are not kept, since its code "
+                "may change; name a backbone, or write a RegionFeatures of your own "
+                "that has a cache_version.",
+                CacheWarning,
+                stacklevel=3,
+            )
+            return None
+        return cache
+
+    def _cache_state(self) -> dict[str, Any]:
+        backbone = self._backbone
+        computed = (backbone.name, backbone.dtype, backbone.flip)
+        return super()._cache_state() | {"backbone": computed}
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        state.pop("_loaded", None)
+        return state
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = self._backbone.fine_tune is not None
+        return tags
+
+
+class ConvnetMapLevel(ConvnetLevel):
+    """Base of the convnet levels that read feature maps of the whole image."""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **ConvnetLevel._parameter_constraints,
+        "input_size": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    input_size: int
+
+    def pass_key(self) -> tuple[Any, ...] | None:
+        """Return what levels that share a forward pass have in common.
+
+        Returns
+        -------
+        tuple
+            The network and the size at which it sees the image.
+        """
+        return (self.get_network().key, self.input_size)
+
+    def image_maps(
+        self, segmented: SegmentedImage, network: Network
+    ) -> list["torch.Tensor"]:
+        """Compute the feature maps of an image, or take those of another level.
+
+        Parameters
+        ----------
+        segmented : SegmentedImage
+            The image.
+        network : Network
+            The network.
+
+        Returns
+        -------
+        maps : list of tensors of shape (1, C, h, w), float32
+            One per layer.
+        """
+
+        def forward(layers: Sequence[str]) -> list["torch.Tensor"]:
+            pixels = network.prepare(segmented.rgb)
+            image = resize_longer_side(pixels, self.input_size)[None]
+            return network.maps(image, layers)
+
+        passes: Passes | None = segmented.passes
+        if passes is None:
+            return forward(self.layers_)
+        return passes.maps((network.key, self.input_size), self.layers_, forward)
+
+
+class Passes:
+    """The forward passes over one image, which its levels share.
+
+    Parameters
+    ----------
+    levels : iterable of transformers
+        The fitted levels that will describe the image.
+    """
+
+    def __init__(self, levels: Iterable[Any]) -> None:
+        # A dict for each pass: a set of layers that keeps its order.
+        self._layers: dict[Any, dict[str, None]] = {}
+        for level in levels:
+            key = level.pass_key() if isinstance(level, ConvnetLevel) else None
+            if key is not None:
+                self._layers.setdefault(key, {}).update(dict.fromkeys(level.layers_))
+        self._maps = SharedResults()
+
+    def maps(
+        self,
+        key: tuple[Any, ...],
+        layers: Sequence[str],
+        forward: Callable[[Sequence[str]], list["torch.Tensor"]],
+    ) -> list["torch.Tensor"]:
+        """Return the feature maps of a pass, computed by the first level that asks.
+
+        Parameters
+        ----------
+        key : tuple
+            What the maps depend on besides the image.
+        layers : sequence of str
+            The layers of the level.
+        forward : callable
+            Computes the maps of layers.
+
+        Returns
+        -------
+        maps : list of tensors of shape (1, C, h, w), float32
+            One per layer.
+        """
+        planned = list(self._layers.get(key, ()))
+        if not set(layers).issubset(planned):
+            return forward(layers)
+        maps = self._maps.get(
+            key, lambda: dict(zip(planned, forward(planned), strict=True))
+        )
+        return [maps[name] for name in layers]
