@@ -247,7 +247,7 @@ class SegmentedImage:
 
 
 def borders(segments: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Give the labels on both sides of every boundary between two pixels.
+    """Return the labels on both sides of every boundary between two pixels.
 
     Parameters
     ----------

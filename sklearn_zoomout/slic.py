@@ -34,7 +34,7 @@ def slic(
     n_segments : int
         About how many superpixels to cut it into; at most the number of pixels.
     compactness : float
-        How much a cell's side counts beside a difference in color, in units of L*a*b*.
+        The weight of a distance of one cell's side, in units of L*a*b*.
 
     Returns
     -------
@@ -88,7 +88,7 @@ def _whole_numbers(x: float) -> set[int]:
 
 
 def _nearby_cells(n_rows: int, n_columns: int) -> NDArray[np.int32]:
-    """Give the nine cells around each cell, (n_cells, 9); itself at the border."""
+    """Return the nine cells around each cell, (n_cells, 9); itself at the border."""
     row, column = np.divmod(np.arange(n_rows * n_columns), n_columns)
     by_row, by_column = (step.ravel() - 1 for step in np.indices((3, 3)))
     rows, columns = row[:, None] + by_row, column[:, None] + by_column
@@ -169,7 +169,7 @@ def _nearest(
 
 
 def _connect(segments: NDArray[np.int32], smallest: float) -> NDArray[np.intp]:
-    """Give each connected part a number, after joining those that are too small.
+    """Return the connected parts, after parts that are too small join a neighbor.
 
     The largest part of a label stays, however small, so that superpixels do not merge
     on noise.

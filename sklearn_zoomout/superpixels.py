@@ -132,7 +132,7 @@ class _CheckedMasks(NamedTuple):
 
 
 def check_superpixels(superpixels: Any) -> Superpixels:
-    """Return `Superpixels` as they are, or made of a list of `SegmentedImage`.
+    """Return `Superpixels` unchanged, and convert a list of `SegmentedImage`.
 
     Parameters
     ----------

@@ -1,7 +1,5 @@
 """Color codes: bins of L*a*b*, equally spaced or at the image's quantiles."""
 
-from functools import cache
-
 import cv2
 import numpy as np
 
@@ -14,7 +12,7 @@ _CHANNELS = ("L", "a", "b")
 
 # Channel values are first rounded down to one of 2**16 levels of the channel's range
 # (0.0015 in L, 0.004 in a and b: finer than colors of 8 bits). A table of the levels
-# then gives the quantile bins without sorting the pixels.
+# then maps them to the quantile bins without sorting the pixels.
 _LEVEL_BITS = 16
 _LOWEST = np.array([0, -128, -128], dtype=np.float32)
 _RANGE = np.array([100, 256, 256], dtype=np.float32)
@@ -43,7 +41,7 @@ def rgb_to_lab(rgb: np.ndarray) -> np.ndarray:
     # OpenCV interpolates its sRGB conversion in a coarse table, with errors up to 0.4
     # and colored grays; its conversion of linear RGB is exact.
     if rgb.dtype == np.uint8:
-        linear = cv2.LUT(np.ascontiguousarray(rgb), _linear_of_uint8())
+        linear = cv2.LUT(np.ascontiguousarray(rgb), _LINEAR_OF_UINT8)
     else:
         linear = _linearize(as_float(rgb))
     return cv2.cvtColor(linear, cv2.COLOR_LRGB2LAB)
@@ -123,18 +121,16 @@ def color_names() -> list[str]:
     ]
 
 
-@cache
-def _linear_of_uint8() -> np.ndarray:
-    """Linear values of 0..255, the same as those of the floats 0..1."""
-    return _linearize(as_float(np.arange(256, dtype=np.uint8)[None])).ravel()
-
-
 def _linearize(srgb: np.ndarray) -> np.ndarray:
     """Undo the gamma of sRGB."""
     linear = cv2.pow((srgb + np.float32(0.055)) / np.float32(1.055), 2.4)
     dark = srgb <= 0.04045
     linear[dark] = srgb[dark] / np.float32(12.92)
     return linear
+
+
+# The linear values of 0..255, equal to those of the floats 0..1.
+_LINEAR_OF_UINT8 = _linearize(as_float(np.arange(256, dtype=np.uint8)[None])).ravel()
 
 
 def _levels(channel: np.ndarray, lowest: np.float32, width: np.float32) -> np.ndarray:

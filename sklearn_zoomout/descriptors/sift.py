@@ -1,7 +1,5 @@
 """SIFT descriptors on a dense grid."""
 
-from functools import lru_cache
-
 import cv2
 import numpy as np
 from scipy import sparse
@@ -204,14 +202,12 @@ def _lines_at_once(row_length: int, patch_size: float, step: int) -> int:
     return max(1, int((positions - window) / step) + 1)
 
 
-@lru_cache(maxsize=16)
 def _bands(
     length: int, patch_size: float, step: int, n_lines: int
 ) -> list[tuple[slice, slice, sparse.csr_array]]:
     """Cut `_cell_weights` into bands of so many lines.
 
-    Returns for each band its lines, the positions that it looks at, and their weights.
-    They are kept, since most images of a data set have one size.
+    Return for each band its lines, the positions that it reads, and their weights.
     """
     weights = _cell_weights(length, patch_size, step)
     bands = []
@@ -223,7 +219,6 @@ def _bands(
     return bands
 
 
-@lru_cache(maxsize=16)
 def _cell_weights(length: int, patch_size: float, step: int) -> sparse.csr_array:
     """Weigh the positions along one axis in the four cells of each grid line.
 

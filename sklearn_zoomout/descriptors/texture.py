@@ -40,7 +40,7 @@ def filter_responses(lab: np.ndarray) -> np.ndarray:
     for scale in _GAUSSIAN_SCALES:
         blurred = [gaussian(channel, scale, out=next(rest)) for channel in channels]
         smooth[scale] = blurred[0]
-    # Differentiating the blurred image costs nothing beside the blur; the responses
+    # Differentiating the blurred image is cheap compared with the blur. The responses
     # are standardized later, so no scale normalization is needed.
     for scale in _LAPLACIAN_SCALES:
         if scale not in smooth:
@@ -78,8 +78,8 @@ def fit_textons(
     """
     mean = samples.mean(axis=0, dtype=np.float64).astype(np.float32)
     scale = samples.std(axis=0, dtype=np.float64).astype(np.float32)
-    # Without colors or texture a response is constant, but for rounding. It shall not
-    # count where other images have more.
+    # In images without colors or texture a response is constant up to rounding. Such a
+    # filter must not count in images that have them.
     scale[scale < 1e-3] = np.inf
     textons = fit_centers((samples - mean) / scale, n_textons, random_state)
     return textons, mean, scale

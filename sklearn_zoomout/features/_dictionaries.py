@@ -14,7 +14,7 @@ from ..superpixels import SegmentedImage, Superpixels
 
 
 class _Kind(NamedTuple):
-    """What a dictionary is clustered from."""
+    """How the samples of a dictionary are computed and clustered."""
 
     describe: Callable[[NDArray[np.float32]], NDArray[np.float32]]
     fit: Callable[..., Any]
@@ -74,7 +74,7 @@ def _draw_samples(
     rng: np.random.RandomState,
     n_jobs: int | None,
 ) -> NDArray[np.float32]:
-    """Equally many samples of every image drawn, as far as it has them."""
+    """Draw the same number of samples from every image, or all that it has."""
     chosen = rng.permutation(len(superpixels))[:n_images]
     n_samples = -(-kind.n_samples // len(chosen))
     seeds = rng.randint(2**31 - 1, size=len(chosen))

@@ -30,7 +30,7 @@ BLOCKS = (
 
 
 class ZoomNet(nn.Module):
-    """A small convolutional network that looks at an image at strides 2 to 32.
+    """A small convolutional network with feature maps at strides 2 to 32.
 
     It is a chain of inverted bottlenecks, as in MobileNetV2 [1]_, without batch
     normalization (every convolution has a bias) and without a classifier: all its
