@@ -20,8 +20,8 @@ import joblib
 import numpy as np
 from numpy.typing import NDArray
 
-from . import __version__
 from ._utils.writing import write_whole
+from ._version import __version__
 from .exceptions import CacheWarning
 
 # What the numbers come from, beside this library: another version is another entry.
