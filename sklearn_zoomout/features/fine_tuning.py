@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from .._rows import draw_evenly
+from .._utils.digests import digest_array, digest_state
 from .._utils.params import validate_params
-from ..cache import FeatureCache, digest_array, digest_state, entry_key
+from ..cache import FeatureCache, entry_key
 from ..labels import LabeledRows, label_rows
 from ..loss import class_weights
 from ..superpixels import Superpixels

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._utils.digests import digest_array
 from .._utils.mapped import forget_pages, open_map
 from .._utils.writing import write_whole
-from ..cache import digest_array
 from ..regions import SegmentedImage
 from ..superpixels import Superpixels
 
