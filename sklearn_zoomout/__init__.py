@@ -27,8 +27,8 @@ _MODULES = {
     "IslandRemoval": "postprocessing.islands",
     "zoomout_pipeline": "pipeline",
     "mark_unlabeled": "masks",
-    "store_features": "storage",
-    "open_features": "storage",
+    "store_features": "table",
+    "open_features": "table",
 }
 _SUBMODULES = [
     "backbones",
@@ -38,6 +38,7 @@ _SUBMODULES = [
     "masks",
     "metrics",
     "plotting",
+    "table",
 ]
 
 __all__ = ["__version__", *_MODULES, *_SUBMODULES]  # noqa: PLE0604
@@ -59,11 +60,11 @@ if TYPE_CHECKING:
     from .postprocessing.islands import IslandRemoval as IslandRemoval
     from .postprocessing.smoothing import GraphSmoothing as GraphSmoothing
     from .regions import SegmentedImage as SegmentedImage
-    from .storage import open_features as open_features
-    from .storage import store_features as store_features
     from .superpixels import Superpixels as Superpixels
     from .superpixels import SuperpixelSegmenter as SuperpixelSegmenter
     from .table import FeatureTable as FeatureTable
+    from .table import open_features as open_features
+    from .table import store_features as store_features
 
 
 def __getattr__(name: str) -> Any:
