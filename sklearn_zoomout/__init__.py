@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0.dev0"
+from ._version import __version__
 
 # Public names and where they live; imported on first use, so that the package
 # itself loads at once and without torch.
@@ -29,8 +29,8 @@ _MODULES = {
     "IslandRemoval": "postprocessing.islands",
     "zoomout_pipeline": "pipeline",
     "mark_unlabeled": "masks",
-    "store_features": "storage",
-    "open_features": "storage",
+    "store_features": "table",
+    "open_features": "table",
 }
 _SUBMODULES = [
     "backbones",
@@ -40,6 +40,7 @@ _SUBMODULES = [
     "masks",
     "metrics",
     "plotting",
+    "table",
 ]
 
 __all__ = ["__version__", *_MODULES, *_SUBMODULES]  # noqa: PLE0604
@@ -63,11 +64,11 @@ if TYPE_CHECKING:
     from .postprocessing.islands import IslandRemoval as IslandRemoval
     from .postprocessing.smoothing import GraphSmoothing as GraphSmoothing
     from .regions import SegmentedImage as SegmentedImage
-    from .storage import open_features as open_features
-    from .storage import store_features as store_features
     from .superpixels import Superpixels as Superpixels
     from .superpixels import SuperpixelSegmenter as SuperpixelSegmenter
     from .table import FeatureTable as FeatureTable
+    from .table import open_features as open_features
+    from .table import store_features as store_features
 
 
 def __getattr__(name: str) -> Any:

@@ -13,9 +13,10 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from tqdm.auto import tqdm
 
+from ._utils.digests import digest_array, digest_state
 from ._utils.params import validate_params
 from ._utils.shared import SharedResults
-from .cache import FeatureCache, digest_array, digest_state, entry_key, open_cache
+from .cache import FeatureCache, entry_key, open_cache
 from .descriptors.color import rgb_to_lab
 from .exceptions import SuperpixelWarning
 from .images import as_float, check_images

@@ -71,7 +71,7 @@ class Wrapper(BaseEstimator):
 def make_model(last=None, **classifier):
     """Make a pipeline of three levels that takes milliseconds."""
     levels = [
-        ("local", LocalFeatures(blocks=("color",))),
+        ("local", LocalFeatures(descriptors=("color",))),
         ("scene", Scene()),
         ("constant", Constant()),
     ]
@@ -204,7 +204,7 @@ def test_cleaned_up_predictions_are_explained(model, images, masks):
 
 def test_one_level_is_compared_with_mean_features(images, masks):
     """A single level has an importance too: all that is not a guess."""
-    model = make_model().set_params(zoomout=LocalFeatures(blocks=("color",)))
+    model = make_model().set_params(zoomout=LocalFeatures(descriptors=("color",)))
     importance = zoom_importance(model.fit(images[:3], masks[:3]), images[3])
     assert importance.values.shape == (importance.segmented.n_segments, 1)
     assert len(np.unique(importance.decision_without)) == 1

@@ -125,7 +125,7 @@ def test_clone_and_pickle(superpixels):
 
 def test_a_pipeline_can_name_its_features(images):
     """The segmenter passes the question on to the features behind it."""
-    features = LocalFeatures(blocks=("location",))
+    features = LocalFeatures(descriptors=("location",))
     pipeline = make_pipeline(SuperpixelSegmenter(n_segments=40), features).fit(images)
     names = pipeline.get_feature_names_out()
     np.testing.assert_array_equal(names, features.get_feature_names_out())

@@ -11,8 +11,9 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
+from .._utils.digests import digest_state
 from .._utils.params import validate_params
-from ..cache import FeatureCache, digest_state, entry_key, open_cache
+from ..cache import FeatureCache, entry_key, open_cache
 from ..superpixels import SegmentedImage, Superpixels, check_superpixels
 from ..table import Block, FeatureTable
 

@@ -222,7 +222,7 @@ class IslandRemoval(Postprocessor):
     >>> from sklearn_zoomout.datasets import make_scenes
     >>> images, masks = make_scenes(n_images=6, random_state=0)
     >>> superpixels = SuperpixelSegmenter(n_segments=100).fit_transform(images)
-    >>> table = LocalFeatures(blocks=("color", "location")).fit_transform(superpixels)
+    >>> table = LocalFeatures(descriptors=("color", "location")).fit_transform(superpixels)
     >>> model = IslandRemoval(ZoomoutClassifier(max_epochs=5, random_state=0))
     >>> model.fit(table, masks).predict(table)[0].shape == masks[0].shape
     True

@@ -97,7 +97,7 @@ class GraphSmoothing(Postprocessor):
     >>> from sklearn_zoomout.datasets import make_scenes
     >>> images, masks = make_scenes(n_images=6, random_state=0)
     >>> superpixels = SuperpixelSegmenter(n_segments=50).fit_transform(images)
-    >>> table = LocalFeatures(blocks=("color", "location")).fit_transform(superpixels)
+    >>> table = LocalFeatures(descriptors=("color", "location")).fit_transform(superpixels)
     >>> model = GraphSmoothing(ZoomoutClassifier(max_epochs=5, random_state=0))
     >>> model.fit(table, masks).scores_.shape
     (3, 5)

@@ -480,7 +480,7 @@ def test_pipeline_trains_on_files_as_on_lists(voc, images, masks):
     data = load_voc2012(voc, "scenes")
     model = make_pipeline(
         SuperpixelSegmenter(n_segments=30),
-        LocalFeatures(blocks=("color", "location")),
+        LocalFeatures(descriptors=("color", "location")),
         ZoomoutClassifier(
             estimator=LogisticRegression(), void_label=255, random_state=0
         ),

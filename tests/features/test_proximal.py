@@ -98,7 +98,7 @@ def test_word_histograms_are_those_of_the_points_of_the_region(superpixels):
 def test_location_is_the_centroid_of_the_region(superpixels):
     """The region's own centroid is used, not that of its superpixel."""
     segmented = superpixels[2]
-    table = ProximalFeatures(blocks=["location"]).fit_transform(superpixels[2:3])
+    table = ProximalFeatures(descriptors=["location"]).fit_transform(superpixels[2:3])
     rows, columns = np.nonzero(mask_of_region(segmented, 3))
     height, width = segmented.shape
     expected = [

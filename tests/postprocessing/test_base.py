@@ -214,7 +214,7 @@ def test_in_a_pipeline_and_grid_search(images, masks):
     model = Pipeline(
         [
             ("superpixels", SuperpixelSegmenter(30)),
-            ("local", LocalFeatures(blocks=("color",), random_state=0)),
+            ("local", LocalFeatures(descriptors=("color",), random_state=0)),
             ("classifier", GraphSmoothing(classifier, cv=2)),
         ]
     )

@@ -1,4 +1,4 @@
-"""Features of some images, written behind those that are in the files."""
+"""Features of a few images, appended to the files of a folder."""
 
 import os
 import warnings
@@ -9,43 +9,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..exceptions import PrecisionWarning
-from ..table import Block, FeatureTable
 from . import _layout
+from ._block import Block
+from ._feature_table import FeatureTable
 
-# float16 has 11 bits of precision, and smallest steps of 2**-24.
-_HALF_STEP, _LEAST_HALF_STEP = 2.0**-11, 2.0**-25
-# Columns are told apart that float16 changes by more than this share of their range.
+# float16 has 11 bits of precision, and its smallest steps are 2**-24.
+_HALF_STEP, _MIN_HALF_STEP = 2.0**-11, 2.0**-25
+# A column is coarse if float16 changes it by more than this share of its range.
 _COARSE = 0.01
 
 
 def append_features(
     table: FeatureTable, folder: Path, manifest: dict[str, Any]
 ) -> None:
-    """Write the features of some images behind those that are there.
+    """Append the features of some images to the files of a folder.
 
     Parameters
     ----------
     table : FeatureTable
-        The features, no view on those of other images.
+        The features. It must not be a view.
     folder : path
-        Where to write.
+        The folder.
     manifest : dict
-        What the folder holds; brought up to date, and written after all else.
+        The manifest of the folder. It is updated, and written after all other files.
 
     Raises
     ------
     ValueError
-        If the columns are not those of the images before, or values are out of range.
+        If the columns differ from those of earlier images, a value is out of range, or
+        an image has too many superpixels.
     """
     first = manifest["n_done"]
     if first == 0:
         manifest["blocks"] = [_describe_block(block) for block in table.blocks]
-    columns = [f"{b['name']}__{c}" for b in manifest["blocks"] for c in b["columns"]]
-    if table.columns != columns:
-        raise ValueError(
-            f"images[{first}]: expected the {len(columns)} columns of the images "
-            f"before, got {table.n_columns} or others; check the transformer."
-        )
+    _check_columns(table, manifest["blocks"], first)
     records, segments = _record_superpixels(table, first)
     parts = {_layout.IMAGES: records, _layout.SEGMENTS: segments}
     for i, (known, block) in enumerate(
@@ -55,20 +52,26 @@ def append_features(
         known["low"] = np.fmin(known["low"], values.min(axis=0)).tolist()
         known["high"] = np.fmax(known["high"], values.max(axis=0)).tolist()
         parts[_layout.block_file(i)] = _convert(table, block, manifest["dtype"], first)
-    if first == 0:  # a folder that holds anything must say whose it is
+    if first == 0:  # without a manifest, other files would look like a stranger's
         _layout.write_manifest(folder, manifest)
     ends = _layout.file_sizes(manifest, _layout.read_records(folder, first))
     for name, array in parts.items():
-        with open(folder / name, "ab") as file:
-            file.truncate(ends[name])  # what a chunk left that was not finished
-            file.write(np.ascontiguousarray(array).data)
-            file.flush()
-            os.fsync(file.fileno())
+        _write_at(folder / name, ends[name], array)
     manifest["n_done"] += len(table)
     _layout.write_manifest(folder, manifest)
 
 
+def _write_at(path: Path, position: int, array: NDArray[Any]) -> None:
+    """Write an array at a position of a file, replacing all bytes after it."""
+    with open(path, "ab") as file:
+        file.truncate(position)  # an interrupted call can have left bytes
+        file.write(np.ascontiguousarray(array).data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def _describe_block(block: Block) -> dict[str, Any]:
+    """Return the entry of a block in the manifest, without values."""
     n_columns = len(block.columns)
     return {
         "name": block.name,
@@ -79,16 +82,30 @@ def _describe_block(block: Block) -> dict[str, Any]:
     }
 
 
+def _check_columns(
+    table: FeatureTable, blocks: list[dict[str, Any]], first: int
+) -> None:
+    columns = [
+        f"{block['name']}__{name}" for block in blocks for name in block["columns"]
+    ]
+    if table.columns != columns:
+        raise ValueError(
+            f"images[{first}]: expected the {len(columns)} columns of the images "
+            f"before it, got {table.n_columns} columns or other names; the transformer "
+            "must return the same columns for all images."
+        )
+
+
 def _record_superpixels(
     table: FeatureTable, first: int
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Give the records of images, and their label maps one after the other."""
+    """Return the records of the images, and their label maps one after the other."""
     records = np.empty(len(table), _layout.IMAGE_RECORD)
     segments = []
     for i, item in enumerate(table.superpixels):
-        if item.n_segments > _layout.MOST_SEGMENTS:
+        if item.n_segments > _layout.MAX_SEGMENTS:
             raise ValueError(
-                f"images[{first + i}]: expected at most {_layout.MOST_SEGMENTS:,} "
+                f"images[{first + i}]: expected at most {_layout.MAX_SEGMENTS:,} "
                 f"superpixels, got {item.n_segments:,}; use fewer n_segments."
             )
         digest = _layout.digest_image(item.image)
@@ -100,7 +117,7 @@ def _record_superpixels(
 def _convert(
     table: FeatureTable, block: Block, dtype: str, first: int
 ) -> NDArray[np.floating]:
-    """Convert the values of a block, and refuse those that are out of range."""
+    """Return the values of a block as another dtype, and refuse values out of range."""
     with np.errstate(over="ignore"):
         converted = block.values.astype(dtype)
     wrong = np.isinf(converted) & np.isfinite(block.values)
@@ -117,7 +134,7 @@ def _convert(
 
 
 def warn_of_coarse_columns(blocks: list[dict[str, Any]]) -> None:
-    """Name the columns that float16 may change more than their differences allow.
+    """Warn of columns whose variation is small compared with the steps of float16.
 
     Parameters
     ----------
@@ -127,22 +144,23 @@ def warn_of_coarse_columns(blocks: list[dict[str, Any]]) -> None:
     Warns
     -----
     PrecisionWarning
-        If there are any.
+        If there are such columns.
     """
     coarse = []
     for block in blocks:
         low, high = np.array(block["low"]), np.array(block["high"])
         largest = np.maximum(np.abs(low), np.abs(high))
-        error = np.maximum(_HALF_STEP * largest, _LEAST_HALF_STEP)
+        error = np.maximum(_HALF_STEP * largest, _MIN_HALF_STEP)
         wrong = (high > low) & (error > _COARSE * (high - low))
         names = np.array(block["columns"])[wrong]
         coarse += [f"{block['name']}__{name}" for name in names]
     if coarse:
+        n_columns = sum(len(block["columns"]) for block in blocks)
         more = ", ..." if len(coarse) > 5 else ""
         warnings.warn(
-            f"float16 changes {len(coarse)} columns by up to more than {_COARSE:.0%} "
-            f"of their range: {', '.join(coarse[:5])}{more}; store them as float32, if "
-            "they matter.",
+            f"float16 can change columns by more than {_COARSE:.0%} of their range "
+            f"({len(coarse)} of {n_columns}): {', '.join(coarse[:5])}{more}; use "
+            "dtype='float32' if they matter.",
             PrecisionWarning,
             stacklevel=4,
         )

@@ -1,3 +1,5 @@
+"""`FeatureTable`: views, stacks, rows, pickles and pandas frames."""
+
 import pickle
 
 import numpy as np
@@ -10,7 +12,7 @@ from sklearn_zoomout.table import Block, check_table
 
 
 class Place(RegionFeatures):
-    """Two columns a superpixel: its centroid."""
+    """Two columns per superpixel: its centroid."""
 
     block_name = "place"
 
@@ -22,7 +24,7 @@ class Place(RegionFeatures):
 
 
 class Size(RegionFeatures):
-    """Two columns an image: its size."""
+    """Two columns per image: its height and width."""
 
     block_name = "size"
     per_image = True
@@ -42,14 +44,14 @@ def table(superpixels):
 
 @pytest.fixture
 def rows(superpixels):
-    """The rows that the table must have, computed plainly."""
+    """The expected rows of the table."""
     places = np.vstack([s.centroids for s in superpixels])
     sizes = np.vstack([np.tile(s.shape, (s.n_segments, 1)) for s in superpixels])
     return np.hstack([places, sizes]).astype(np.float32)
 
 
 def test_a_feature_union_stacks_tables(table, superpixels, rows):
-    """Samples are images, rows superpixels, columns features."""
+    """Samples are images, rows are superpixels, columns are features."""
     assert isinstance(table, FeatureTable)
     assert len(table) == 4
     assert table.shape == (4, 4)
@@ -66,7 +68,7 @@ def test_a_feature_union_stacks_tables(table, superpixels, rows):
 
 
 def test_the_global_block_is_stored_once_per_image(table):
-    """Four images, four stored rows."""
+    """Four images have four stored rows."""
     assert table.blocks[1].values.shape == (4, 2)
 
 
@@ -95,8 +97,8 @@ def test_indexing_selects_images(table, rows, key):
     np.testing.assert_array_equal(view[::-1][::-1].to_numpy(), expected)
 
 
-def test_take_gives_rows_in_any_order_and_fills_a_buffer(table, rows):
-    """Rows of a view are numbered within the view."""
+def test_take_copies_rows_in_any_order_into_a_buffer(table, rows):
+    """The rows of a view are numbered within the view."""
     view = table[[3, 1]]
     offsets = table.row_offsets
     expected = np.vstack([rows[offsets[3] :], rows[offsets[1] : offsets[2]]])
@@ -113,8 +115,8 @@ def test_batches_cover_all_rows_in_order(table, rows):
     np.testing.assert_array_equal(np.vstack(batches), rows)
 
 
-def test_mean_and_scale_are_numpys(table, rows):
-    """In float64, over all rows or some; a constant column has scale 1."""
+def test_mean_and_scale_are_those_of_numpy(table, rows):
+    """They use float64 and all rows or some. A constant column has scale 1."""
     some = np.arange(0, table.n_rows, 3)
     for which in (None, some):
         expected = rows[some if which is not None else slice(None)].astype(np.float64)
@@ -125,7 +127,7 @@ def test_mean_and_scale_are_numpys(table, rows):
 
 
 def test_pandas_output_keeps_the_table(superpixels, rows):
-    """A frame has a row for each image and goes back to a table after slicing."""
+    """A frame has a row per image, and can be converted to a table after slicing."""
     union = FeatureUnion([("place", Place()), ("size", Size())])
     with sklearn.config_context(transform_output="pandas"):
         frame = union.fit_transform(superpixels)
@@ -146,7 +148,7 @@ def test_pandas_output_keeps_the_table(superpixels, rows):
 
 
 def test_tables_of_several_extractions_can_be_joined(images):
-    """Frames of different unions put together keep every row."""
+    """A frame of concatenated frames contains all rows."""
     pandas = pytest.importorskip("pandas")
     segmenter = SuperpixelSegmenter(n_segments=40)
     with sklearn.config_context(transform_output="pandas"):
@@ -159,16 +161,16 @@ def test_tables_of_several_extractions_can_be_joined(images):
     np.testing.assert_array_equal(joined.to_numpy(), whole.to_numpy())
 
 
-def test_a_pickled_view_holds_its_own_images_only(table):
-    """The rest of the table is not dragged along."""
+def test_a_pickled_view_contains_only_its_images(table):
+    """The rest of the table is not pickled."""
     view = pickle.loads(pickle.dumps(table[[1]]))
     assert len(view.superpixels) == 1
     assert view.blocks[0].values.shape == (view.n_rows, 2)
     np.testing.assert_array_equal(view.to_numpy(), table[[1]].to_numpy())
 
 
-def test_views_in_different_orders_do_not_stack_by_mistake(table, images):
-    """Stacking compares the superpixels' counts."""
+def test_tables_of_different_superpixels_do_not_stack(table, images):
+    """Stacking compares the number of superpixels of each image."""
     with pytest.raises(ValueError, match="different superpixels"):
         np.concatenate([table, table[[0, 1]]], axis=1)
     with pytest.raises(TypeError, match="RegionFeatures"):
@@ -176,7 +178,7 @@ def test_views_in_different_orders_do_not_stack_by_mistake(table, images):
 
 
 def test_views_of_the_same_images_stack(table):
-    """Blocks of one table that were selected apart come together again, uncopied."""
+    """Blocks that were selected from one table are stacked without a copy."""
     images = [2, 0]
     view = table[images]
     again = np.concatenate([view.select(["place"]), view.select(["size"])], axis=1)
@@ -187,8 +189,8 @@ def test_views_of_the_same_images_stack(table):
     )
 
 
-def test_numpy_functions_that_make_no_sense_say_what_to_use(table):
-    """No silent object arrays."""
+def test_other_numpy_functions_are_refused(table):
+    """The error says what to use instead."""
     with pytest.raises(TypeError, match="to_numpy"):
         np.concatenate([table, table], axis=0)
     with pytest.raises(TypeError, match="to_numpy"):
@@ -197,8 +199,8 @@ def test_numpy_functions_that_make_no_sense_say_what_to_use(table):
         np.asarray(table, dtype=float)
 
 
-def test_wrong_input_is_refused_with_a_word_on_the_pipeline(table, superpixels):
-    """Arrays have no superpixels to go with."""
+def test_wrong_input_is_refused(table, superpixels):
+    """The error says what was expected."""
     with pytest.raises(TypeError, match="FeatureTable, got ndarray"):
         check_table(np.zeros((4, 2)))
     with pytest.raises(ValueError, match=r"block 'x': expected .* got \(3, 1\)"):
@@ -210,7 +212,7 @@ def test_wrong_input_is_refused_with_a_word_on_the_pipeline(table, superpixels):
 
 
 def test_blocks_of_the_same_name_get_a_number(superpixels):
-    """Columns stay distinct, and each block can be selected."""
+    """All columns have different names, and each block can be selected."""
     tables = [Place().fit_transform(superpixels) for _ in range(3)]
     stacked = np.concatenate(tables, axis=1)
     assert stacked.block_names == ["place", "place_2", "place_3"]
@@ -218,9 +220,40 @@ def test_blocks_of_the_same_name_get_a_number(superpixels):
     assert stacked.select(["place_2"]).shape == (4, 2)
 
 
+def test_blocks_can_be_renamed(table, rows):
+    """The view has the same values, and its columns have the new names."""
+    renamed = table[[0, 2]].rename_blocks(["where", "place"])
+    assert renamed.columns == [
+        "where__row",
+        "where__column",
+        "place__height",
+        "place__width",
+    ]
+    assert table.block_names == ["place", "size"]
+    assert renamed.blocks[0].values is table.blocks[0].values
+    np.testing.assert_array_equal(renamed.to_numpy(), table[[0, 2]].to_numpy())
+    np.testing.assert_array_equal(
+        renamed.select(["place"]).to_numpy(), table[[0, 2]].to_numpy()[:, 2:]
+    )
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["a"], r"expected a list of 2 names, .*'place', 'size'.* got \['a'\]"),
+        ("ab", "expected a list of 2 names"),
+        (["a", "a"], r"expected different names, got \['a', 'a'\]"),
+    ],
+)
+def test_wrong_names_of_blocks_are_refused(table, names, message):
+    """There is one name per block, and no two are equal."""
+    with pytest.raises(ValueError, match=message):
+        table.rename_blocks(names)
+
+
 @pytest.mark.parametrize("shape", [(2,), (1, 2), (30, 1), (5, 2)])
-def test_features_of_another_shape_are_not_spread(superpixels, shape):
-    """A row too few or a missing axis is an error that names the image."""
+def test_features_of_another_shape_are_not_broadcast(superpixels, shape):
+    """A missing row or axis is an error that names the image."""
     features = Place()
     features.describe = lambda segmented: np.zeros(shape)
     expected = rf"images\[0\].*describe.*\({superpixels[0].n_segments}, 2\)"

@@ -1,110 +1,63 @@
-"""The feature table: samples are images, rows superpixels, columns features."""
+"""The feature table: samples are images, rows are superpixels, columns are features."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
-from itertools import chain, count
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._utils.mapped import forget_pages, is_mapped
-from .superpixels import Superpixels
-
-_ROWS_AT_ONCE = 4096
-
-
-@dataclass(frozen=True)
-class Block:
-    """Columns that one transformer computed.
-
-    Attributes
-    ----------
-    name : str
-        The zoom-out level, such as "local".
-    columns : tuple of str
-        Names of the columns.
-    values : ndarray of shape (n_rows, n_columns) or (n_images, n_columns)
-        A row for each superpixel, or for each image when ``per_image``; a
-        `numpy.memmap` stays in its file.
-    per_image : bool
-        Whether all superpixels of an image share one row of ``values``.
-    """
-
-    name: str
-    columns: tuple[str, ...]
-    values: NDArray[Any]
-    per_image: bool = False
-
-    @property
-    def in_file(self) -> bool:
-        """Whether the values are read from a file when they are asked for."""
-        return is_mapped(self.values)
-
-    def __reduce__(self) -> Any:
-        # A pickle of a map names the file; numpy's own would hold the values.
-        if not self.in_file:
-            state = (self.name, self.columns, self.values, self.per_image)
-            return _block_in_memory, state
-        values: Any = self.values
-        source = str(values.filename), values.dtype, values.shape, values.offset
-        return _map_block, (self.name, self.columns, *source, self.per_image)
-
-
-def _block_in_memory(
-    name: str, columns: tuple[str, ...], values: NDArray[Any], per_image: bool
-) -> Block:
-    # joblib hands large arrays to its processes as maps of files that soon disappear.
-    return Block(name, columns, np.asarray(values), per_image)
-
-
-def _map_block(
-    name: str,
-    columns: tuple[str, ...],
-    path: str,
-    dtype: Any,
-    shape: tuple[int, ...],
-    offset: int,
-    per_image: bool,
-) -> Block:
-    values = np.memmap(path, dtype, mode="r", offset=offset, shape=shape)
-    return Block(name, columns, values, per_image)
+from .._utils.mapped import forget_pages
+from ..superpixels import Superpixels
+from ._block import Block, number_repeated_names
+from ._moments import mean_and_scale
 
 
 class FeatureTable:
     """Features of the superpixels of a sequence of images.
 
-    scikit-learn sees a container of ``len(table)`` samples, the images, which it
-    can index and stack (`numpy.concatenate` with ``axis=1``, as
-    `sklearn.pipeline.FeatureUnion` does). Indexing, stacking and selecting give
-    views: no feature value is copied before `take` or `to_numpy` asks for it.
+    For scikit-learn a table is a container of ``len(table)`` samples, the images. It
+    can be indexed by images, and tables of the same images can be stacked by
+    `numpy.concatenate` with ``axis=1``, as `sklearn.pipeline.FeatureUnion` does.
+    Indexing, stacking and selecting return views. Feature values are copied only by
+    `take`, `batches`, `to_numpy` and `compact`.
 
     Parameters
     ----------
     superpixels : Superpixels
         The superpixels that the rows describe.
     blocks : iterable of Block
-        The columns; each block holds the rows of all of ``superpixels``.
+        The columns. Each block contains the rows of all superpixels, or of all images
+        if it is ``per_image``.
 
     Attributes
     ----------
     shape : tuple of int
-        Number of images and number of columns.
+        The number of images and the number of columns.
     n_rows : int
-        Number of superpixels.
+        The number of superpixels.
     columns : list of str
-        Names of the columns, such as "local__texton_07".
+        The names of the columns, such as "local__texton_07".
     row_offsets : ndarray of int64 of shape (n_images + 1,)
         Image i has the rows ``row_offsets[i]`` up to ``row_offsets[i + 1]``.
 
+    Raises
+    ------
+    ValueError
+        If the values of a block have the wrong shape.
+
     Notes
     -----
-    ``numpy.asarray(table)`` gives an object array of shape (n_images, n_columns)
-    whose cells are the one-image tables. This is what `pandas.DataFrame` holds
-    after ``sklearn.set_config(transform_output="pandas")``, and what `check_table`
-    turns back into a table. For numbers, use `to_numpy`.
+    ``numpy.asarray(table)`` is an object array of shape (n_images, n_columns). Each of
+    its cells is the table of one image. After
+    ``sklearn.set_config(transform_output="pandas")`` a `pandas.DataFrame` contains
+    these cells, and `check_table` returns the table of such a frame. `to_numpy` returns
+    the features as numbers.
+
+    The second block of a name that is stacked gets a number, such as "local_2".
+    `rename_blocks` gives the blocks other names.
 
     Examples
     --------
@@ -112,7 +65,7 @@ class FeatureTable:
     >>> from sklearn_zoomout.datasets import make_scenes
     >>> images, masks = make_scenes(n_images=3, random_state=0)
     >>> superpixels = SuperpixelSegmenter(n_segments=50).fit_transform(images)
-    >>> features = LocalFeatures(blocks=("color", "location"))
+    >>> features = LocalFeatures(descriptors=("color", "location"))
     >>> table = features.fit_transform(superpixels)
     >>> table.shape
     (3, 247)
@@ -155,8 +108,8 @@ class FeatureTable:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        # A pickle holds the images of the view, not of all it was cut from; of a table
-        # in files it holds their names, and of what is in them nothing is copied.
+        # The pickle of a view contains only the images of the view. The pickle of a
+        # table in files contains the names of the files, so that nothing is copied.
         table = self if self.in_files else self.compact()
         return {"blocks": table.blocks, "_base": table._base, "_images": table._images}
 
@@ -165,7 +118,7 @@ class FeatureTable:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Number of images and number of columns."""
+        """The number of images and the number of columns."""
         return len(self), self.n_columns
 
     @property
@@ -175,27 +128,27 @@ class FeatureTable:
 
     @property
     def in_files(self) -> bool:
-        """Whether values are read from files when they are asked for."""
+        """Whether any values are read from files when they are used."""
         return any(block.in_file for block in self.blocks)
 
     @property
     def n_rows(self) -> int:
-        """Number of superpixels."""
+        """The number of superpixels."""
         return int(self.row_offsets[-1])
 
     @property
     def n_columns(self) -> int:
-        """Number of features."""
+        """The number of features."""
         return sum(len(block.columns) for block in self.blocks)
 
     @property
     def columns(self) -> list[str]:
-        """Names of the features, each behind the name of its block."""
+        """The names of the features. Each begins with the name of its block."""
         return [f"{b.name}__{column}" for b in self.blocks for column in b.columns]
 
     @property
     def block_names(self) -> list[str]:
-        """Names of the blocks, in the order of their columns."""
+        """The names of the blocks, in the order of their columns."""
         return [block.name for block in self.blocks]
 
     @cached_property
@@ -207,14 +160,14 @@ class FeatureTable:
 
     @cached_property
     def row_offsets(self) -> NDArray[np.int64]:
-        """Where the rows of each image begin, of shape (n_images + 1,)."""
+        """The first row of each image, of shape (n_images + 1,)."""
         counts = np.diff(self._base.row_offsets)[self._images]
         return np.concatenate([[0], np.cumsum(counts)])
 
     @cached_property
     def image_of_row(self) -> NDArray[np.int64]:
-        """Position of the image of each row, of shape (n_rows,)."""
-        return np.repeat(np.arange(len(self)), np.diff(self.row_offsets))
+        """The position of the image of each row, of shape (n_rows,)."""
+        return self.superpixels.image_of_row
 
     @cached_property
     def _base_rows(self) -> NDArray[np.int64]:
@@ -222,7 +175,7 @@ class FeatureTable:
         return np.arange(self.n_rows) + np.repeat(shift, np.diff(self.row_offsets))
 
     def __getitem__(self, key: Any) -> "FeatureTable":
-        """Return a view on some of the images; an integer gives a table of one."""
+        """Return a view of some images. An integer selects a table of one image."""
         if isinstance(key, tuple):  # scikit-learn indexes arrays as X[rows, ...]
             if len(key) != 2 or key[1] not in (Ellipsis, slice(None)):
                 raise IndexError(
@@ -238,7 +191,7 @@ class FeatureTable:
         return (self[i] for i in range(len(self)))
 
     def select(self, names: Sequence[str]) -> "FeatureTable":
-        """Return a view with the blocks of these names, in their present order.
+        """Return a view of the blocks of these names, in the order of the table.
 
         Parameters
         ----------
@@ -248,6 +201,11 @@ class FeatureTable:
         Returns
         -------
         FeatureTable
+
+        Raises
+        ------
+        ValueError
+            If there is no block of one of the names.
         """
         unknown = set(names) - set(self.block_names)
         if isinstance(names, str) or unknown:
@@ -257,21 +215,45 @@ class FeatureTable:
         return self._view(blocks=[b for b in self.blocks if b.name in names])
 
     def rename_blocks(self, names: Sequence[str]) -> "FeatureTable":
-        """Return a view whose blocks have other names."""
+        """Return a view whose blocks have these names.
+
+        Parameters
+        ----------
+        names : sequence of str
+            A name for each block, in the order of `block_names`.
+
+        Returns
+        -------
+        FeatureTable
+
+        Raises
+        ------
+        ValueError
+            If the number of names differs from the number of blocks, or a name occurs
+            twice.
+        """
+        n_blocks = len(self.blocks)
+        if isinstance(names, str) or len(names) != n_blocks:
+            raise ValueError(
+                f"names: expected a list of {n_blocks} names, one for each of the "
+                f"blocks {self.block_names}, got {names!r}."
+            )
+        if len(set(names)) < n_blocks:
+            raise ValueError(f"names: expected different names, got {list(names)}.")
         pairs = zip(self.blocks, names, strict=True)
-        return self._view(blocks=[replace(b, name=name) for b, name in pairs])
+        return self._view(blocks=[replace(block, name=name) for block, name in pairs])
 
     def take(
         self, rows: NDArray[Any], out: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
-        """Copy some rows.
+        """Return a copy of some rows.
 
         Parameters
         ----------
         rows : ndarray of integers of shape (n,)
             Row numbers, 0 to ``n_rows - 1``.
         out : ndarray of float32 of shape (n, n_columns), optional
-            Where to write; made if not given.
+            The array to write to. By default a new one is made.
 
         Returns
         -------
@@ -291,47 +273,53 @@ class FeatureTable:
             start = stop
         return out
 
-    def batches(self, size: int = _ROWS_AT_ONCE) -> Iterator[NDArray[np.float32]]:
-        """Yield all rows in order, ``size`` at a time."""
+    def batches(self, size: int = 4096) -> Iterator[NDArray[np.float32]]:
+        """Yield copies of all rows in order, ``size`` rows at a time.
+
+        Parameters
+        ----------
+        size : int, default=4096
+            The number of rows of a batch. The last batch can be shorter.
+
+        Yields
+        ------
+        ndarray of float32 of shape (n, n_columns)
+        """
         for start in range(0, self.n_rows, size):
             yield self.take(np.arange(start, min(start + size, self.n_rows)))
 
     def mean_and_scale(
         self, rows: NDArray[Any] | None = None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean and standard deviation of each column, in one pass over the rows.
+        """Return the mean and standard deviation of each column.
+
+        The rows are read once.
 
         Parameters
         ----------
-        rows : ndarray of integers, optional
-            The rows to look at; by default all.
+        rows : ndarray of integers of shape (n,), optional
+            The rows to use. By default all rows are used.
 
         Returns
         -------
         mean, scale : ndarray of float64 of shape (n_columns,)
-            The standard deviation of a constant column is given as 1.
+            ``scale`` is 1 for a constant column.
         """
         rows = np.arange(self.n_rows) if rows is None else np.asarray(rows)
-        shift = self.take(rows[:_ROWS_AT_ONCE]).mean(axis=0)
-        total = np.zeros(self.n_columns)
-        squares = np.zeros(self.n_columns)
-        for start in range(0, len(rows), _ROWS_AT_ONCE):
-            # Sums of squares around a first guess of the mean lose no digits.
-            values = self.take(rows[start : start + _ROWS_AT_ONCE])
-            values -= shift
-            total += values.sum(axis=0, dtype=np.float64)
-            squares += np.einsum("ij,ij->j", values, values)
-        offset = total / len(rows)
-        variance = np.maximum(squares / len(rows) - offset**2, 0)
-        constant = variance <= 1e-10 * np.maximum((shift + offset) ** 2, 1e-20)
-        return shift + offset, np.where(constant, 1.0, np.sqrt(variance))
+        return mean_and_scale(self.take, rows)
 
     def to_numpy(self) -> NDArray[np.float32]:
-        """Copy all rows into one array of shape (n_rows, n_columns)."""
+        """Return a copy of all rows, float32 of shape (n_rows, n_columns)."""
         return self.take(np.arange(self.n_rows))
 
     def compact(self) -> "FeatureTable":
-        """Copy a view's rows into a table of their own; a whole table is returned."""
+        """Return a table of only the images of this view.
+
+        Returns
+        -------
+        FeatureTable
+            The table itself if it contains all images, else a copy.
+        """
         if self.superpixels is self._base:
             return self
         blocks = (
@@ -348,8 +336,8 @@ class FeatureTable:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         if dtype is not None and np.dtype(dtype) != object:
             raise TypeError(
-                "a FeatureTable has images as samples and superpixels as rows; use "
-                "table.to_numpy() for its rows as an array."
+                f"expected dtype object for the table of each image, got {dtype}; use "
+                "table.to_numpy() for the rows of a FeatureTable as numbers."
             )
         cells = np.empty((len(self), 1), dtype=object)
         for i, table in enumerate(self):
@@ -371,10 +359,7 @@ class FeatureTable:
 
 
 def _stack(tables: Sequence[Any]) -> FeatureTable:
-    """Put the columns of tables of the same superpixels side by side.
-
-    A second block of the same name gets a number, so that columns stay distinct.
-    """
+    """Return a table of the columns of all tables, which have the same superpixels."""
     first = tables[0]
     for table in tables:
         if not isinstance(table, FeatureTable):
@@ -391,62 +376,8 @@ def _stack(tables: Sequence[Any]) -> FeatureTable:
         table._base is not first._base or table._images is not first._images
         for table in tables
     ):
-        # Tables that went through other processes hold equal superpixels, not
-        # the same ones; views are made whole so that their rows correspond.
+        # Tables from other processes have equal superpixels, but not the same objects.
+        # Views are copied so that the rows of all tables correspond.
         tables = [table.compact() for table in tables]
-    blocks: list[Block] = []
-    for block in (block for table in tables for block in table.blocks):
-        taken = {other.name for other in blocks}
-        numbered = (f"{block.name}_{i}" for i in count(2))
-        name = next(n for n in chain([block.name], numbered) if n not in taken)
-        blocks.append(replace(block, name=name))
+    blocks = number_repeated_names(b for table in tables for b in table.blocks)
     return tables[0]._view(blocks=blocks)
-
-
-def check_table(table: Any) -> FeatureTable:
-    """Return the `FeatureTable` that was given, or that a pandas frame holds.
-
-    Parameters
-    ----------
-    table : FeatureTable or pandas.DataFrame
-        A frame is accepted if it was made from a table, as scikit-learn does
-        after ``set_config(transform_output="pandas")``.
-
-    Returns
-    -------
-    FeatureTable
-
-    Raises
-    ------
-    TypeError
-        If it is anything else.
-    """
-    if isinstance(table, FeatureTable):
-        return table
-    if hasattr(table, "iloc") and table.shape[0] and table.shape[1]:
-        cells = list(table.iloc[:, 0])
-        if all(isinstance(cell, FeatureTable) for cell in cells):
-            return _join_images(cells)
-    raise TypeError(
-        f"expected a FeatureTable, got {type(table).__name__}; put a "
-        "SuperpixelSegmenter and one of the feature transformers, or a FeatureUnion "
-        "of them, before this step of the pipeline."
-    )
-
-
-def _join_images(cells: list[FeatureTable]) -> FeatureTable:
-    """Undo ``__array__``: put tables of one image each one after the other."""
-    first = cells[0]
-    if all(c._base is first._base and c.blocks is first.blocks for c in cells):
-        return first._view(images=np.concatenate([cell._images for cell in cells]))
-    parts = [cell.compact() for cell in cells]
-    blocks = (
-        Block(
-            block.name,
-            block.columns,
-            np.concatenate([part.blocks[i].values for part in parts]),
-            block.per_image,
-        )
-        for i, block in enumerate(first.blocks)
-    )
-    return FeatureTable(Superpixels(s for p in parts for s in p.superpixels), blocks)

@@ -1,4 +1,4 @@
-"""Files that are written as a whole, or not at all."""
+"""Files that are written completely or not at all."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from sklearn_zoomout._utils.writing import write_whole
 
 
 def test_whole_file_takes_its_name_at_the_end(tmp_path):
-    """Until the last byte is there, an older file stays as it is."""
+    """The old file stays until the new one is complete."""
     path = tmp_path / "new" / "file"
     for content in (b"first", b"second"):
         with write_whole(path) as file:
@@ -20,7 +20,7 @@ def test_whole_file_takes_its_name_at_the_end(tmp_path):
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_failure_leaves_the_old_file(tmp_path, error):
-    """Nothing half-written stays, and the old content does."""
+    """The old content stays, and no partial file is left."""
     path = tmp_path / "file"
     path.write_bytes(b"old")
     with pytest.raises(error), write_whole(path) as file:
