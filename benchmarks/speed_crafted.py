@@ -36,10 +36,10 @@ from sklearn_zoomout import (
     ZoomoutUnion,
 )
 from sklearn_zoomout.datasets import fetch_stanford_background, make_scenes
-from sklearn_zoomout.descriptors.color import color_codes, rgb_to_lab
-from sklearn_zoomout.descriptors.sift import image_sift
-from sklearn_zoomout.descriptors.texture import assign_textons, filter_responses
-from sklearn_zoomout.descriptors.words import assign_words
+from sklearn_zoomout.descriptors._color import color_codes, rgb_to_lab
+from sklearn_zoomout.descriptors._sift import image_sift
+from sklearn_zoomout.descriptors._texture import assign_textons, filter_responses
+from sklearn_zoomout.descriptors._words import assign_words
 
 
 def parse_arguments():

@@ -8,8 +8,13 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
-from ..descriptors import sift, texture, words
-from ..descriptors.color import rgb_to_lab
+from ..descriptors import (
+    filter_responses,
+    fit_textons,
+    fit_words,
+    image_sift,
+    rgb_to_lab,
+)
 from ..superpixels import SegmentedImage, Superpixels
 
 
@@ -22,8 +27,8 @@ class _Kind(NamedTuple):
 
 
 _KINDS = {
-    "texture": _Kind(texture.filter_responses, texture.fit_textons, 50_000),
-    "sift": _Kind(sift.image_sift, words.fit_words, 100_000),
+    "texture": _Kind(filter_responses, fit_textons, 50_000),
+    "sift": _Kind(image_sift, fit_words, 100_000),
 }
 
 

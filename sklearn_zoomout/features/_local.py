@@ -13,27 +13,24 @@ from scipy import sparse
 from sklearn.utils._param_validation import Interval
 
 from ..cache import FeatureCache
-from ..descriptors.color import (
-    N_BINS,
+from ..descriptors import (
+    assign_textons,
+    assign_words,
     color_codes,
     color_features,
     color_names,
-    rgb_to_lab,
-)
-from ..descriptors.location import location_features, location_names
-from ..descriptors.sift import image_sift
-from ..descriptors.texture import (
-    assign_textons,
     filter_responses,
+    image_sift,
+    location_features,
+    location_names,
+    points_of_regions,
+    rgb_to_lab,
     texture_features,
     texture_names,
-)
-from ..descriptors.words import (
-    assign_words,
-    points_of_regions,
     word_features,
     word_names,
 )
+from ..descriptors._color import N_BINS
 from ..superpixels import SegmentedImage, Superpixels
 from ._base import RegionFeatures
 from ._dictionaries import shared_dictionary

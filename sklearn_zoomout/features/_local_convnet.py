@@ -17,8 +17,8 @@ from .._utils.draws import draw_evenly
 from .._utils.frozen import FrozenParamsMixin
 from .._utils.params import forget_fit
 from ..backbones import Training
-from ..descriptors.color import rgb_to_lab
-from ..descriptors.patches import PATCH_SIZE, cut_patches
+from ..descriptors import cut_patches, rgb_to_lab
+from ..descriptors._patches import PATCH_SIZE
 from ..labels import LabeledRows, check_classes, label_rows
 from ..loss import class_weights
 from ..superpixels import SegmentedImage, Superpixels
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from ._local_net import LocalNet
 
 
-# Superpixels of an image are similar: trained on 100 images of Stanford Background, the
-# network had a log-loss of 1.23 on new images after one pass, of 1.34 after 1.35 passes.
+# Superpixels of an image are similar. Trained on 100 images of Stanford Background,
+# the network had a log-loss on new images of 1.23 after one pass and of 1.34 after 1.35.
 # 2,000 steps take 2.5 to 4 minutes of one core.
 _LEAST_STEPS, _MOST_STEPS = 200, 2000
 

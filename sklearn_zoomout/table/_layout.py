@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from .._utils.digests import digest_array
 from .._utils.writing import write_whole
-from ..regions import SegmentedImage
+from ..superpixels import SegmentedImage
 
 #: The version of the layout. Raise it when files or entries of the manifest change.
 FORMAT = 2

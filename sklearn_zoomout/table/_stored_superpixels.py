@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._utils.mapped import forget_pages, open_map
-from ..regions import SegmentedImage
-from ..superpixels import Superpixels
+from ..superpixels import SegmentedImage, Superpixels
 from ._layout import SEGMENT_TYPE, SEGMENTS, digest_image, pixels_of
 
 

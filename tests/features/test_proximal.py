@@ -7,10 +7,10 @@ from sklearn.base import clone
 from sklearn.pipeline import FeatureUnion
 
 from sklearn_zoomout import LocalFeatures, ProximalFeatures, SegmentedImage, Superpixels
-from sklearn_zoomout.descriptors.color import rgb_to_lab
-from sklearn_zoomout.descriptors.sift import grid, image_sift
-from sklearn_zoomout.descriptors.texture import assign_textons, filter_responses
-from sklearn_zoomout.descriptors.words import assign_words
+from sklearn_zoomout.descriptors._color import rgb_to_lab
+from sklearn_zoomout.descriptors._sift import grid, image_sift
+from sklearn_zoomout.descriptors._texture import assign_textons, filter_responses
+from sklearn_zoomout.descriptors._words import assign_words
 
 SMALL = {"n_textons": 8, "n_words": 16, "random_state": 0}
 
