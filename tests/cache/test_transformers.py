@@ -158,14 +158,16 @@ def test_cleared_cache_is_filled_again(images, tmp_path):
         shutil.rmtree(tmp_path / "cache")
 
 
-@pytest.mark.parametrize("n_jobs", [None, 2])
-@pytest.mark.parametrize("estimator", FEATURES, ids=name_of)
-def test_features_are_the_same_bit_for_bit(estimator, n_jobs, superpixels, tmp_path):
+IN_THREADS = [
+    clone(level).set_params(n_jobs=2)
+    for level in FEATURES
+    if "n_jobs" in level.get_params()
+]
+
+
+@pytest.mark.parametrize("estimator", FEATURES + IN_THREADS, ids=name_of)
+def test_features_are_the_same_bit_for_bit(estimator, superpixels, tmp_path):
     """None, half and all of the images are in the cache."""
-    if "n_jobs" in estimator.get_params():
-        estimator = clone(estimator).set_params(n_jobs=n_jobs)
-    elif n_jobs:
-        pytest.skip("works on one image at a time")
     expected = values(estimator.fit(superpixels).transform(superpixels))
     kept = with_memory(estimator, tmp_path).fit(superpixels)
     np.testing.assert_array_equal(
