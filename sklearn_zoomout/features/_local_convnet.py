@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 # Superpixels of an image are similar. Trained on 100 images of Stanford Background,
-# the network had a log-loss on new images of 1.23 after one pass and of 1.34 after 1.35.
+# the network had a log-loss on new images of 1.23 after one pass, 1.34 after 1.35.
 # 2,000 steps take 2.5 to 4 minutes of one core.
 _LEAST_STEPS, _MOST_STEPS = 200, 2000
 

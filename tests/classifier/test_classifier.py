@@ -213,49 +213,25 @@ def test_hidden_units(data, hidden_units):
     assert len(classifier.net_.module_.layers) == len(hidden_units) + 1
 
 
-# Labels and void
+# Labels
 
 
-def test_void_takes_no_part(data):
-    """Void pixels neither vote nor count, and all-void superpixels are dropped."""
+def test_unlabeled_pixels_take_no_part(data):
+    """They neither vote nor count; superpixels without a label are dropped."""
     table, masks = data
-    voided = [m.copy() for m in masks]
-    for mask in voided:
+    partly = [m.copy() for m in masks]
+    for mask in partly:
         mask[:3, :3] = -1  # the first superpixel, of class 10
         mask[3, :2] = -1  # two pixels of another
-    classifier = make_classifier().fit(table, voided)
+    classifier = make_classifier().fit(table, partly)
     assert classifier.classes_.tolist() == [10, 20, 255]
     n_rows = table.n_rows - len(table)
-    share = sum((m[1::3, 1::3] == 10).sum() for m in voided) / n_rows
+    share = sum((m[1::3, 1::3] == 10).sum() for m in partly) / n_rows
     assert classifier.class_frequency_[0] == pytest.approx(share)
-    assert classifier.score(table, voided) > 0.95
+    assert classifier.score(table, partly) > 0.95
 
 
-def test_void_label_of_ones_own(data):
-    """Any label can mark pixels without one."""
-    table, masks = data
-    classifier = make_classifier(void_label=255).fit(table, masks)
-    assert classifier.classes_.tolist() == [10, 20]
-    assert classifier.score(table, masks) > 0.95
-
-
-def test_void_label_none(data):
-    """With void_label=None every label is a class."""
-    table, masks = data
-    classifier = make_classifier(void_label=None).fit(table, masks)
-    assert classifier.classes_.tolist() == [10, 20, 255]
-
-
-@pytest.mark.parametrize("void_label", [255, None])
-def test_negative_label_that_is_not_void(data, void_label):
-    """-1 is no class: it is refused with the parameter to set."""
-    table, masks = data
-    masks = [*masks[:-1], np.where(masks[-1] == 20, -1, masks[-1])]
-    with pytest.raises(ValueError, match=r"masks\[5\]: .* got -1; .*void_label=-1"):
-        make_classifier(void_label=void_label).fit(table, masks)
-
-
-def test_all_void_mask_is_skipped(data):
+def test_mask_without_labels_is_skipped(data):
     """An image without a labeled pixel is left out with a warning."""
     table, masks = data
     masks = [*masks[:-1], np.full_like(masks[-1], -1)]
@@ -266,10 +242,10 @@ def test_all_void_mask_is_skipped(data):
     np.testing.assert_array_equal(classifier.mean_, without.mean_)
 
 
-def test_all_masks_void(data):
+def test_no_mask_with_labels(data):
     """Nothing to learn from is an error."""
     table, masks = data
-    with pytest.raises(ValueError, match="none of the 6 masks"):
+    with pytest.raises(ValueError, match="got none in 6 masks"):
         make_classifier().fit(table, [np.full_like(m, -1) for m in masks])
 
 
@@ -322,13 +298,15 @@ def test_label_unseen_in_fit(data):
 
 def test_label_outside_declared_classes(data):
     """A label that was not declared is refused, naming the mask."""
-    with pytest.raises(ValueError, match=r"masks\[0\]: labels \[255\] are none"):
+    with pytest.raises(
+        ValueError, match=r"masks\[0\]: .*classes \[10, 20\], got \[255\]"
+    ):
         make_classifier(classes=[10, 20]).fit(*data)
 
 
 @pytest.mark.parametrize("classes", [[10], [10, 10, 20], [[1, 2]], [0.5, 1], [-1, 10]])
 def test_wrong_classes(data, classes):
-    """classes must be distinct integer labels, two at least, without void."""
+    """classes must be distinct integer labels, two at least."""
     with pytest.raises(ValueError, match="classes: expected"):
         make_classifier(classes=classes).fit(*data)
 
@@ -388,7 +366,7 @@ def test_balanced_favors_the_rare_class():
 @pytest.mark.parametrize(
     ("class_weight", "message"),
     [
-        ({7: 1.0}, r"\[7\] are none of the classes"),
+        ({7: 1.0}, r"the classes \[10, 20, 255\], got \[7\]"),
         ({10: -1.0}, "finite weights >= 0"),
         ({10: np.nan}, "finite weights >= 0"),
         ({10: 0, 20: 0, 255: 0}, "not all of them 0"),
@@ -490,8 +468,6 @@ def test_not_fitted(data, method):
         {"max_epochs": 0},
         {"max_epochs": True},
         {"batch_size": 2.5},
-        {"void_label": "void"},
-        {"void_label": -2},
         {"standardize": 1},
         {"estimator": "forest"},
         {"validation_fraction": 1.0},
@@ -751,6 +727,52 @@ def test_verbose(data, capsys):
     assert capsys.readouterr().out == ""
     make_classifier(max_epochs=2, verbose=1).fit(*data)
     assert "train_loss" in capsys.readouterr().out
+
+
+class InterruptedStopping(EarlyStopping):
+    """Ctrl-C arrives while it decides whether to stop."""
+
+    def on_epoch_end(self, net, **kwargs):
+        super().on_epoch_end(net, **kwargs)
+        if len(net.history) == 3:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("patience", [2, 50])
+def test_interrupt_within_early_stopping_is_an_interrupt(data, patience):
+    """Ctrl-C is raised again, even in the epoch in which training would stop."""
+    callback = InterruptedStopping("train_loss", patience=patience, threshold=0.9)
+    classifier = make_classifier(callbacks=[callback])
+    with pytest.raises(KeyboardInterrupt):
+        classifier.fit(*data)
+    assert not hasattr(classifier, "classes_")
+    assert callback.patience == patience
+
+
+def test_the_first_of_several_callbacks_stops(data):
+    """Each EarlyStopping has its own patience."""
+    callbacks = [EarlyStopping("train_loss", patience=k, threshold=0.9) for k in (7, 3)]
+    classifier = make_classifier(callbacks=callbacks).fit(*data)
+    assert len(classifier.history_) == 4
+
+
+def test_every_mask_is_read_once(data):
+    """Masks may be in files: fit asks for each of them once."""
+    table, masks = data
+    read = []
+
+    class Masks:
+        def __len__(self):
+            return len(masks)
+
+        def __getitem__(self, i):
+            if i >= len(masks):
+                raise IndexError(i)
+            read.append(i)
+            return masks[i]
+
+    make_classifier(max_epochs=1).fit(table, Masks())
+    assert read == list(range(len(masks)))
 
 
 # Any classifier of scikit-learn

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from sklearn_zoomout import FeatureTable, SegmentedImage, Superpixels
-from sklearn_zoomout._columns import CLIP
-from sklearn_zoomout._training import RowBatches, TableRows
-from sklearn_zoomout.net import InverseFrequencyLoss, ZoomoutNet
+from sklearn_zoomout.classifier._batches import TableRows, load_batches
+from sklearn_zoomout.classifier._net import InverseFrequencyLoss, ZoomoutNet
+from sklearn_zoomout.classifier._standardization import CLIP
 from sklearn_zoomout.table import Block
 
 
@@ -166,7 +166,7 @@ def rows():
 @pytest.mark.parametrize("batch_size", [1, 3, 4, 10, 50])
 def test_batches_hold_every_row_once(rows, batch_size):
     """An epoch shows every row with its class, in batches of nearly equal size."""
-    batches = RowBatches(rows, batch_size, np.random.default_rng(0))
+    batches = load_batches(rows, batch_size, np.random.default_rng(0))
     drawn = [(x.clone(), y) for x, y in batches]
     sizes = [len(y) for _, y in drawn]
     assert max(sizes) <= batch_size
@@ -184,13 +184,23 @@ def test_batches_are_shuffled_anew_every_epoch(rows):
     def epoch(batches):
         return [x.ravel().tolist() for x, _ in batches]
 
-    shuffled = RowBatches(rows, 3, np.random.default_rng(0))
+    shuffled = load_batches(rows, 3, np.random.default_rng(0))
     assert epoch(shuffled) != epoch(shuffled)
-    kept = RowBatches(rows, 5)
+    kept = load_batches(rows, 5)
     assert epoch(kept) == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
 
 
-def test_batches_share_one_buffer(rows):
-    """No batch allocates memory of its own for the features."""
-    addresses = {x.data_ptr() for x, _ in RowBatches(rows, 3)}
-    assert len(addresses) == 1
+def test_rows_are_a_dataset_of_torch(rows):
+    """A position is a row, several positions are a batch."""
+    value, target = rows[4]
+    assert (value.tolist(), target) == ([4.0], 1)
+    values, targets = rows[np.array([4, 2])]
+    assert values.ravel().tolist() == [4.0, 2.0]
+    assert targets.tolist() == [1, 2]
+
+
+def test_batches_leave_the_generator_of_torch_alone(rows):
+    """torch's loader would draw a seed from it."""
+    before = torch.random.get_rng_state()
+    list(load_batches(rows, 3, np.random.default_rng(0)))
+    assert torch.equal(torch.random.get_rng_state(), before)

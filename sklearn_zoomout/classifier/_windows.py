@@ -1,4 +1,4 @@
-"""Rows of a table in files: an order a disk can follow, read ahead of the network."""
+"""Rows of a table in files, read in large parts ahead of the network."""
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .table import FeatureTable
+from ..table import FeatureTable
 
 # Neighboring rows that are read together. 32 rows of a level of 4,096 columns are
 # 512 kB of float32, a piece long enough for a disk to be read at its full speed.
@@ -26,7 +26,7 @@ Window = list[NDArray[np.int64]]
 
 
 def rows_of_window(n_columns: int) -> int:
-    """Give the number of rows that make a window."""
+    """Return the number of rows of a window."""
     return max(1, _WINDOW_BYTES // (4 * max(1, n_columns)))
 
 

@@ -9,8 +9,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from ._columns import CLIP
-from .loss import weighted_log_loss
+from ..loss import weighted_log_loss
+from ._standardization import CLIP
 
 
 class InverseFrequencyLoss(nn.Module):
@@ -29,7 +29,7 @@ class InverseFrequencyLoss(nn.Module):
     Examples
     --------
     >>> import torch
-    >>> from sklearn_zoomout.net import InverseFrequencyLoss
+    >>> from sklearn_zoomout.classifier._net import InverseFrequencyLoss
     >>> loss = InverseFrequencyLoss([2.0, 4.0])
     >>> float(loss(torch.zeros(3, 2), torch.tensor([1, 1, 1])))  # 4 log 2
     2.77...
@@ -112,13 +112,13 @@ class ZoomoutNet(nn.Module):
         return self.finish(self.layers[0](x))
 
     def finish(self, first: Tensor) -> Tensor:
-        """Compute the logits of what the first layer gave, (N, its width)."""
+        """Compute the logits from the output of the first layer, (N, its width)."""
         for layer in self.layers[1:]:
             first = layer(self._drop(torch.relu(first)))
         return first
 
     def first_product(self, columns: NDArray[Any]) -> Callable[[Tensor], Tensor]:
-        """Give the part of the first layer that sees some of the columns.
+        """Return the product of the first layer with some of the columns.
 
         Parameters
         ----------

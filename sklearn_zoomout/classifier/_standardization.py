@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .table import FeatureTable
+from ..table import FeatureTable
 
 # Standardized features are clipped to +-CLIP. A bin that is filled in one superpixel
 # of a million has a standard deviation of a thousandth of that value: the one row

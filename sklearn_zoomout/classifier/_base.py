@@ -1,4 +1,4 @@
-"""What all classifiers of superpixels share: from probabilities to label maps."""
+"""The base of all classifiers of superpixels: from probabilities to label maps."""
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Sequence
@@ -10,12 +10,11 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from ._columns import check_columns
-from ._rows import paint_rows
-from .labels import check_known_labels
-from .masks import check_masks
-from .metrics import mean_iou
-from .table import FeatureTable, check_table
+from ..labels import check_known_labels
+from ..masks import check_masks
+from ..metrics import mean_iou
+from ..table import FeatureTable, check_table
+from ._standardization import check_columns
 
 
 def _if_probabilities(classifier: "SuperpixelClassifier") -> bool:
@@ -43,7 +42,7 @@ class SuperpixelClassifier(BaseEstimator, metaclass=ABCMeta):
         """Compute the class probabilities of all rows, (n_rows, n_classes)."""
 
     def _row_codes(self, table: FeatureTable) -> NDArray[np.intp]:
-        """Give the position of each row's label in `classes_`."""
+        """Return the position of each row's label in `classes_`."""
         return self._row_probabilities(table).argmax(axis=1)
 
     def _has_probabilities(self) -> bool:
@@ -63,11 +62,11 @@ class SuperpixelClassifier(BaseEstimator, metaclass=ABCMeta):
             A label map, int64 of shape (height, width), for every image.
         """
         table = self._check_fitted_table(X)
-        return paint_rows(table, self.classes_[self._row_codes(table)])
+        return _paint(table, self.classes_[self._row_codes(table)])
 
     @available_if(_if_probabilities)
     def predict_proba(self, X: Any) -> NDArray[np.object_]:
-        """Give the class probabilities of every pixel.
+        """Predict the class probabilities of every pixel.
 
         Parameters
         ----------
@@ -80,11 +79,11 @@ class SuperpixelClassifier(BaseEstimator, metaclass=ABCMeta):
             An array, float32 of shape (height, width, n_classes), for every image.
         """
         table = self._check_fitted_table(X)
-        return paint_rows(table, self._row_probabilities(table))
+        return _paint(table, self._row_probabilities(table))
 
     @available_if(_if_probabilities)
     def predict_superpixel_proba(self, X: Any) -> NDArray[np.float32]:
-        """Give the class probabilities of every superpixel.
+        """Predict the class probabilities of every superpixel.
 
         Parameters
         ----------
@@ -100,7 +99,7 @@ class SuperpixelClassifier(BaseEstimator, metaclass=ABCMeta):
         return self._row_probabilities(self._check_fitted_table(X))
 
     def score(self, X: Any, y: Sequence[ArrayLike]) -> float:
-        """Give the mean IoU of the predictions.
+        """Compute the mean IoU of the predictions.
 
         Parameters
         ----------
@@ -130,3 +129,25 @@ class SuperpixelClassifier(BaseEstimator, metaclass=ABCMeta):
         tags.input_tags.two_d_array = False
         tags.target_tags.required = True
         return tags
+
+
+def _paint(table: FeatureTable, values: NDArray[Any]) -> NDArray[np.object_]:
+    """Set every pixel to the value of its superpixel.
+
+    Parameters
+    ----------
+    table : FeatureTable
+        The features of the superpixels.
+    values : ndarray of shape (n_rows, ...)
+        A value, or an array of them, for every row.
+
+    Returns
+    -------
+    ndarray of object of shape (n_images,)
+        An array of shape (height, width, ...) for every image.
+    """
+    maps = np.empty(len(table), dtype=object)
+    for i, segmented in enumerate(table.superpixels):
+        start, stop = table.row_offsets[i : i + 2]
+        maps[i] = values[start:stop][segmented.segments]
+    return maps

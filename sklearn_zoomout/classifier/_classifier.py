@@ -12,14 +12,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import has_fit_parameter
 
-from ._columns import check_finite, column_moments, standardize
-from ._rows import hold_out
-from ._superpixel_classifier import SuperpixelClassifier
-from ._utils.device import check_device
-from ._utils.params import forget_fit, validate_params
-from .labels import LabeledRows, check_classes, label_rows
-from .loss import class_weights
-from .table import FeatureTable, check_table
+from .._utils.device import check_device
+from .._utils.params import forget_fit, validate_params
+from ..labels import LabeledRows, check_classes, label_rows
+from ..loss import class_weights
+from ..table import FeatureTable, check_table
+from ._base import SuperpixelClassifier
+from ._standardization import check_finite, column_moments, standardize
 
 # Enough on Stanford Background for 20 images as for 572, and for 500 superpixels an
 # image as for 1,000; more lower the class accuracy.
@@ -212,7 +211,7 @@ class ZoomoutClassifier(SuperpixelClassifier):
         labeled = label_rows(table.superpixels, y, classes)
         rng = check_random_state(self.random_state)
         fraction = None if self.estimator is not None else self.validation_fraction
-        train, valid = hold_out(labeled, fraction, rng)
+        train, valid = _hold_out(labeled, fraction, rng)
         frequency = train.frequency()
         weight = class_weights(self.class_weight, train.classes, frequency)
         mean, scale = column_moments(table, train.rows)
@@ -267,7 +266,8 @@ class ZoomoutClassifier(SuperpixelClassifier):
         fitted: dict[str, Any],
         rng: np.random.RandomState,
     ) -> dict[str, Any]:
-        from ._training import TableRows, make_net, train_net
+        from ._batches import TableRows
+        from ._training import make_net, train_net
 
         net = make_net(
             n_features=table.n_columns,
@@ -339,7 +339,7 @@ class ZoomoutClassifier(SuperpixelClassifier):
 
     def _row_probabilities(self, table: FeatureTable) -> NDArray[np.float32]:
         if hasattr(self, "net_"):
-            from ._training import predict_proba
+            from ._prediction import predict_proba
 
             return predict_proba(self.net_.module_, table, self.device)
         # A class that had no superpixel is unknown to the estimator.
@@ -355,3 +355,39 @@ class ZoomoutClassifier(SuperpixelClassifier):
         """Yield the rows as the estimator expects them."""
         check_finite(table, np.arange(table.n_rows))
         return (standardize(x, self.mean_, self.scale_) for x in table.batches())
+
+
+def _hold_out(
+    labeled: LabeledRows, fraction: float | None, rng: np.random.RandomState
+) -> tuple[LabeledRows, LabeledRows | None]:
+    """Split off the rows of a share of the images, for validation.
+
+    Parameters
+    ----------
+    labeled : LabeledRows
+        All labeled rows.
+    fraction : float or None
+        Share of the images to hold out; at least one image is.
+    rng : RandomState
+        Chooses the images.
+
+    Returns
+    -------
+    train, valid : LabeledRows
+        ``valid`` is None if ``fraction`` is.
+
+    Raises
+    ------
+    ValueError
+        If no image would be left to train on.
+    """
+    if fraction is None:
+        return labeled, None
+    images = rng.permutation(np.unique(labeled.images))
+    n_valid = max(1, round(fraction * len(images)))
+    if n_valid >= len(images):
+        raise ValueError(
+            f"validation_fraction={fraction} of {len(images)} images with labels "
+            "leaves none to train on; use a smaller one, or more images."
+        )
+    return labeled.of_images(images[n_valid:]), labeled.of_images(images[:n_valid])

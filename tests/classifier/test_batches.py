@@ -15,17 +15,17 @@ from sklearn_zoomout import (
     SegmentedImage,
     Superpixels,
     ZoomoutClassifier,
-    _streaming,
-    _training,
 )
-from sklearn_zoomout._streaming import (
+from sklearn_zoomout.classifier import _prediction, _training, _windows
+from sklearn_zoomout.classifier._batches import TableRows, load_batches
+from sklearn_zoomout.classifier._net import ZoomoutNet
+from sklearn_zoomout.classifier._prediction import predict_proba
+from sklearn_zoomout.classifier._windows import (
     read_ahead,
     read_windows,
     rows_of_window,
     split_into_windows,
 )
-from sklearn_zoomout._training import RowBatches, TableRows, predict_proba
-from sklearn_zoomout.net import ZoomoutNet
 from sklearn_zoomout.table import Block
 
 N_IMAGES, N_SEGMENTS = 20, 30
@@ -34,9 +34,9 @@ N_IMAGES, N_SEGMENTS = 20, 30
 @pytest.fixture
 def small_windows(monkeypatch):
     """Let a window have 96 rows of the tables here, and a run 8."""
-    monkeypatch.setattr(_streaming, "_WINDOW_BYTES", 96 * 4 * 7)
-    monkeypatch.setattr(_streaming, "_RUN", 8)
-    monkeypatch.setattr(_streaming, "_AT_ONCE", 40)
+    monkeypatch.setattr(_windows, "_WINDOW_BYTES", 96 * 4 * 7)
+    monkeypatch.setattr(_windows, "_RUN", 8)
+    monkeypatch.setattr(_windows, "_AT_ONCE", 40)
 
 
 def make_blocks(seed=0):
@@ -169,13 +169,16 @@ def read_windows_copied(table, rows, windows):
         yield chosen, values.copy()
 
 
-class PlainBatches(RowBatches):
+class PlainBatches:
     """The batches of a table in files, taken one after another from memory."""
 
+    def __init__(self, rows, batch_size, rng=None):
+        self.rows, self.batch_size, self.rng = rows, batch_size, rng
+
     def __iter__(self):
-        data, table = self.dataset, self.dataset.table
-        window = rows_of_window(table.n_columns)
-        for batches in split_into_windows(len(data), len(self), window, self.rng):
+        data, table = self.rows, self.rows.table
+        window, n_batches = rows_of_window(table.n_columns), -(-len(data) // 50)
+        for batches in split_into_windows(len(data), n_batches, window, self.rng):
             for batch in map(np.sort, batches):
                 x = torch.from_numpy(table.take(data.rows[batch]))
                 yield x, torch.from_numpy(data.targets[batch])
@@ -198,7 +201,7 @@ def test_weights_are_those_of_plain_batches_in_the_same_order(
         return classifier.fit(table, masks)
 
     streamed = fit(in_files)
-    monkeypatch.setattr(_training, "RowBatches", PlainBatches)
+    monkeypatch.setattr(_training, "load_batches", PlainBatches)
     plain = fit(in_memory)
     np.testing.assert_array_equal(streamed.mean_, plain.mean_)
     np.testing.assert_array_equal(streamed.scale_, plain.scale_)
@@ -218,7 +221,7 @@ def test_a_table_in_memory_keeps_its_order(in_memory):
     """Batches are drawn from all rows, as numpy's permutation has them."""
     n_rows = in_memory.n_rows
     data = TableRows(in_memory, np.arange(n_rows), np.arange(n_rows))
-    drawn = [y.tolist() for _, y in RowBatches(data, 50, np.random.default_rng(3))]
+    drawn = [y.tolist() for _, y in load_batches(data, 50, np.random.default_rng(3))]
     order = np.random.default_rng(3).permutation(n_rows)
     assert drawn == [sorted(b) for b in np.array_split(order, 12)]
 
@@ -285,7 +288,7 @@ def test_shared_products_give_the_plain_probabilities(
     in_memory, monkeypatch, hidden, standardize, levels
 ):
     """A block of images is multiplied once an image: the same to 1e-6."""
-    monkeypatch.setattr(_training, "PREDICTED_AT_ONCE", 47)  # cuts images in two
+    monkeypatch.setattr(_prediction, "_ROWS_AT_ONCE", 47)  # cuts images in two
     table = in_memory[[3, 1, 1, 0]].select(list(levels))
     mean, scale = table.mean_and_scale() if standardize else (None, None)
     net = ZoomoutNet(table.n_columns, hidden, 3, mean=mean, scale=scale).eval()
