@@ -49,7 +49,7 @@ from sklearn_zoomout import (
     SuperpixelSegmenter,
     ZoomoutClassifier,
 )
-from sklearn_zoomout.backbones.names import find_backbone
+from sklearn_zoomout.backbones._names import find_backbone
 from sklearn_zoomout.datasets import fetch_stanford_background
 from sklearn_zoomout.pipeline import PRESETS, zoomout_pipeline
 

@@ -110,7 +110,8 @@ def test_files_inside_packages_are_private():
     public = [
         path.relative_to(PACKAGE).as_posix()
         for path in FILES
-        if path.parent != PACKAGE and not path.name.startswith("_")
+        if path.parent not in (PACKAGE, PACKAGE / "_utils")
+        and not path.name.startswith("_")
     ]
     assert public == []
 

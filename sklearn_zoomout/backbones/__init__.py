@@ -7,9 +7,9 @@ callable that returns a ``torch.nn.Module``. The network is built when it is fir
 
 from ._backbone import Backbone
 from ._loading import load_network
+from ._names import known_backbones
 from ._network import Network
 from ._training import FineTuning, Training
-from .names import known_backbones
 
 __all__ = [
     "Backbone",

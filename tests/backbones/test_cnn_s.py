@@ -8,6 +8,8 @@ import pytest
 torch = pytest.importorskip("torch")
 torchvision = pytest.importorskip("torchvision")
 
+from sklearn_zoomout.backbones.frozen import FrozenNetwork  # noqa: E402
+
 from sklearn_zoomout import ConvnetRegionFeatures, GlobalFeatures  # noqa: E402
 from sklearn_zoomout.backbones import (  # noqa: E402
     cnn_s,
@@ -15,8 +17,7 @@ from sklearn_zoomout.backbones import (  # noqa: E402
     known_backbones,
     load_network,
 )
-from sklearn_zoomout.backbones.cnn_s import CNNS  # noqa: E402
-from sklearn_zoomout.backbones.frozen import FrozenNetwork  # noqa: E402
+from sklearn_zoomout.backbones._cnn_s import CNNS  # noqa: E402
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from sklearn_zoomout import (  # noqa: E402
     GlobalFeatures,
 )
 from sklearn_zoomout.backbones import find_backbone, load_network  # noqa: E402
-from sklearn_zoomout.backbones.weights import find_weights  # noqa: E402
+from sklearn_zoomout.backbones._weights import find_weights  # noqa: E402
 
 NAME = "timm:test_efficientnet"  # timm's own tiny model for tests
 

@@ -13,7 +13,7 @@ safetensors = pytest.importorskip("safetensors.torch")
 
 from sklearn_zoomout.backbones import find_backbone, load_network  # noqa: E402
 from sklearn_zoomout.backbones import weights as weights_module  # noqa: E402
-from sklearn_zoomout.backbones.weights import WeightsFile, find_weights, read_weights  # noqa: E402
+from sklearn_zoomout.backbones._weights import WeightsFile, find_weights, read_weights  # noqa: E402
 
 SPEC = find_backbone("squeezenet1_1")
 

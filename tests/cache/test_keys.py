@@ -89,7 +89,7 @@ def test_parameters_in_the_key(
 
 def test_weights_count_by_their_content(superpixels, tmp_path):
     """A copy of the weights has the same entries; another preprocessing has not."""
-    from sklearn_zoomout.backbones.weights import EMBEDDED_FILE
+    from sklearn_zoomout.backbones._weights import EMBEDDED_FILE
 
     features = ConvnetSuperpixelFeatures(
         input_size=64, layers=("blocks.9",), memory=tmp_path / "cache"

@@ -1,7 +1,7 @@
 """Files of pretrained weights: where they are, and whether they can be trusted.
 
-Nothing in a file is run: safetensors and Caffe's files hold only numbers, and state
-dicts are read by ``torch.load(weights_only=True)``.
+Nothing in a file is run: safetensors hold only numbers, and state dicts are read by
+``torch.load(weights_only=True)``.
 """
 
 import hashlib
@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ._names import EMBEDDED, find_backbone, known_backbones
 from ._spec import BackboneSpec
 from ._timm import list_timm
-from .caffemodel import name_as_torch, read_caffemodel
-from .names import EMBEDDED, caffe_variant, find_backbone, known_backbones
 
 if TYPE_CHECKING:
     import torch
@@ -26,9 +25,8 @@ EMBEDDED_FILE = Path(__file__).parent / "zoomnet" / "zoomnet.safetensors"
 EMBEDDED_SHA256 = "71f020dbb0dbb9061c0896d8e98d1c1f595b0bea1f9d0e96465ed0ae87a2f76a"
 _REINSTALL = "it comes with sklearn-zoomout: install that again"
 _CAFFE = ".caffemodel"
-_SUFFIXES = (".safetensors", ".pth", ".pt", _CAFFE)
-# The names under which the authors published Caffe's files, and their backbones.
-_PUBLISHED = {"VGG_CNN_S": "cnn_s", "VGG_ILSVRC_16_layers": "vgg16_caffe"}
+_SUFFIXES = (".safetensors", ".pth", ".pt")
+_CONVERTER = "tools/convert_caffemodel.py"
 
 
 @dataclass(frozen=True)
@@ -58,29 +56,27 @@ def find_weights(spec: BackboneSpec, weights: str | os.PathLike) -> WeightsFile 
     spec : BackboneSpec
         The backbone.
     weights : str or path
-        A file (.safetensors, .pth, .pt, .caffemodel), or "default": for "zoomnet" the
-        file that comes with the library; for others a file in the folder that the
-        environment variable SKLEARN_ZOOMOUT_WEIGHTS names, whose own name begins with
-        the backbone's (or is the one its authors gave it: VGG_CNN_S.caffemodel,
-        VGG_ILSVRC_16_layers.caffemodel; the ":" of "timm:NAME" is a "_" there),
-        otherwise torchvision's ImageNet weights, downloaded with a progress bar if
-        they are not in torch's folder for them.
+        A file (.safetensors, .pth, .pt), or "default": for "zoomnet" the file that
+        comes with the library. For others a file in the folder that the environment
+        variable SKLEARN_ZOOMOUT_WEIGHTS names, whose own name begins with the
+        backbone's (the ":" of "timm:NAME" is a "_" there). Without one, torchvision's
+        ImageNet weights, downloaded with a progress bar if they are not in torch's
+        folder for them.
 
     Returns
     -------
     found : WeightsFile or None
-        The file, or None if a model of timm is to have timm's own weights, which only
-        timm can load. A file that is named after a variant of the backbone (as
-        ``mobilenet_v2_tf2`` is of ``mobilenet_v2``) brings the variant's
-        preprocessing, and a .caffemodel always brings Caffe's.
+        The file, or None for timm's own weights of its models, which only timm can
+        load. A file that is named after a variant of the backbone (as
+        ``mobilenet_v2_tf2`` is of ``mobilenet_v2``) has the preprocessing of the
+        variant.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If several files of the folder fit equally well, or a .caffemodel is given for
-        another backbone than CNN-S and VGG-16.
+        If several files of the folder fit equally well, or the file is a .caffemodel.
     OSError
         If a download fails.
     """
@@ -91,15 +87,13 @@ def find_weights(spec: BackboneSpec, weights: str | os.PathLike) -> WeightsFile 
                 f"weights: there is no file {str(path)!r}; pass the path of a "
                 f"{', '.join(_SUFFIXES)} file, 'default' or None (random)."
             )
+        if path.suffix == _CAFFE:
+            raise ValueError(
+                f"weights: {str(path)!r} is a file of Caffe; expected one of "
+                f"{', '.join(_SUFFIXES)}. Convert it with {_CONVERTER} of the source "
+                "distribution."
+            )
         owner = _owner(path, spec)
-        if owner is None and path.suffix == _CAFFE:
-            owner = caffe_variant(spec)
-            if owner is None:
-                raise ValueError(
-                    f"weights: {str(path)!r} is a file of Caffe; expected backbone "
-                    f"'cnn_s', 'vgg16' or 'vgg16_caffe', got {spec.name!r}; change one "
-                    "of the two."
-                )
         return WeightsFile(path, spec if owner is None else owner)
     if spec.name == EMBEDDED:
         if not EMBEDDED_FILE.is_file():
@@ -150,7 +144,7 @@ def read_weights(found: WeightsFile) -> tuple[dict[str, "torch.Tensor"], str]:
     except Exception as error:  # parsers of damaged files raise whatever they like
         raise ValueError(
             f"weights: {str(path)!r} (sha256 {sha256}) is not a file of weights: "
-            f"expected safetensors, a .caffemodel, or a state dict saved by torch.save "
+            f"expected safetensors, or a state dict saved by torch.save "
             f"that holds tensors only (nothing else is run). {type(error).__name__}: "
             f"{str(error).splitlines()[0] if str(error) else ''}"
         ) from error
@@ -169,7 +163,7 @@ def load_state(
     module : torch.nn.Module
         The network; it may have been built on the device "meta".
     state : mapping of str to tensor
-        The weights, as `read_weights` gives them.
+        The result of `read_weights`.
     found : WeightsFile
         Where they came from, for messages.
 
@@ -250,18 +244,15 @@ def _find_in_folder(spec: BackboneSpec) -> WeightsFile | None:
 
 
 def _owner(path: Path, spec: BackboneSpec) -> BackboneSpec | None:
-    """Tell which backbone a file is named after, if it can serve this one."""
+    """Find the backbone that a file is named after, if this one can use the file."""
     if path.suffix not in _SUFFIXES or spec.name == EMBEDDED or not spec.architecture:
-        return None  # no names to go by, or no variants
+        return None  # it takes no other files, or has no name
     known = list_timm() if spec.of_timm else known_backbones()
     names = [name for name in known if path.stem.startswith(name.replace(":", "_"))]
-    if path.stem in _PUBLISHED:
-        names = [_PUBLISHED[path.stem]]
     if not names:
         return None
-    named = find_backbone(max(names, key=len))
-    owner = caffe_variant(named) if path.suffix == _CAFFE else named
-    if owner is None or owner.architecture != spec.architecture:
+    owner = find_backbone(max(names, key=len))
+    if owner.architecture != spec.architecture:
         return None
     return owner if owner.name.startswith(spec.name) else None
 
@@ -270,14 +261,11 @@ def _find_torchvision(spec: BackboneSpec) -> WeightsFile:
     import torch
 
     if spec.name != spec.architecture:
-        published = [
-            f"{p}{_CAFFE}" for p, name in _PUBLISHED.items() if name == spec.name
-        ]
-        expected = " or ".join([f"{spec.name}.safetensors", *published])
+        convert = f" {_CONVERTER} makes it of the published file." if spec.bgr else ""
         raise FileNotFoundError(
             f"weights: none for backbone {spec.name!r}, and they cannot be downloaded. "
-            f"Pass the path of a file, or put a file {expected} into the folder that "
-            f"{ENVIRONMENT_VARIABLE} names."
+            f"Pass the path of a file, or put a file {spec.name}.safetensors into the "
+            f"folder that {ENVIRONMENT_VARIABLE} names.{convert}"
         )
     from torchvision.models import get_model_weights
 
@@ -322,8 +310,6 @@ def _read_file(found: WeightsFile) -> dict[str, "torch.Tensor"]:
         from safetensors.torch import load_file
 
         state: Any = load_file(path)
-    elif path.suffix == _CAFFE:
-        state = name_as_torch(read_caffemodel(path), found.spec.architecture)
     else:
         state = torch.load(path, map_location="cpu", weights_only=True)
     if not isinstance(state, Mapping) or not state:

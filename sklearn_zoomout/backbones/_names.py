@@ -160,31 +160,6 @@ def find_backbone(backbone: str | Callable[[], Any]) -> BackboneSpec:
     )
 
 
-def caffe_variant(spec: BackboneSpec) -> BackboneSpec | None:
-    """Find the variant of a backbone that takes Caffe's weights, if there is one.
-
-    Parameters
-    ----------
-    spec : BackboneSpec
-        The backbone.
-
-    Returns
-    -------
-    variant : BackboneSpec or None
-        A backbone of the same architecture with Caffe's preprocessing.
-
-    Examples
-    --------
-    >>> from sklearn_zoomout.backbones.names import caffe_variant, find_backbone
-    >>> caffe_variant(find_backbone("vgg16")).name
-    'vgg16_caffe'
-    """
-    for variant in _NOT_OF_TORCHVISION.values():
-        if variant.bgr and variant.architecture == spec.architecture:
-            return variant
-    return None
-
-
 def import_torchvision() -> Any:
     """Import torchvision, or raise an error that says what to install."""
     try:

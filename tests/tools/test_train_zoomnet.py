@@ -17,7 +17,7 @@ safetensors = pytest.importorskip("safetensors.torch")
 from sklearn_zoomout.backbones import load_network  # noqa: E402
 
 pytestmark = pytest.mark.slow
-SCRIPT = Path(__file__).parents[1] / "tools" / "train_zoomnet.py"
+SCRIPT = Path(__file__).parents[2] / "tools" / "train_zoomnet.py"
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,11 @@
-"""Caffe's files of weights: reading, naming, and refusing what is damaged."""
+"""The converter of Caffe files: reading, naming, refusing what is damaged."""
 
 import functools
-import hashlib
+import importlib.util
 import pickle
 import struct
+import subprocess
+import sys
 import tracemalloc
 from pathlib import Path
 
@@ -13,18 +15,18 @@ import pytest
 torch = pytest.importorskip("torch")
 torchvision = pytest.importorskip("torchvision")
 
-from sklearn_zoomout.backbones import (  # noqa: E402
-    cnn_s,
-    find_backbone,
-    load_network,
-)
-from sklearn_zoomout.backbones.caffemodel import (  # noqa: E402
-    name_as_torch,
-    read_caffemodel,
-)
-from sklearn_zoomout.backbones.cnn_s import CNNS  # noqa: E402
-from sklearn_zoomout.backbones.weights import find_weights  # noqa: E402
+from sklearn_zoomout import Backbone  # noqa: E402
+from sklearn_zoomout.backbones import _cnn_s, load_network  # noqa: E402
+from sklearn_zoomout.backbones._cnn_s import CNNS  # noqa: E402
 
+SCRIPT = Path(__file__).parents[2] / "tools" / "convert_caffemodel.py"
+spec = importlib.util.spec_from_file_location("convert_caffemodel", SCRIPT)
+script = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(script)
+convert, name_as_torch = script.convert, script.name_as_torch
+read_caffemodel = script.read_caffemodel
+
+CAFFE = "vgg16_caffe"
 CHANNELS, UNITS = (6, 5, 4, 4, 7), 10
 LAYOUTS = ["old", "new", "unpacked", "double", "unpacked double"]
 
@@ -117,7 +119,7 @@ def layers(model):
 @pytest.fixture(autouse=True)
 def narrow(monkeypatch):
     """Make "cnn_s" the network of few channels."""
-    monkeypatch.setattr(cnn_s, "CNNS", functools.partial(CNNS, CHANNELS, UNITS))
+    monkeypatch.setattr(_cnn_s, "CNNS", functools.partial(CNNS, CHANNELS, UNITS))
 
 
 def save(path, layers, layout="new"):
@@ -147,37 +149,20 @@ def test_names_shapes_and_values(tmp_path, layout):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_network_is_loaded(model, layers, tmp_path, layout):
-    """fc7 is what torch computes from the same weights; the file's digest is told."""
-    path = save(tmp_path / "any.caffemodel", layers, layout)
-    network = load_network("cnn_s", path)
-    assert network.source == str(path)
-    assert network.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+def test_network_is_loaded(model, layers, tmp_path, monkeypatch, layout):
+    """The backbone finds the file, and fc7 is what torch computes of the weights."""
+    path = save(tmp_path / "VGG_CNN_S.caffemodel", layers, layout)
+    written = convert(path, tmp_path / "weights")
+    assert written == tmp_path / "weights" / "cnn_s.safetensors"
+    assert [f.name for f in written.parent.iterdir()] == ["cnn_s.safetensors"]
+    monkeypatch.setenv("SKLEARN_ZOOMOUT_WEIGHTS", str(written.parent))
+    network = load_network(Backbone("cnn_s"))
+    assert network.source == str(written)
     x = 100 * torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         hidden = model.classifier[:-1](model.features(x).flatten(1))
     assert hidden.max() > 0
-    torch.testing.assert_close(network.vectors(x), hidden)
-
-
-@pytest.mark.slow
-def test_published_size_is_loaded(monkeypatch, tmp_path):
-    """All 103 million numbers of CNN-S, in the layout of the published file."""
-    monkeypatch.setattr(cnn_s, "CNNS", CNNS)
-    with torch.device("meta"):
-        shapes = CNNS().state_dict()
-    rng = np.random.default_rng(0)
-    layers = {}
-    for key, tensor in shapes.items():
-        values = rng.random(tuple(tensor.shape), dtype=np.float32)
-        values -= np.float32(0.5)
-        layers.setdefault(key.split(".")[1], []).append(values)
-    path = save(tmp_path / "VGG_CNN_S.caffemodel", layers, "old")
-    network = load_network("cnn_s", path)
-    assert network.widths == [4096]
-    fc7 = dict(network.head.named_children())["4"]
-    assert np.array_equal(fc7.weight.numpy(), layers["fc7"][0])
-    assert np.array_equal(network.module.features.conv5.bias, layers["conv5"][1])
+    torch.testing.assert_close(network.vectors(x, network.taps()), hidden)
 
 
 class NarrowVGG16(torch.nn.Module):
@@ -227,29 +212,17 @@ def vgg16(monkeypatch):
     return model, dict(zip(VGG16_LAYERS, map(list, blobs), strict=True))
 
 
-@pytest.mark.parametrize("backbone", ["vgg16", "vgg16_caffe"])
 @pytest.mark.parametrize("layout", ["old", "new"])
-def test_vgg16_takes_caffe_weights(vgg16, tmp_path, backbone, layout):
-    """Whatever the file is called, it brings Caffe's preprocessing."""
+def test_vgg16_takes_caffe_weights(vgg16, tmp_path, layout):
+    """The backbone has Caffe's preprocessing, and its weights any name."""
     model, layers = vgg16
-    network = load_network(backbone, save(tmp_path / "my.caffemodel", layers, layout))
-    assert network.spec == find_backbone("vgg16_caffe")
+    path = convert(save(tmp_path / "my.caffemodel", layers, layout), tmp_path, CAFFE)
+    network = load_network(Backbone(CAFFE, path))
+    assert network.spec.bgr
     x = 100 * torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         hidden = model.classifier[:-1](model.features(x).flatten(1))
-    torch.testing.assert_close(network.vectors(x), hidden)
-
-
-def test_vgg16_takes_weights_of_torchvision(vgg16, tmp_path):
-    """A state dict brings torchvision's preprocessing, unless Caffe's is asked for."""
-    model, _ = vgg16
-    path = tmp_path / "w.pth"
-    torch.save(model.state_dict(), path)
-    plain, caffe = load_network("vgg16", path), load_network("vgg16_caffe", path)
-    assert (plain.spec.bgr, caffe.spec.bgr) == (False, True)
-    x = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
-    assert plain.vectors(x).shape == (1, 11)
-    assert torch.equal(plain.vectors(x), caffe.vectors(x))
+    torch.testing.assert_close(network.vectors(x, network.taps()), hidden)
 
 
 def test_all_parameters_of_vgg16_are_named():
@@ -257,59 +230,7 @@ def test_all_parameters_of_vgg16_are_named():
     layers = {name: [np.zeros(1, np.float32)] * 2 for name in VGG16_LAYERS}
     with torch.device("meta"):
         expected = torchvision.models.vgg16(weights=None).state_dict()
-    assert list(name_as_torch(layers, "vgg16")) == list(expected)
-
-
-@pytest.mark.parametrize(
-    ("backbone", "files", "expected", "owner"),
-    [
-        ("cnn_s", "VGG_CNN_S.caffemodel", "VGG_CNN_S.caffemodel", "cnn_s"),
-        ("cnn_s", "VGG_CNN_S.caffemodel cnn_s.pth", "cnn_s.pth", "cnn_s"),
-        ("cnn_s", "cnn_s_mine.caffemodel", "cnn_s_mine.caffemodel", "cnn_s"),
-        (
-            "vgg16",
-            "vgg16-3.pth VGG_ILSVRC_16_layers.caffemodel",
-            "vgg16-3.pth",
-            "vgg16",
-        ),
-        (
-            "vgg16",
-            "VGG_ILSVRC_16_layers.caffemodel VGG_CNN_S.caffemodel vgg19.caffemodel",
-            "VGG_ILSVRC_16_layers.caffemodel",
-            "vgg16_caffe",
-        ),
-        ("vgg16_caffe", "vgg16-3.pth vgg16.caffemodel", "vgg16.caffemodel", None),
-        ("vgg16_caffe", "vgg16_caffe.safetensors", "vgg16_caffe.safetensors", None),
-    ],
-)
-def test_file_in_the_folder(tmp_path, monkeypatch, backbone, files, expected, owner):
-    """Files are found by our names and by those of their authors."""
-    monkeypatch.setenv("SKLEARN_ZOOMOUT_WEIGHTS", str(tmp_path))
-    for name in files.split():
-        (tmp_path / name).write_bytes(b"")
-    found = find_weights(find_backbone(backbone), "default")
-    assert found.path.name == expected
-    assert found.spec.name == (owner or backbone)
-
-
-def test_missing_file_says_what_to_bring(tmp_path, monkeypatch):
-    """The published name is told, since nothing is downloaded."""
-    monkeypatch.setenv("SKLEARN_ZOOMOUT_WEIGHTS", str(tmp_path))
-    (tmp_path / "resnet18.caffemodel").write_bytes(b"")
-    for backbone, name in [
-        ("cnn_s", "VGG_CNN_S"),
-        ("vgg16_caffe", "VGG_ILSVRC_16_layers"),
-    ]:
-        with pytest.raises(FileNotFoundError, match=f"or {name}.caffemodel into the"):
-            load_network(backbone)
-
-
-@pytest.mark.parametrize("backbone", ["resnet18", "zoomnet", lambda: None])
-def test_other_backbones_have_no_caffe_files(layers, tmp_path, backbone):
-    """The names of their layers are not known."""
-    path = save(tmp_path / "cnn_s.caffemodel", layers)
-    with pytest.raises(ValueError, match="cnn_s.caffemodel' is a file of Caffe; exp"):
-        load_network(backbone, path)
+    assert list(name_as_torch(layers, CAFFE)) == list(expected)
 
 
 def test_layers_that_do_not_fit(layers, tmp_path):
@@ -321,10 +242,10 @@ def test_layers_that_do_not_fit(layers, tmp_path):
     layers["fc8"][1] = layers["fc8"][1][None].repeat(2, axis=0)
     path = save(tmp_path / "w.caffemodel", layers)
     with pytest.raises(ValueError, match="w.caffemodel' does not fit") as error:
-        load_network("cnn_s", path)
+        convert(path, tmp_path / "out", "cnn_s")
     message = str(error.value)
     assert "2 missing (features.conv4.weight, features.conv4.bias)" in message
-    assert "3 unexpected (features.conv2.2, conv9.weight, conv9.bias)" in message
+    assert "3 unexpected (conv9.bias, conv9.weight, features.conv2.2)" in message
     assert "conv1.weight: expected (6, 3, 7, 7), found (6, 1, 7, 7)" in message
     assert "fc7.weight: expected (10, 10), found (3, 10)" in message
     assert "fc8.bias: expected (1000,), found (2, 1000)" in message
@@ -335,8 +256,8 @@ def test_shape_is_not_forced(layers, tmp_path):
     layers["conv3"][0] = layers["conv3"][0].transpose(1, 0, 2, 3)
     layers["fc6"][0] = layers["fc6"][0].T
     path = save(tmp_path / "w.caffemodel", layers, "old")
-    with pytest.raises(ValueError, match=r"found \(5, 4, 3, 3\).*found \(252, 10\)"):
-        load_network("cnn_s", path)
+    with pytest.raises(ValueError, match=r"found \(252, 10\).*found \(5, 4, 3, 3\)"):
+        convert(path, tmp_path / "out", "cnn_s")
 
 
 @pytest.mark.parametrize("layer", ["conv2", "fc7"])
@@ -350,17 +271,8 @@ def test_numbers_that_are_not_finite(layers, tmp_path, layer, layout, value):
     weight.flat[7] = value
     layers[layer][0] = weight
     path = save(tmp_path / "w.caffemodel", layers, layout)
-    with pytest.raises(ValueError, match=rf"w.caffemodel'.*NaN or inf.*{layer}.weight"):
-        load_network("cnn_s", path)
-
-
-def test_unusable_classifier_leaves_maps(layers, tmp_path):
-    """Maps need no fully connected layers; fc7 says what to do without them."""
-    layers["fc6"][1] = np.full(UNITS, np.nan)
-    path = save(tmp_path / "w.caffemodel", layers)
-    with pytest.raises(ValueError, match="fc7 of backbone 'cnn_s' needs it. Use anoth"):
-        load_network("cnn_s", path)
-    assert load_network("cnn_s", path, ["features.relu5"]).widths == [7]
+    with pytest.raises(ValueError, match=rf"NaN or inf.*{layer}.weight"):
+        convert(path, tmp_path / "out", "cnn_s")
 
 
 TINY = {"conv1": [np.ones((1, 2, 1, 2)), np.ones(1)], "fc6": [np.ones((2, 2))]}
@@ -375,8 +287,8 @@ def test_truncated_anywhere(tmp_path, layout):
     refused = 0
     for size in range(len(content)):
         path.write_bytes(content[:size])
-        with pytest.raises(ValueError, match=r"w\.caffemodel'"):
-            load_network("cnn_s", path)
+        with pytest.raises(ValueError, match=r"w\.caffemodel|does not fit"):
+            convert(path, tmp_path / "out", "cnn_s")
         try:
             layers = read_caffemodel(path)
         except ValueError:
@@ -415,8 +327,10 @@ def test_noise(tmp_path):
     path = tmp_path / "w.caffemodel"
     for size in range(1, 300):
         path.write_bytes(rng.bytes(size))
-        with pytest.raises(ValueError, match=r"w\.caffemodel'.*not a file of weights"):
-            load_network("cnn_s", path)
+        with pytest.raises(
+            ValueError, match=r"w\.caffemodel is not a file|does not fit"
+        ):
+            convert(path, tmp_path / "out", "cnn_s")
 
 
 class Attack:
@@ -434,8 +348,8 @@ def test_code_in_a_file_is_not_run(tmp_path):
     victim, path = tmp_path / "victim", tmp_path / "w.caffemodel"
     for write in (torch.save, lambda it, path: path.write_bytes(pickle.dumps(it))):
         write({"conv1": Attack(victim)}, path)
-        with pytest.raises(ValueError, match="nothing else is run"):
-            load_network("cnn_s", path)
+        with pytest.raises(ValueError, match="w.caffemodel is not a file of Caffe"):
+            convert(path, tmp_path / "out", "cnn_s")
         assert not victim.exists()
 
 
@@ -505,8 +419,8 @@ def test_damage_is_told_with_its_position(tmp_path, content, expected):
     """Lengths and shapes are compared with the file before anything is taken."""
     path = tmp_path / "w.caffemodel"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=f"w.caffemodel' .*not a file.*{expected}"):
-        load_network("cnn_s", path)
+    with pytest.raises(ValueError, match=f"w.caffemodel is not a file.*{expected}"):
+        convert(path, tmp_path / "out", "cnn_s")
 
 
 def test_long_and_strange_names_are_told_in_short(tmp_path):
@@ -515,7 +429,7 @@ def test_long_and_strange_names_are_told_in_short(tmp_path):
     path = tmp_path / "w.caffemodel"
     path.write_bytes(message(100, content))
     with pytest.raises(ValueError, match=r"1 unexpected \(\\xff") as error:
-        load_network("cnn_s", path)
+        convert(path, tmp_path / "out", "cnn_s")
     assert len(str(error.value)) < 2000
 
 
@@ -529,3 +443,34 @@ def test_only_the_arrays_are_held(tmp_path):
     tracemalloc.stop()
     assert found["fc6"][0].nbytes == 4_000_000
     assert peak < 6_000_000
+
+
+def test_a_file_of_another_name_needs_the_backbone(layers, tmp_path):
+    """The name of the published file says which network it is."""
+    path = save(tmp_path / "my.caffemodel", layers)
+    with pytest.raises(ValueError, match="my.caffemodel: expected one of.*--backbone"):
+        convert(path, tmp_path)
+
+
+def test_a_damaged_file_leaves_nothing_behind(layers, tmp_path):
+    """The file of an earlier conversion stays, and no unfinished one."""
+    good, out = save(tmp_path / "VGG_CNN_S.caffemodel", layers), tmp_path / "out"
+    before = convert(good, out).read_bytes()
+    layers["fc6"][0] = layers["fc6"][0] * np.nan
+    with pytest.raises(ValueError, match="NaN or inf"):
+        convert(save(good, layers), out)
+    assert [f.name for f in out.iterdir()] == ["cnn_s.safetensors"]
+    assert (out / "cnn_s.safetensors").read_bytes() == before
+
+
+def test_the_command_line_says_what_is_wrong(tmp_path):
+    """A missing file is one line on standard error and exit code 1."""
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), str(tmp_path / "no.caffemodel"), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "no.caffemodel: expected one of" in done.stderr
+    assert "Traceback" not in done.stderr

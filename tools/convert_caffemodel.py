@@ -1,9 +1,23 @@
-"""Files of weights of Caffe, read without Caffe and without protobuf.
+"""Convert weights that were published for Caffe, so that the library can load them.
 
-A ``.caffemodel`` is a message in protobuf's wire format [1]_: a sequence of fields,
-each a number, a type and a payload, which may be a message again. Field numbers are
-those of ``caffe.proto`` [2]_. Nothing in a file is run, and every length is compared
-with what is there before anything is taken.
+    site=https://www.robots.ox.ac.uk/~vgg/software/deep_eval/releases/bvlc
+    curl -LO $site/VGG_CNN_S.caffemodel
+    python tools/convert_caffemodel.py VGG_CNN_S.caffemodel weights/
+
+writes ``weights/cnn_s.safetensors``, which ``Backbone("cnn_s")`` finds if the
+environment variable SKLEARN_ZOOMOUT_WEIGHTS names the folder. Two files are known:
+
+- VGG_CNN_S.caffemodel, the network of most experiments of the paper, for the backbone
+  "cnn_s". Its authors allow non-commercial use only.
+- VGG_ILSVRC_16_layers.caffemodel (in
+  https://www.robots.ox.ac.uk/~vgg/software/very_deep/caffe/), VGG-16, for the backbone
+  "vgg16_caffe" (Creative Commons Attribution).
+
+A file of another name needs ``--backbone``. Caffe and protobuf are not needed: a
+``.caffemodel`` is a message in protobuf's wire format [1]_, a sequence of fields, each
+a number, a type and a payload, which may be a message again. Field numbers are those of
+``caffe.proto`` [2]_. Nothing in a file is run, and every length is compared with the
+size of the file before anything is read.
 
 References
 ----------
@@ -11,18 +25,23 @@ References
 .. [2] https://github.com/BVLC/caffe/blob/master/src/caffe/proto/caffe.proto
 """
 
+import argparse
 import math
 import mmap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from safetensors.torch import save_file
 
-if TYPE_CHECKING:
-    import torch
+from sklearn_zoomout import Backbone
+from sklearn_zoomout.backbones import load_network
 
+# The published files, and their backbones.
+PUBLISHED = {"VGG_CNN_S": "cnn_s", "VGG_ILSVRC_16_layers": "vgg16_caffe"}
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 # NetParameter: `layers` of older files, `layer` of newer ones; and in each of them
 # the fields of the name and of the blobs.
@@ -34,7 +53,7 @@ _LONGEST_NAME = 100  # so that messages stay short
 
 
 def read_caffemodel(path: Path) -> dict[str, list[NDArray[np.float32]]]:
-    r"""Read the layers of a ``.caffemodel`` that have weights.
+    """Read the layers of a ``.caffemodel`` that have weights.
 
     Parameters
     ----------
@@ -51,21 +70,6 @@ def read_caffemodel(path: Path) -> dict[str, list[NDArray[np.float32]]]:
     ------
     ValueError
         If the file is no such message, or damaged; with the position in bytes.
-
-    Examples
-    --------
-    A layer "a" with a blob of shape (2,) and the values 0 and 1:
-
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> from sklearn_zoomout.backbones.caffemodel import read_caffemodel
-    >>> blob = b":\x03\x0a\x01\x02" + b"*\x08" + bytes(6) + b"\x80\x3f"
-    >>> layer = b"\x0a\x01a" + b":\x0f" + blob
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = Path(folder, "tiny.caffemodel")
-    ...     size = path.write_bytes(b"\xa2\x06\x14" + layer)
-    ...     read_caffemodel(path)
-    {'a': [array([0., 1.], dtype=float32)]}
     """
     with path.open("rb") as file:
         # Mapped, so that nothing but the arrays is held; closed when it is forgotten.
@@ -87,15 +91,15 @@ def read_caffemodel(path: Path) -> dict[str, list[NDArray[np.float32]]]:
 
 
 def name_as_torch(
-    layers: Mapping[str, Sequence[NDArray[np.float32]]], architecture: str
-) -> dict[str, "torch.Tensor"]:
+    layers: Mapping[str, Sequence[NDArray[np.float32]]], backbone: str
+) -> dict[str, torch.Tensor]:
     """Name and shape the parameters of Caffe's layers as those of torch's modules.
 
     Parameters
     ----------
     layers : mapping of str to sequence of ndarray
-        As `read_caffemodel` gives them.
-    architecture : {"CNNS", "vgg16"}
+        The result of `read_caffemodel`.
+    backbone : {"cnn_s", "vgg16_caffe"}
         The network.
 
     Returns
@@ -103,18 +107,8 @@ def name_as_torch(
     state : dict of str to tensor
         The same numbers, not copied. Layers that the network does not have keep their
         names, and arrays that cannot be its parameters their shapes.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklearn_zoomout.backbones.caffemodel import name_as_torch
-    >>> layers = {"fc6": [np.zeros((1, 1, 3, 2), np.float32)]}
-    >>> name_as_torch(layers, "vgg16")["classifier.0.weight"].shape
-    torch.Size([3, 2])
     """
-    import torch
-
-    modules = _MODULES[architecture]
+    modules = _MODULES[backbone]
     state = {}
     for layer, blobs in layers.items():
         kinds = ["weight", "bias", *map(str, range(2, len(blobs)))]
@@ -139,9 +133,9 @@ def _name_vgg16() -> dict[str, str]:
 
 
 _MODULES = {
-    "CNNS": {f"conv{i}": f"features.conv{i}" for i in range(1, 6)}
+    "cnn_s": {f"conv{i}": f"features.conv{i}" for i in range(1, 6)}
     | {f"fc{i}": f"classifier.fc{i}" for i in range(6, 9)},
-    "vgg16": _name_vgg16(),
+    "vgg16_caffe": _name_vgg16(),
 }
 
 
@@ -164,7 +158,7 @@ class _Field(NamedTuple):
 
 
 def _fields(data: memoryview, begin: int, end: int) -> Iterator[_Field]:
-    """Go through the fields of the message data[begin:end]."""
+    """Yield the fields of the message data[begin:end]."""
     position = begin
     while position < end:
         key, start = _read_varint(data, position, end)
@@ -194,7 +188,7 @@ def _fields(data: memoryview, begin: int, end: int) -> Iterator[_Field]:
 
 
 def _read_varint(data: memoryview, position: int, end: int) -> tuple[int, int]:
-    """Read a number of up to 64 bits, seven bits a byte; give it and its end."""
+    """Read a number of up to 64 bits, seven bits a byte; return it and its end."""
     value = 0
     for i in range(10):
         if position + i >= end:
@@ -278,3 +272,76 @@ def _read_shape(data: memoryview, shape: _Field) -> list[int]:
                 f"byte {shape.begin}: expected a shape of at most {_MOST_AXES} axes"
             )
     return sides
+
+
+def convert(path: Path, folder: Path, backbone: str | None = None) -> Path:
+    """Convert a ``.caffemodel``, after checking that the network can be loaded.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    folder : pathlib.Path
+        Where to write; created if missing.
+    backbone : {"cnn_s", "vgg16_caffe"}, default=None
+        The network. None goes by the name of the file.
+
+    Returns
+    -------
+    pathlib.Path
+        The file that was written, named after the backbone.
+
+    Raises
+    ------
+    ValueError
+        If the network is unknown, or the file is damaged or does not fit it.
+    """
+    backbone = backbone or PUBLISHED.get(path.stem)
+    if backbone is None:
+        raise ValueError(
+            f"{path}: expected one of the names "
+            f"{[f'{name}.caffemodel' for name in PUBLISHED]}; pass --backbone."
+        )
+    try:
+        state = name_as_torch(read_caffemodel(path), backbone)
+    except ValueError as error:
+        raise ValueError(
+            f"{path} is not a file of Caffe's weights: {error}."
+        ) from error
+    infinite = [key for key, value in state.items() if not value.isfinite().all()]
+    if infinite:
+        raise ValueError(
+            f"{path}: expected finite numbers, got NaN or inf in {infinite}."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"{backbone}.safetensors"
+    unfinished = folder / f"unfinished-{backbone}.safetensors"
+    try:
+        save_file({k: t.contiguous() for k, t in state.items()}, unfinished)
+        load_network(Backbone(backbone, unfinished))
+        unfinished.replace(target)
+    except ValueError as error:
+        raise ValueError(str(error).replace(str(unfinished), str(path))) from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return target
+
+
+def main() -> None:
+    """Convert the file that the command line names."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("file", type=Path, help="the .caffemodel")
+    parser.add_argument("folder", type=Path, help="where to write")
+    parser.add_argument("--backbone", choices=sorted(_MODULES))
+    args = parser.parse_args()
+    try:
+        target = convert(args.file, args.folder, args.backbone)
+    except (OSError, ValueError) as error:
+        parser.exit(1, f"{error}\n")
+    print(f"wrote {target}")
+
+
+if __name__ == "__main__":
+    main()
