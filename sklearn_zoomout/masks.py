@@ -109,10 +109,7 @@ def is_small(mask: NDArray[Any]) -> bool:
 
 
 def mark_unlabeled(
-    masks: Any,
-    unlabeled: int | Sequence[int],
-    *,
-    colors: ArrayLike | None = None,
+    masks: Any, unlabeled: int | Sequence[int], *, colors: ArrayLike | None = None
 ) -> LazySequence:
     """Turn another convention for unlabeled pixels into -1.
 

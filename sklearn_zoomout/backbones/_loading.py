@@ -131,10 +131,7 @@ def load_shared_network(
 
 
 def _build(
-    backbone: Backbone,
-    spec: BackboneSpec,
-    meta: bool = False,
-    pretrained: bool = False,
+    backbone: Backbone, spec: BackboneSpec, meta: bool = False, pretrained: bool = False
 ) -> "torch.nn.Module":
     """Build the network: random, without weights (`meta`), or with those of timm."""
     import torch

@@ -152,9 +152,7 @@ def read_weights(found: WeightsFile) -> tuple[dict[str, "torch.Tensor"], str]:
 
 
 def load_state(
-    module: "torch.nn.Module",
-    state: Mapping[str, "torch.Tensor"],
-    found: WeightsFile,
+    module: "torch.nn.Module", state: Mapping[str, "torch.Tensor"], found: WeightsFile
 ) -> None:
     """Put weights into a network after checking that they fit and are finite.
 

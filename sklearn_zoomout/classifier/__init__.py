@@ -4,7 +4,6 @@ Masks become labels of rows, rows are standardized and go through a network in b
 and the classes of rows become label maps.
 """
 
-from ._base import SuperpixelClassifier
-from ._classifier import ZoomoutClassifier
+import lazy_loader
 
-__all__ = ["SuperpixelClassifier", "ZoomoutClassifier"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -98,10 +98,7 @@ class RowsInFiles(IterableDataset):
     """
 
     def __init__(
-        self,
-        rows: TableRows,
-        batch_size: int,
-        rng: np.random.Generator | None = None,
+        self, rows: TableRows, batch_size: int, rng: np.random.Generator | None = None
     ) -> None:
         self.rows, self.rng = rows, rng
         self.n_batches = math.ceil(len(rows) / batch_size)

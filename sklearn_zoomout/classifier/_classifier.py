@@ -270,19 +270,11 @@ class ZoomoutClassifier(SuperpixelClassifier):
         from ._training import make_net, train_net
 
         net = make_net(
+            self.get_params(deep=False),
             n_features=table.n_columns,
-            hidden_units=[int(n) for n in self.hidden_units],
             class_weight=weight,
-            mean=fitted["mean_"],
-            scale=fitted["scale_"],
-            dropout=self.dropout,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
+            moments=(fitted["mean_"], fitted["scale_"]),
             max_epochs=self._n_epochs(table, train.rows),
-            batch_size=self.batch_size,
-            callbacks=self.callbacks,
-            device=self.device,
-            verbose=self.verbose,
             seed=int(rng.randint(np.iinfo(np.int32).max)),
         )
         train_net(

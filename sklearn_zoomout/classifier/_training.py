@@ -2,12 +2,12 @@
 
 import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from skorch import NeuralNet
 from skorch.callbacks import EarlyStopping
 
@@ -85,57 +85,61 @@ def _end_epoch(callback: EarlyStopping, net: RowNet, **cb_kwargs: Any) -> None:
 
 
 def make_net(
+    params: Mapping[str, Any],
     *,
     n_features: int,
-    hidden_units: Sequence[int],
-    class_weight: ArrayLike,
-    mean: ArrayLike | None,
-    scale: ArrayLike | None,
-    dropout: float,
-    learning_rate: float,
-    weight_decay: float,
+    class_weight: NDArray[np.float64],
+    moments: tuple[ArrayLike | None, ArrayLike | None],
     max_epochs: int,
-    batch_size: int,
-    callbacks: Sequence[Any] | None,
-    device: str,
-    verbose: int,
     seed: int,
 ) -> RowNet:
     """Make a net that is ready for `train_net`.
 
-    The parameters are those of `ZoomoutNet` and of `ZoomoutClassifier`;
-    ``class_weight`` has one weight per class.
+    Parameters
+    ----------
+    params : mapping of str to object
+        The parameters of the `ZoomoutClassifier`.
+    n_features : int
+        Number of columns.
+    class_weight : ndarray of float64 of shape (n_classes,)
+        The weight of every class.
+    moments : tuple of two array-like of shape (n_features,), or of two None
+        The means and deviations that standardize the columns.
+    max_epochs : int
+        Number of passes over the rows.
+    seed : int
+        Seed of the first weights, of dropout and of the order of the rows.
 
     Returns
     -------
     RowNet
     """
-    weight = np.asarray(class_weight, dtype=np.float32)
+    weight = class_weight.astype(np.float32)
     return RowNet(
         ZoomoutNet,
         module__n_features=n_features,
-        module__hidden_units=hidden_units,
+        module__hidden_units=[int(n) for n in params["hidden_units"]],
         module__n_classes=len(weight),
-        module__dropout=dropout,
-        module__mean=mean,
-        module__scale=scale,
+        module__dropout=params["dropout"],
+        module__mean=moments[0],
+        module__scale=moments[1],
         module__random_state=seed,
         criterion=InverseFrequencyLoss,
         criterion__weight=weight,
         optimizer=torch.optim.AdamW,
-        optimizer__weight_decay=weight_decay,
-        optimizer__fused=torch.device(device).type in ("cpu", "cuda"),
-        lr=learning_rate,
+        optimizer__weight_decay=params["weight_decay"],
+        optimizer__fused=torch.device(params["device"]).type in ("cpu", "cuda"),
+        lr=params["learning_rate"],
         max_epochs=max_epochs,
-        batch_size=batch_size,
+        batch_size=params["batch_size"],
         iterator_train=load_batches,
         iterator_train__rng=np.random.default_rng(seed),
         iterator_valid=load_batches,
         train_split=None,
         predict_nonlinearity=None,
-        callbacks=None if callbacks is None else list(callbacks),
-        device=device,
-        verbose=verbose,
+        callbacks=params["callbacks"] and list(params["callbacks"]),
+        device=params["device"],
+        verbose=params["verbose"],
     )
 
 
