@@ -41,32 +41,28 @@ _CENTERED = ("googlenet", "inception_v3", "efficientnet_v2_l")
 #: The backbone whose weights come with the library, and the default.
 EMBEDDED = "zoomnet"
 
-_NOT_OF_TORCHVISION = {
+_SPECS = [
     # Its last maps at strides 16 and 32.
-    EMBEDDED: BackboneSpec(
-        EMBEDDED, "ZoomNet", ("blocks.12", "blocks.15"), _HALF, _HALF
-    ),
+    BackboneSpec(EMBEDDED, "ZoomNet", ("blocks.12", "blocks.15"), _HALF, _HALF),
     # Likewise.
-    "mobilenet_edgetpu_100": BackboneSpec(
+    BackboneSpec(
         "mobilenet_edgetpu_100",
         "MobileNetEdgeTPU",
         ("blocks.16", "blocks.21"),
-        _HALF,
-        _HALF,
+        *(_HALF, _HALF),
         same_padding=True,
     ),
-    # The weights of TensorFlow 2: other preprocessing and other padding.
-    "mobilenet_v2_tf2": BackboneSpec(
+    # The weights of TensorFlow 2 have another preprocessing and another padding.
+    BackboneSpec(
         "mobilenet_v2_tf2",
         "mobilenet_v2",
         ("features",),
-        _HALF,
-        _HALF,
+        *(_HALF, _HALF),
         same_padding=True,
     ),
-    # The average of the authors' mean image, which is not subtracted pixel by pixel:
-    # regions and whole images have other sizes than it.
-    "cnn_s": BackboneSpec(
+    # The average of the authors' mean image. The image itself cannot be subtracted,
+    # since regions and whole images have other sizes.
+    BackboneSpec(
         "cnn_s",
         "CNNS",
         ("features",),
@@ -76,7 +72,7 @@ _NOT_OF_TORCHVISION = {
         has_fc7=True,
     ),
     # The authors' own weights (gist.github.com/ksimonyan/211839e770f7b538e2d8).
-    "vgg16_caffe": BackboneSpec(
+    BackboneSpec(
         "vgg16_caffe",
         "vgg16",
         ("features",),
@@ -85,7 +81,8 @@ _NOT_OF_TORCHVISION = {
         bgr=True,
         has_fc7=True,
     ),
-}
+]
+_NOT_OF_TORCHVISION = {spec.name: spec for spec in _SPECS}
 
 
 def known_backbones() -> list[str]:

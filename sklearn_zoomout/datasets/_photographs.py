@@ -11,16 +11,12 @@ from sklearn.utils import Bunch
 from ..masks import UNLABELED
 from ._files import read_description
 
+# fmt: off
 CLASS_NAMES = (
-    "sky",
-    "foliage",
-    "building",
-    "flower",
-    "water",
-    "person",
-    "spacecraft",
+    "sky", "foliage", "building", "flower", "water", "person", "spacecraft",
     "background",
 )
+# fmt: on
 
 # The photographs, with the package that holds them and what installs it. They are read
 # in place: scikit-image's own functions would download what they do not find.

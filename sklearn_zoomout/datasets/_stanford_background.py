@@ -19,16 +19,12 @@ from ._remote import download, find_data_home
 
 URL = "http://dags.stanford.edu/data/iccv09Data.tar.gz"
 ARCHIVE = "iccv09Data.tar.gz"
+# fmt: off
 CLASS_NAMES = (
-    "sky",
-    "tree",
-    "road",
-    "grass",
-    "water",
-    "building",
-    "mountain",
+    "sky", "tree", "road", "grass", "water", "building", "mountain",
     "foreground object",
 )
+# fmt: on
 
 
 @validate_params(

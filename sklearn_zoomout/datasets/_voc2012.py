@@ -20,29 +20,13 @@ SBD_URL = (
     "https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/"
     "semantic_contours/benchmark.tgz"
 )
+# fmt: off
 CLASS_NAMES = (
-    "background",
-    "aeroplane",
-    "bicycle",
-    "bird",
-    "boat",
-    "bottle",
-    "bus",
-    "car",
-    "cat",
-    "chair",
-    "cow",
-    "diningtable",
-    "dog",
-    "horse",
-    "motorbike",
-    "person",
-    "pottedplant",
-    "sheep",
-    "sofa",
-    "train",
-    "tvmonitor",
+    "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car",
+    "cat", "chair", "cow", "diningtable", "dog", "horse", "motorbike", "person",
+    "pottedplant", "sheep", "sofa", "train", "tvmonitor",
 )
+# fmt: on
 _UNLABELED_INDEX = 255
 _LISTS = Path("ImageSets", "Segmentation")
 _CURE = "extract it from its archive again"
