@@ -2,6 +2,7 @@
 
 import os
 import sys
+from functools import partial
 
 # One thread is faster on images this small, and the number of threads changes the last
 # digits. The libraries read the variable when they are imported.
@@ -56,7 +57,7 @@ def masks(examples):
 
 @pytest.fixture
 def narrow_fc7(monkeypatch):
-    """Give AlexNet and VGG fully connected layers of 8 and 5 units.
+    """Give AlexNet and VGG fully connected layers of 8 and 5 units, and CNN-S of 5.
 
     The usual ones have 59 to 124 million weights, which take seconds to draw.
     """
@@ -85,6 +86,8 @@ def narrow_fc7(monkeypatch):
         return model
 
     monkeypatch.setattr(models, "get_model", get_model)
+    cnn_s = pytest.importorskip("sklearn_zoomout.backbones._cnn_s")
+    monkeypatch.setattr(cnn_s, "CNNS", partial(cnn_s.CNNS, units=5))
 
 
 @pytest.fixture
