@@ -22,9 +22,7 @@ from sklearn_zoomout import (
     ProximalFeatures,
     SuperpixelSegmenter,
     ZoomoutClassifier,
-    zoomout_pipeline,
 )
-from sklearn_zoomout.datasets import make_scenes
 from sklearn_zoomout.metrics import (
     class_accuracy_scorer,
     mean_iou_scorer,
@@ -34,13 +32,13 @@ from sklearn_zoomout.metrics import (
 
 @pytest.fixture
 def model():
-    """Return the four levels with a small convnet input and small dictionaries."""
+    """A pipeline of four levels, with small images for the convnet."""
     dictionary = {"n_textons": 8, "n_words": 20, "random_state": 0}
     levels = [
         ("local", LocalFeatures(**dictionary)),
         ("proximal", ProximalFeatures(**dictionary)),
         ("distant", ConvnetRegionFeatures(input_size=64)),
-        ("global", GlobalFeatures(input_size=64)),
+        ("global", GlobalFeatures(crop_size=64)),
     ]
     classifier = ZoomoutClassifier(hidden_units=(8,), max_epochs=5, random_state=0)
     return Pipeline(
@@ -54,10 +52,10 @@ def model():
 
 @pytest.fixture
 def color_model(model):
-    """Return the pipeline with nothing but two cheap levels."""
+    """A pipeline of two cheap levels."""
     return model.set_params(
-        zoomout__local__blocks=("color", "location"),
-        zoomout__proximal__blocks=("color",),
+        zoomout__local__descriptors=("color", "location"),
+        zoomout__proximal__descriptors=("color",),
         zoomout__distant="drop",
         zoomout__global="drop",
     )
@@ -86,7 +84,7 @@ def test_pipeline_learns_the_examples(model, images, masks):
 
 
 def test_predictions_are_maps_of_classes_and_of_probabilities(model, images, masks):
-    """predict gives a label for each pixel, predict_proba K numbers that sum to 1."""
+    """predict returns a label for each pixel, predict_proba K numbers of sum 1."""
     model.fit(images, masks)
     for image, labels, probabilities in zip(
         images, model.predict(images), model.predict_proba(images), strict=True
@@ -99,7 +97,7 @@ def test_predictions_are_maps_of_classes_and_of_probabilities(model, images, mas
 
 
 def test_columns_are_named_by_level(model, images, masks):
-    """The union names its columns as the classifier saw them, each level by its own."""
+    """The union and the classifier have the same names of columns."""
     model.fit(images, masks)
     names = model["zoomout"].get_feature_names_out()
     np.testing.assert_array_equal(names, model[-1].feature_names_in_)
@@ -121,8 +119,8 @@ def test_grid_search_over_hidden_units(color_model, images, masks):
 
 
 def test_grid_search_over_levels(model, images, masks):
-    """Dropping and exchanging a level, the paper's ablation, is a grid like others."""
-    levels = ["drop", GlobalFeatures(input_size=64)]
+    """Levels are dropped and replaced, as in the paper's ablation."""
+    levels = ["drop", GlobalFeatures(crop_size=64)]
     search = GridSearchCV(
         model.set_params(zoomout__local="drop", zoomout__proximal="drop"),
         {"zoomout__distant": [*levels, model["zoomout"].transformer_list[2][1]]},
@@ -148,7 +146,7 @@ def test_cross_validation_splits_images(color_model, images, masks):
 
 
 def test_several_scores_at_once(color_model, images, masks):
-    """A dictionary of scorers gives each measure of the paper in one run."""
+    """A dictionary of scorers computes each measure of the paper in one run."""
     scoring = {
         "mean_iou": mean_iou_scorer,
         "pixel": pixel_accuracy_scorer,
@@ -189,7 +187,7 @@ def test_parameters_of_every_step_can_be_set(model):
 
 
 def test_pandas_output_changes_nothing(color_model, images, masks):
-    """scikit-learn's global choice of pandas as output container does no harm."""
+    """scikit-learn may be set to return pandas frames."""
     expected = clone(color_model).fit(images, masks).predict(images)
     with config_context(transform_output="pandas"):
         predicted = clone(color_model).fit(images, masks).predict(images)
@@ -216,7 +214,7 @@ def test_fitted_pipeline_leaves_the_images_behind(color_model, images, masks, tm
 
 
 def test_union_of_two_threads_gives_the_same(model, images):
-    """Levels may be computed at once, convnets included."""
+    """Levels may be computed at the same time, convnets included."""
     superpixels = model["superpixels"].fit_transform(images)
     union = model["zoomout"]
     expected = clone(union).fit_transform(superpixels)
@@ -227,7 +225,7 @@ def test_union_of_two_threads_gives_the_same(model, images):
 
 @pytest.mark.slow
 def test_union_of_two_processes_gives_the_same(color_model, images):
-    """Tables that come from other processes are stacked like others."""
+    """Tables from other processes are put side by side like others."""
     superpixels = color_model["superpixels"].fit_transform(images)
     union = color_model["zoomout"]
     expected = clone(union).fit_transform(superpixels)
@@ -273,148 +271,7 @@ def test_sklearn_classifier_in_place_of_the_net(color_model, images, masks):
     assert color_model.fit(images, masks).score(images, masks) > 0.8
 
 
-def test_zoomout_pipeline_makes_the_documented_steps():
-    """The pipeline in one call has the steps and levels that searches refer to."""
-    model = zoomout_pipeline(levels=["local", "global"], hidden_units=(16,))
-    assert list(model.named_steps) == ["superpixels", "zoomout", "classifier"]
-    assert [name for name, _ in model["zoomout"].transformer_list] == [
-        "local",
-        "global",
-    ]
-    assert model.get_params()["classifier__hidden_units"] == (16,)
-
-
-def test_the_default_needs_nothing_but_the_library(images, masks):
-    """The fast preset: ZoomNet at three levels, nothing hand-crafted."""
-    model = zoomout_pipeline(n_segments=30, max_epochs=5)
-    names = [name for name, _ in model["zoomout"].transformer_list]
-    assert names == ["distant", "global", "maps"]
-    for name in ("distant", "maps"):
-        model.set_params(**{f"zoomout__{name}__input_size": 96})
-    predicted = model.fit(images, masks).predict(images[:1])
-    assert predicted[0].shape == masks[0].shape
-    assert model["classifier"].n_features_in_ == 256 + 256 + 328
-
-
-@pytest.fixture(scope="module")
-def n_columns():
-    """Return a function that counts the columns of a preset with a random VGG-16."""
-    count_of = {}  # VGG-16 is large: the same level is fitted once
-
-    def count(preset, n_classes, **options):
-        (image,), _ = make_scenes(n_images=1, size=(96, 96), random_state=0)
-        model = zoomout_pipeline(preset, weights=None, n_segments=100, **options)
-        superpixels = model["superpixels"].fit_transform([image, image])
-        labels = superpixels[0].segments % n_classes
-        total = 0
-        for name, level in model["zoomout"].transformer_list:
-            key = (name, n_classes if "local_" in name else None)
-            if "local_" in name:
-                level.set_params(max_steps=1)
-            if key not in count_of:
-                level.fit(superpixels, [labels, labels])
-                count_of[key] = level.n_features_out_
-            total += count_of[key]
-        return total
-
-    return count
-
-
-@pytest.mark.parametrize(
-    ("preset", "n_classes", "options", "expected"),
-    [
-        ("arxiv2014", 8, {}, 11_836),
-        ("arxiv2014", 21, {"background": 0}, 11_851),
-        ("cvpr2015", 8, {}, 12_416),
-    ],
-)
-def test_presets_have_the_papers_columns(
-    n_columns, preset, n_classes, options, expected
-):
-    """Both forms of the method with VGG-16, on Stanford Background and on VOC."""
-    assert n_columns(preset, n_classes, **options) == expected
-
-
-def test_labels_reach_the_local_convnets():
-    """What marks void, and all classes, is the same for every step that learns."""
-    model = zoomout_pipeline("arxiv2014", background=3, void_label=255, classes=[1, 3])
-    for name in ("zoomout__local_convnet", "zoomout__local_foreground", "classifier"):
-        assert model.get_params()[f"{name}__void_label"] == 255
-        assert model.get_params()[f"{name}__classes"] == [1, 3]
-    assert model.get_params()["zoomout__local_foreground__background"] == 3
-
-
-def test_parameters_go_before_the_preset():
-    """Levels, backbone and hidden units of a preset can be replaced one by one."""
-    model = zoomout_pipeline("cvpr2015", backbone="zoomnet", hidden_units=(7,))
-    assert model.get_params()["zoomout__maps__backbone"] == "zoomnet"
-    assert model.get_params()["classifier__hidden_units"] == (7,)
-    assert model.set_params(zoomout__maps="drop")
-
-
-@pytest.mark.parametrize("preset", ["quick", ["distant", "global"], None])
-def test_zoomout_pipeline_refuses_an_unknown_preset(preset):
-    """The error lists those that there are, and tells where levels belong."""
-    with pytest.raises(ValueError, match="preset.*fast.*arxiv2014.*levels="):
-        zoomout_pipeline(preset)
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"background": 0},
-        {"preset": "cvpr2015", "background": 0},
-        {"levels": ["local_foreground"]},
-    ],
-)
-def test_background_and_foreground_come_together(options):
-    """A label of the background that nothing looks at is a mistake."""
-    with pytest.raises(ValueError, match=r"background: .*'local_foreground'"):
-        zoomout_pipeline(**options)
-
-
-@pytest.mark.parametrize(
-    ("options", "name"),
-    [
-        ({"hidden_units": 128}, "hidden_units"),
-        ({"class_weight": 2}, "class_weight"),
-        ({"preset": "arxiv2014", "background": "sky"}, "background"),
-        ({"n_segments": 0}, "n_segments"),
-        ({"flip": "yes"}, "flip"),
-        ({"levels": ["local"], "dtype": "double"}, "dtype"),
-    ],
-)
-def test_zoomout_pipeline_checks_parameters_at_once(options, name):
-    """And not after hours of features."""
-    with pytest.raises(ValueError, match=f"'{name}' parameter"):
-        zoomout_pipeline(**options)
-
-
-def test_random_networks_differ_by_seed_but_not_by_level():
-    """Without weights, all levels see by one network, which the seed determines."""
-    options = {"flip": True, "dtype": "bfloat16", "input_size": 320}
-    model = zoomout_pipeline(weights=None, random_state=3, **options)
-    for name, level in model["zoomout"].transformer_list:
-        assert level.random_state == 3
-        assert level.flip
-        assert level.dtype == "bfloat16"
-        assert level.input_size == (224 if name == "global" else 320)
-
-
 def test_fit_without_masks_says_what_to_do(color_model, images):
     """Masks are the second argument."""
     with pytest.raises(TypeError, match=r"masks: .* got none; call fit\(images, masks"):
         color_model.fit(images)
-
-
-def test_zoomout_pipeline_refuses_parameters_of_a_level():
-    """The message says how to set them, and not that the classifier has none such."""
-    with pytest.raises(TypeError, match=r"\['layers'\] are no.*zoomout__distant__"):
-        zoomout_pipeline(layers=("blocks.5",))
-
-
-@pytest.mark.parametrize("levels", [[], "local", ["locale"], 4, [["distant"]]])
-def test_zoomout_pipeline_refuses_unknown_levels(levels):
-    """A level that does not exist is an error that lists those that do."""
-    with pytest.raises(ValueError, match="levels.*proximal"):
-        zoomout_pipeline(levels=levels)

@@ -269,6 +269,8 @@ def test_the_parameters_of_training_can_be_set():
     level = make_level().set_params(training__max_steps=7, training__batch_size=3)
     assert level.training == Training(max_steps=7, batch_size=3)
     assert level.get_params()["training__max_steps"] == 7
+    default = LocalConvnetFeatures().set_params(training__max_steps=7)
+    assert default.training == Training(max_steps=7)
     with pytest.raises(ValueError, match=r"Training has no parameters \['steps'\]"):
         level.set_params(training__steps=7)
 
@@ -381,13 +383,9 @@ def test_masks_that_cannot_be_learned_from(colored, background, change, says):
 @pytest.mark.parametrize(
     "params",
     [
-        {"background": -1},
-        {"background": "sky"},
-        {"cv": 1},
-        {"cv": 2.5},
-        {"cv": True},
-        {"training": None},
-        {"training": 500},
+        *({"background": value} for value in (-1, "sky")),
+        *({"cv": value} for value in (1, 2.5, True)),
+        *({"training": value} for value in (True, 500)),
         {"classes": [1]},
         {"device": "abacus"},
         {"random_state": "seed"},
