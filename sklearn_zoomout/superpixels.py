@@ -106,7 +106,7 @@ class Superpixels(Sequence[SegmentedImage]):
             If the masks do not fit the images; see `check_masks`.
         """
         known = self._checked_masks
-        if known is not None and known.source is masks:
+        if known is not None and known.hold(masks):
             return iter(known.masks)
         return iter_masks(masks, self)
 
@@ -129,6 +129,16 @@ class _CheckedMasks(NamedTuple):
 
     source: Any
     masks: list[NDArray[Any]]
+
+    def hold(self, masks: Any) -> bool:
+        """Return whether these are the masks that were checked."""
+        if masks is not self.source:
+            return False
+        if not isinstance(masks, (list, tuple, np.ndarray)):
+            return True  # such as files, which are not to be read again
+        # The user may have replaced some of a list since.
+        same = len(masks) == len(self.masks)
+        return same and all(a is b for a, b in zip(masks, self.masks, strict=True))
 
 
 def check_superpixels(superpixels: Any) -> Superpixels:

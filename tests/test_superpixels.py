@@ -137,3 +137,18 @@ def test_a_union_without_any_level_is_an_error_of_the_next_step(images, masks):
     model = make_pipeline(SuperpixelSegmenter(40), union, ZoomoutClassifier())
     with pytest.raises(TypeError, match="expected a FeatureTable"):
         model.fit(images, masks)
+
+
+def test_masks_that_were_replaced_since_are_read_again(images, masks):
+    """Only masks that are not in memory are trusted to stay the same."""
+    masks = [mask.copy() for mask in masks]
+    superpixels = SuperpixelSegmenter(n_segments=20).fit_transform(images, masks)
+    masks[0] = 0 * masks[0]
+    masks[1][:] = 0
+    found = list(superpixels.iter_masks(masks))
+    assert all(map(np.array_equal, found, masks))
+    masks[2] = masks[2] - 5
+    with pytest.raises(ValueError, match=r"masks\[2\]"):
+        list(superpixels.iter_masks(masks))
+    with pytest.raises(ValueError, match="3 masks for 4 images"):
+        list(superpixels.iter_masks(masks[:3]))
