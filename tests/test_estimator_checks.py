@@ -13,6 +13,7 @@ from sklearn.pipeline import FeatureUnion
 
 import sklearn_zoomout
 from sklearn_zoomout import (
+    Backbone,
     ConvnetRegionFeatures,
     ConvnetSuperpixelFeatures,
     FineTuning,
@@ -24,6 +25,7 @@ from sklearn_zoomout import (
     ProximalFeatures,
     RegionFeatures,
     SuperpixelSegmenter,
+    Training,
     ZoomoutClassifier,
 )
 
@@ -33,12 +35,14 @@ ESTIMATORS = [
     SuperpixelSegmenter(n_segments=40),
     LocalFeatures(**DICTIONARY),
     # With folds, fit_transform differs from fit().transform() by design.
-    LocalConvnetFeatures(cv=None, max_steps=2, batch_size=8, random_state=0),
+    LocalConvnetFeatures(cv=None, training=Training(2, 8), random_state=0),
     ProximalFeatures(**DICTIONARY),
     ConvnetRegionFeatures(input_size=64),
-    GlobalFeatures(input_size=64),
+    GlobalFeatures(crop_size=64),
     ConvnetSuperpixelFeatures(input_size=64),
-    ConvnetRegionFeatures(input_size=64, fine_tune=FineTuning(2, input_size=64)),
+    ConvnetRegionFeatures(
+        Backbone(fine_tune=FineTuning(2, input_size=64)), input_size=64
+    ),
     CLASSIFIER,
     GraphSmoothing(CLASSIFIER, cv=2),
     IslandRemoval(CLASSIFIER, cv=2),

@@ -1,15 +1,15 @@
-"""Averages of maps over boxes."""
+"""Averages of feature maps over boxes."""
 
 import numpy as np
 import pytest
 
-from sklearn_zoomout.features.pooling import BoxPooling
-
 torch = pytest.importorskip("torch")
 
+from sklearn_zoomout.features.convnet._pooling import BoxPooling  # noqa: E402
 
-def average_slowly(feature_map, box, shape):
-    """Sum cell by cell, each times the area that the box covers of it."""
+
+def average_by_cells(feature_map, box, shape):
+    """Sum cell by cell, each times the area of it that the box covers."""
     channels, height, width = feature_map.shape
     top, bottom = box[0] * height / shape[0], box[2] * height / shape[0]
     left, right = box[1] * width / shape[1], box[3] * width / shape[1]
@@ -34,22 +34,22 @@ BOXES = np.array(
 
 
 def test_average_counts_cells_by_covered_area(feature_map):
-    """Boxes that cut through cells take the covered share of each."""
+    """A cell that a box covers in part has a smaller weight."""
     pooled = BoxPooling(feature_map, (50, 60)).average(BOXES)
-    expected = [average_slowly(feature_map.numpy(), box, (50, 60)) for box in BOXES]
+    expected = [average_by_cells(feature_map.numpy(), box, (50, 60)) for box in BOXES]
     assert pooled.shape == (5, 5, 1, 1)
     assert pooled.dtype == torch.float32
     np.testing.assert_allclose(pooled[:, :, 0, 0], expected, rtol=1e-5)
 
 
-def test_whole_image_gives_global_average(feature_map):
-    """The box of the whole image is the global average pooling."""
+def test_box_of_the_whole_image_is_the_global_average(feature_map):
+    """It equals global average pooling."""
     pooled = BoxPooling(feature_map, (50, 60)).average(BOXES[:1])[0, :, 0, 0]
     torch.testing.assert_close(pooled, feature_map.mean(dim=(1, 2)))
 
 
 def test_grid_cuts_boxes_into_equal_parts(feature_map):
-    """Part (i, j) of a grid is what its own box gives."""
+    """Part (i, j) of a grid equals the average over its own box."""
     box = np.array([[2, 6, 32, 36]])
     pools = BoxPooling(feature_map, (50, 60))
     parts = pools.average(box, grid=3)
@@ -70,7 +70,7 @@ def test_layout_in_memory_does_not_matter(feature_map):
 
 
 def test_small_box_far_from_the_origin_keeps_its_digits():
-    """Differences of large running sums do not lose the small average."""
+    """Differences of large running sums keep a small average."""
     feature_map = torch.full((1, 200, 300), 1000.0)
     feature_map[0, -1, -1] = 0.001
     box = np.array([[199, 299, 200, 300]])
