@@ -46,10 +46,14 @@ from sklearn_zoomout import (
     SuperpixelSegmenter,
     ZoomoutUnion,
 )
-from sklearn_zoomout.descriptors.color import color_codes, rgb_to_lab
-from sklearn_zoomout.descriptors.sift import image_sift
-from sklearn_zoomout.descriptors.texture import assign_textons, filter_responses
-from sklearn_zoomout.descriptors.words import assign_words
+from sklearn_zoomout.descriptors import (
+    assign_textons,
+    assign_words,
+    color_codes,
+    filter_responses,
+    image_sift,
+    rgb_to_lab,
+)
 
 seconds = partial(median_seconds, clock=time.process_time)
 

@@ -30,7 +30,7 @@ from sklearn_zoomout.metrics import (
 )
 from sklearn_zoomout.plotting import SegmentationDisplay
 
-images, masks = make_scenes(36, size=None, void_width=1, random_state=0)
+images, masks = make_scenes(36, size=None, unlabeled_width=1, random_state=0)
 train_images, train_masks = images[:24], masks[:24]
 test_images, test_masks = images[24:], masks[24:]
 

@@ -1,4 +1,4 @@
-"""A cache of superpixels and features: one file for an image and a transformer."""
+"""A cache of superpixels and features: one file per image and transformer."""
 
 import hashlib
 import io
@@ -10,91 +10,79 @@ import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from numbers import Integral
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 from numpy.typing import NDArray
 
-from . import __version__
 from ._utils.writing import write_whole
 from .exceptions import CacheWarning
 
-# What the numbers come from, beside this library: another version is another entry.
-_PACKAGES = (
-    "numpy",
-    "scipy",
-    "scikit-image",
-    "opencv-python",
-    "opencv-python-headless",
-    "torch",
-    "torchvision",
-    "timm",
-)
-# Number of the layout of keys and files; raise it when either changes.
-_FORMAT = 1
+# The layout of keys and files. Raise it when either changes.
+_FORMAT = 2
 _CHECKSUM_SIZE = hashlib.sha256().digest_size
 _ENTRY = re.compile(r"[0-9a-f]{64}\.npy")
 _TEMPORARY = re.compile(r"tmp[a-z0-9_]{8}")  # as the module tempfile names them
-_ABANDONED = 3600  # seconds after which nobody writes to a temporary file any more
-# Shares of `max_bytes`: what is written, on average, between two looks at the whole
-# folder, and what is left there when the oldest entries are removed.
+# Seconds after which a temporary file belongs to a process that was killed.
+_ABANDONED = 3600
+# A writer lists the whole folder after it has written, on average, this share of
+# `max_bytes`.
 _LOOK = 1 / 50
+# The share of `max_bytes` that is left when the oldest entries are removed.
 _KEEP = 0.9
 
 
 @dataclass(frozen=True)
 class FeatureCache:
-    """A folder that keeps what was computed for an image, up to a number of bytes.
+    """A folder that keeps superpixels and features of images, up to a size in bytes.
 
-    The `memory` parameter of `SuperpixelSegmenter` and of the features takes one, or
-    only the name of the folder. Entries are found by the content of the image and by
-    all that the result depends on, never by a file name, so that folds, candidates of
-    a search, processes and later sessions share them. To clear the cache, delete the
-    folder, at any time.
+    The parameter `memory` of `SuperpixelSegmenter` and of the feature levels takes a
+    FeatureCache, or only the name of the folder. An entry is found by the content of
+    the image and by all that the result depends on, never by a file name. So folds,
+    candidates of a search, processes and later sessions share the entries. The folder
+    can be deleted at any time to clear the cache.
 
     Parameters
     ----------
     folder : str or path
-        Where the entries are; made when the first is written.
+        The folder of the entries. It is created when the first entry is written.
     max_bytes : int, default=20_000_000_000
-        When the entries take more, those not used for longest are removed. Choose more
-        than one extraction of all images takes: with less, entries go before they are
-        asked for again.
+        When the entries take more bytes, the least recently used ones are removed.
+        Choose more than the features of all images take. With less, entries are
+        removed before they are used again.
 
     Raises
     ------
     TypeError
-        If `folder` is no path.
+        If `folder` is not a path.
     ValueError
         If `folder` is empty, or `max_bytes` is not a positive integer.
 
     Warns
     -----
     CacheWarning
-        If an entry is damaged, which is then computed and written anew, or if the
-        folder cannot be written, as when the disk is full. Results are never affected.
+        If an entry is damaged. Its result is computed and written again. Also if the
+        folder cannot be written, for instance because the disk is full. The returned
+        results are correct in both cases.
 
     Notes
     -----
-    What is recalled is what was computed, bit for bit. `GlobalFeatures` takes several
-    images at once: the last bits of its results depend on which of them were not in
-    the cache, as they depend, without a cache, on which are given together.
+    A result that is read from the cache equals the computed one bit for bit.
+    `GlobalFeatures` computes several images in one batch. The last bits of its results
+    depend on the images of the batch, and so on which images were in the cache.
 
-    Processes that look for the same image at the same time both compute it. Before a
-    search with ``n_jobs=2`` or more, ``model[:-1].fit_transform(images, masks)`` fills
-    the cache once.
+    Two processes that need the same entry at the same time both compute it. Before a
+    search with ``n_jobs=2`` or more, fill the cache once by
+    ``model[:-1].fit_transform(images, masks)``.
 
-    An entry is a .npy file followed by a SHA-256 checksum, moved to its place when it
-    is complete. Nothing in it is ever run as code. The files are checked against
-    accidents, not against somebody who may write to the folder and means harm.
+    An entry is a .npy file followed by a SHA-256 checksum. It is moved to its place
+    when it is complete. Entries are never run as code. The checksum detects damage by
+    accident. It does not protect against a person who can write to the folder.
 
-    The folder is not looked through at every write, so that `max_bytes` can be exceeded
-    for a while, by a fiftieth on average, however many processes write.
+    The folder is not listed at every write. Its size can therefore exceed `max_bytes`
+    for a while, by 2 % on average, however many processes write.
 
     Examples
     --------
@@ -107,8 +95,8 @@ class FeatureCache:
     >>> memory = FeatureCache(folder.name, max_bytes=10**9)
     >>> segmenter = SuperpixelSegmenter(n_segments=50, memory=memory)
     >>> computed = segmenter.transform(images)
-    >>> recalled = segmenter.transform(images)
-    >>> np.array_equal(recalled[0].segments, computed[0].segments)
+    >>> from_cache = segmenter.transform(images)
+    >>> np.array_equal(from_cache[0].segments, computed[0].segments)
     True
     >>> folder.cleanup()
     """
@@ -122,7 +110,7 @@ class FeatureCache:
                 f"folder: expected a path, got {type(self.folder).__name__}."
             )
         if not os.fspath(self.folder):
-            raise ValueError("folder: expected a path, got an empty one.")
+            raise ValueError("folder: expected a path, got an empty string.")
         is_integer = isinstance(self.max_bytes, Integral)
         if not is_integer or isinstance(self.max_bytes, bool) or self.max_bytes < 1:
             raise ValueError(
@@ -138,12 +126,17 @@ class FeatureCache:
         Parameters
         ----------
         key : str
-            From `entry_key`.
+            A key from `entry_key`.
 
         Returns
         -------
         array : ndarray or None
-            None if there is no such entry, or it is damaged.
+            None if the entry does not exist or is damaged.
+
+        Warns
+        -----
+        CacheWarning
+            If the entry is damaged or cannot be read.
         """
         path = self._path(key)
         try:
@@ -151,24 +144,30 @@ class FeatureCache:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            _warn(f"{path}: cannot be read ({error.strerror}); computed anew.")
+            _warn(f"{path}: cannot be read ({error.strerror}); it is computed again.")
             return None
         array, checksum = content[:-_CHECKSUM_SIZE], content[-_CHECKSUM_SIZE:]
         if _checksum(key, array) != checksum:
-            _warn(f"{path}: damaged; computed and written anew.")
+            _warn(f"{path}: damaged; it is computed and written again.")
             return None
-        with suppress(OSError):  # a folder that can only be read
-            os.utime(path)  # now the most recently used
+        with suppress(OSError):  # the folder can be read-only
+            os.utime(path)  # now the most recently used entry
         return np.lib.format.read_array(io.BytesIO(array), allow_pickle=False)
 
     def put(self, key: str, array: NDArray[Any]) -> None:
-        """Write an entry, or warn that it cannot be written.
+        """Write an entry.
 
         Parameters
         ----------
         key : str
-            From `entry_key`.
+            A key from `entry_key`.
         array : ndarray of numbers
+            The result to keep.
+
+        Warns
+        -----
+        CacheWarning
+            If the entry cannot be written, or is larger than the cache may be.
         """
         buffer = io.BytesIO()
         np.lib.format.write_array(buffer, array, allow_pickle=False)
@@ -176,16 +175,16 @@ class FeatureCache:
         size = len(content) + _CHECKSUM_SIZE
         if size > _KEEP * self.max_bytes:
             _warn(
-                f"{self.folder}: an entry of {size} bytes is not kept; max_bytes is "
-                f"{self.max_bytes}, choose far more."
+                f"{self.folder}: an entry of {size} bytes is not kept, because "
+                f"max_bytes is {self.max_bytes}; choose a far larger max_bytes."
             )
             return
         try:
             with write_whole(self._path(key)) as file:
                 file.write(content)
                 file.write(_checksum(key, content))
-            # Keys are as good as random numbers. To look by chance needs no count of
-            # what this and other processes have written.
+            # Keys are as good as random numbers, so the key decides whether to list
+            # the folder. Processes need not count what the others have written.
             if int(key[:8], 16) * _LOOK * self.max_bytes < size * 16**8:
                 self._remove_oldest()
         except OSError as error:
@@ -202,7 +201,7 @@ class FeatureCache:
         return self._root / key[:2] / f"{key}.npy"
 
     def _remove_oldest(self) -> None:
-        """Bring the entries below `max_bytes`, and remove what was never completed."""
+        """Remove the oldest entries beyond `max_bytes`, and abandoned files."""
         entries = []
         for path, status in self._files():
             age = time.time() - status.st_mtime
@@ -220,7 +219,7 @@ class FeatureCache:
                 return
 
     def _files(self) -> Iterator[tuple[Path, os.stat_result]]:
-        """Give the files that have the place of an entry."""
+        """Yield the regular files in the folders of entries."""
         for path in self._root.glob("[0-9a-f][0-9a-f]/*"):
             with suppress(FileNotFoundError):  # another process removed it
                 status = path.lstat()
@@ -229,75 +228,54 @@ class FeatureCache:
 
 
 def open_cache(memory: Any) -> FeatureCache | None:
-    """Give the cache that a ``memory`` parameter names, None for none.
+    """Return the cache of a parameter `memory`.
+
+    Parameters
+    ----------
+    memory : str, path, FeatureCache or None
+        The value of the parameter.
+
+    Returns
+    -------
+    FeatureCache or None
+        None if `memory` is None.
 
     Raises
     ------
     ValueError
-        If there is a file where the folder should be.
+        If the folder is a file.
     """
     if memory is None:
         return None
     opened = memory if isinstance(memory, FeatureCache) else FeatureCache(memory)
     if os.path.exists(opened._root) and not os.path.isdir(opened._root):
         raise ValueError(
-            f"memory: expected a folder, {os.fspath(opened.folder)!r} is a file; name "
-            "a folder, which need not exist yet."
+            f"memory: expected a folder, got the file {os.fspath(opened.folder)!r}; "
+            "name a folder, which need not exist yet."
         )
     return opened
 
 
-def digest_array(array: NDArray[Any]) -> str:
-    """Give the SHA-256 of an array's values, dtype and shape, in hexadecimal."""
-    digest = hashlib.sha256(f"{array.dtype.str} {array.shape} ".encode())
-    digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
-
-
-def digest_state(owner: Any, state: dict[str, Any]) -> str:
-    """Give the digest of a transformer that results are kept of.
+def entry_key(transformer: str, image: str) -> str:
+    """Return the key of an entry.
 
     Parameters
     ----------
-    owner : object
-        The transformer; its class has a ``cache_version``.
-    state : dict
-        Its parameters and fitted attributes, as far as results depend on them.
+    transformer : str
+        The digest of the transformer, from `digest_transformer` or `digest_state`.
+    image : str
+        The digest of the image, and of its label map if the result depends on it.
 
     Returns
     -------
     str
-        It also depends on the class, on its ``cache_version`` and on the versions of
-        this library and of those that it computes with.
+        64 hexadecimal digits.
     """
-    kind = type(owner)
-    name = f"{kind.__module__}.{kind.__qualname__}"
-    versions = (_FORMAT, __version__, kind.cache_version, *_package_versions())
-    # One by one: joblib tells an object that is met twice from two that are equal. And
-    # the processes that it starts see large arrays as maps of files.
-    values = {
-        key: joblib.hash(value, hash_name="sha1", coerce_mmap=True)
-        for key, value in state.items()
-    }
-    return joblib.hash([name, versions, values], hash_name="sha1")
-
-
-def entry_key(state: str, image: str) -> str:
-    """Give the key of an entry from `digest_state` and the digest of an image."""
-    return hashlib.sha256(f"{state} {image}".encode()).hexdigest()
-
-
-@cache
-def _package_versions() -> tuple[str, ...]:
-    versions = []
-    for package in _PACKAGES:
-        with suppress(PackageNotFoundError):
-            versions.append(f"{package} {version(package)}")
-    return tuple(versions)
+    return hashlib.sha256(f"{_FORMAT} {transformer} {image}".encode()).hexdigest()
 
 
 def _checksum(key: str, content: bytes) -> bytes:
-    # With the key, so that an entry in the place of another is recognized.
+    # The key is included to detect an entry that was moved to the place of another.
     digest = hashlib.sha256(key.encode())
     digest.update(content)
     return digest.digest()

@@ -118,7 +118,8 @@ class ZoomoutClassifier(SuperpixelClassifier):
     >>> from sklearn_zoomout.datasets import make_scenes
     >>> images, masks = make_scenes(n_images=4, random_state=0)
     >>> superpixels = SuperpixelSegmenter(n_segments=50).fit_transform(images)
-    >>> table = LocalFeatures(blocks=("color", "location")).fit_transform(superpixels)
+    >>> local = LocalFeatures(descriptors=("color", "location"))
+    >>> table = local.fit_transform(superpixels)
     >>> classifier = ZoomoutClassifier(max_epochs=5, random_state=0)
     >>> predictions = classifier.fit(table, masks).predict(table)
     >>> predictions[0].shape == masks[0].shape

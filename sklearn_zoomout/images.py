@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# Float images that were uint8 divided by 255 must give the same features as the
-# uint8 images themselves, so both meet in these float32 values.
+# An image in uint8 and the same image divided by 255 must have the same features, so
+# both are converted to these float32 values.
 _UINT8_TO_FLOAT = (np.arange(256) / 255).astype(np.float32)
 
 
@@ -96,7 +96,7 @@ def check_image(image: Any, name: str) -> NDArray[Any]:
     """Check one RGB image, as `check_images` does; errors call it by the name."""
     if isinstance(image, (str, os.PathLike)):
         raise TypeError(
-            f"{name}: expected an array, got the path {os.fspath(image)!r}; give "
+            f"{name}: expected an array, got the path {os.fspath(image)!r}; pass "
             "datasets.FileSequence(datasets.read_photograph, paths), which reads each "
             "file when it is needed."
         )
@@ -120,8 +120,8 @@ def refuse_masked(array: Any, name: str, cure: str) -> None:
     """Refuse a masked array: its masked pixels would count as any other."""
     if np.ma.isMaskedArray(array):
         raise ValueError(
-            f"{name}: expected an array, got a masked array, whose masked pixels would "
-            f"count as any other; {cure}."
+            f"{name}: expected an array, got a masked array; masked pixels would count "
+            f"as any other; {cure}."
         )
 
 

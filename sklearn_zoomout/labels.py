@@ -9,8 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .exceptions import EmptyMaskWarning
 from .masks import UNLABELED, check_masks, distinct_labels, is_small
-from .regions import SegmentedImage
-from .superpixels import Superpixels
+from .superpixels import SegmentedImage, Superpixels
 
 
 def encode_labels(

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics._scorer import _Scorer
 
 from .labels import check_known_labels, encode_labels
-from .masks import check_masks, distinct_labels
+from .masks import UNLABELED, check_masks, distinct_labels
 
 __all__ = [
     "class_accuracy",
@@ -34,21 +34,18 @@ def confusion_matrix(
     y_pred: LabelMaps,
     *,
     labels: ArrayLike | None = None,
-    void_label: int | None = -1,
 ) -> NDArray[np.int64]:
     """Count the pixels of every pair of true and predicted class.
 
     Parameters
     ----------
     y_true : sequence of array-like of integers of shape (height, width)
-        True label maps; sizes may differ.
+        True label maps; sizes may differ. Pixels of -1 are unlabeled and left out.
     y_pred : sequence of array-like of integers of shape (height, width)
         Predicted label maps.
     labels : array-like of shape (n_classes,), default=None
         The classes, in the order of the rows; by default all labels of ``y_true``
         and of the predictions for its labeled pixels, sorted.
-    void_label : int or None, default=-1
-        Pixels with this true label are left out.
 
     Returns
     -------
@@ -67,7 +64,7 @@ def confusion_matrix(
     array([[1, 1],
            [0, 1]])
     """
-    return _count(y_true, y_pred, labels, void_label)[1]
+    return _count(y_true, y_pred, labels)[1]
 
 
 def iou_per_class(
@@ -75,13 +72,12 @@ def iou_per_class(
     y_pred: LabelMaps,
     *,
     labels: ArrayLike | None = None,
-    void_label: int | None = -1,
 ) -> NDArray[np.float64]:
-    """Give the intersection over union of every class.
+    """Compute the intersection over union of every class.
 
     Parameters
     ----------
-    y_true, y_pred, labels, void_label
+    y_true, y_pred, labels
         See `confusion_matrix`.
 
     Returns
@@ -95,7 +91,7 @@ def iou_per_class(
     >>> iou_per_class([[[0, 0, 1, -1]]], [[[0, 1, 1, 1]]], labels=[0, 1, 2])
     array([0.5, 0.5, nan])
     """
-    counts = _count(y_true, y_pred, labels, void_label)[1]
+    counts = _count(y_true, y_pred, labels)[1]
     return _measures(counts)[:, 0]
 
 
@@ -104,13 +100,12 @@ def recall_per_class(
     y_pred: LabelMaps,
     *,
     labels: ArrayLike | None = None,
-    void_label: int | None = -1,
 ) -> NDArray[np.float64]:
-    """Give the share of every class's pixels that are predicted correctly.
+    """Compute the share of every class's pixels that are predicted correctly.
 
     Parameters
     ----------
-    y_true, y_pred, labels, void_label
+    y_true, y_pred, labels
         See `confusion_matrix`.
 
     Returns
@@ -124,7 +119,7 @@ def recall_per_class(
     >>> recall_per_class([[[0, 0, 1, -1]]], [[[0, 1, 1, 1]]])
     array([0.5, 1. ])
     """
-    counts = _count(y_true, y_pred, labels, void_label)[1]
+    counts = _count(y_true, y_pred, labels)[1]
     return _measures(counts)[:, 1]
 
 
@@ -133,13 +128,12 @@ def mean_iou(
     y_pred: LabelMaps,
     *,
     labels: ArrayLike | None = None,
-    void_label: int | None = -1,
 ) -> float:
-    """Give the mean over classes of the intersection over union.
+    """Compute the mean over classes of the intersection over union.
 
     Parameters
     ----------
-    y_true, y_pred, labels, void_label
+    y_true, y_pred, labels
         See `confusion_matrix`.
 
     Returns
@@ -153,7 +147,7 @@ def mean_iou(
     >>> mean_iou([[[0, 0, 1, -1]]], [[[0, 1, 1, 1]]], labels=[0, 1, 2])
     0.5
     """
-    iou = iou_per_class(y_true, y_pred, labels=labels, void_label=void_label)
+    iou = iou_per_class(y_true, y_pred, labels=labels)
     return float(np.nanmean(iou))
 
 
@@ -162,13 +156,12 @@ def pixel_accuracy(
     y_pred: LabelMaps,
     *,
     labels: ArrayLike | None = None,
-    void_label: int | None = -1,
 ) -> float:
-    """Give the share of labeled pixels that are predicted correctly.
+    """Compute the share of labeled pixels that are predicted correctly.
 
     Parameters
     ----------
-    y_true, y_pred, labels, void_label
+    y_true, y_pred, labels
         See `confusion_matrix`.
 
     Returns
@@ -182,7 +175,7 @@ def pixel_accuracy(
     >>> pixel_accuracy([[[0, 0, 1, -1]]], [[[0, 1, 1, 1]]])
     0.667
     """
-    counts = _count(y_true, y_pred, labels, void_label)[1]
+    counts = _count(y_true, y_pred, labels)[1]
     return float(counts.trace() / counts.sum())
 
 
@@ -191,13 +184,12 @@ def class_accuracy(
     y_pred: LabelMaps,
     *,
     labels: ArrayLike | None = None,
-    void_label: int | None = -1,
 ) -> float:
-    """Give the mean over classes of the recall.
+    """Compute the mean over classes of the recall.
 
     Parameters
     ----------
-    y_true, y_pred, labels, void_label
+    y_true, y_pred, labels
         See `confusion_matrix`.
 
     Returns
@@ -211,7 +203,7 @@ def class_accuracy(
     >>> class_accuracy([[[0, 0, 1, -1]]], [[[0, 1, 1, 1]]])
     0.75
     """
-    recall = recall_per_class(y_true, y_pred, labels=labels, void_label=void_label)
+    recall = recall_per_class(y_true, y_pred, labels=labels)
     return float(np.nanmean(recall))
 
 
@@ -220,7 +212,6 @@ def segmentation_report(
     y_pred: LabelMaps,
     *,
     labels: ArrayLike | None = None,
-    void_label: int | None = -1,
     class_names: Sequence[str] | Mapping[int, str] | None = None,
     digits: int = 1,
 ) -> str:
@@ -231,7 +222,7 @@ def segmentation_report(
 
     Parameters
     ----------
-    y_true, y_pred, labels, void_label
+    y_true, y_pred, labels
         See `confusion_matrix`.
     class_names : sequence of str or mapping of int to str, default=None
         The name of label 0, of label 1, and so on, or of each label; by default the
@@ -255,7 +246,7 @@ def segmentation_report(
     mean        50.0    75.0       75.0       3
     pixel accuracy 66.7
     """
-    classes, counts = _count(y_true, y_pred, labels, void_label)
+    classes, counts = _count(y_true, y_pred, labels)
     if class_names is None:
         class_names = {label: str(label) for label in classes.tolist()}
     elif not isinstance(class_names, Mapping):
@@ -290,8 +281,8 @@ def segmentation_report(
 
 
 class _SegmentationScorer(_Scorer):
-    # scikit-learn's own scorer, so that several of them share one prediction of an
-    # expensive pipeline; it only looks at the estimator's classes before.
+    # scikit-learn's own class, since only its scorers share one prediction of an
+    # expensive pipeline when several measures are asked for.
     def _score(
         self,
         method_caller: Callable[..., Any],
@@ -300,24 +291,18 @@ class _SegmentationScorer(_Scorer):
         y_true: Any,
         **kwargs: Any,
     ) -> float:
-        void_label = self._kwargs["void_label"]
-        check_known_labels(y_true, getattr(estimator, "classes_", None), void_label)
+        check_known_labels(y_true, getattr(estimator, "classes_", None))
         return super()._score(method_caller, estimator, X, y_true, **kwargs)
 
 
-def segmentation_scorer(
-    metric: Callable[..., float], *, void_label: int | None = -1
-) -> Callable[..., float]:
-    """Make a scorer for `GridSearchCV` or `cross_val_score` of one of the measures.
+def segmentation_scorer(metric: Callable[..., float]) -> Callable[..., float]:
+    """Make a scorer for `GridSearchCV` or `cross_val_score` from one of the measures.
 
     Parameters
     ----------
     metric : callable
         `mean_iou`, `pixel_accuracy`, `class_accuracy`, or a function of
-        ``(y_true, y_pred, *, void_label)`` of your own. Greater is better.
-    void_label : int or None, default=-1
-        The label of pixels that have none. The ready-made ``mean_iou_scorer``,
-        ``pixel_accuracy_scorer`` and ``class_accuracy_scorer`` take -1.
+        ``(y_true, y_pred)`` of your own. Greater is better.
 
     Returns
     -------
@@ -327,10 +312,12 @@ def segmentation_scorer(
 
     Examples
     --------
-    >>> from sklearn_zoomout.metrics import pixel_accuracy, segmentation_scorer
-    >>> scorer = segmentation_scorer(pixel_accuracy, void_label=255)
+    >>> from sklearn_zoomout.metrics import iou_per_class, segmentation_scorer
+    >>> def iou_of_trees(y_true, y_pred):
+    ...     return iou_per_class(y_true, y_pred, labels=[0, 1])[1]
+    >>> scorer = segmentation_scorer(iou_of_trees)
     """
-    return _SegmentationScorer(metric, 1, {"void_label": void_label}, "predict")
+    return _SegmentationScorer(metric, 1, {}, "predict")
 
 
 mean_iou_scorer = segmentation_scorer(mean_iou)
@@ -339,15 +326,15 @@ class_accuracy_scorer = segmentation_scorer(class_accuracy)
 
 
 def _count(
-    y_true: Any, y_pred: Any, labels: Any, void_label: int | None
+    y_true: Any, y_pred: Any, labels: Any
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Give the classes in the order asked for, and their confusion matrix."""
-    pairs = list(_labeled_pixels(y_true, y_pred, void_label))
+    """Return the classes in the order asked for, and their confusion matrix."""
+    pairs = list(_labeled_pixels(y_true, y_pred))
     if labels is None:
-        found = (distinct_labels(pixels, None) for pair in pairs for pixels in pair)
+        found = (distinct_labels(pixels) for pair in pairs for pixels in pair)
         labels = np.unique(np.concatenate([np.empty(0, np.int64), *found]))
     else:
-        _check_listed(pairs, labels, void_label)
+        _check_listed(pairs, labels)
     labels = np.asarray(labels)
     classes, order = np.unique(labels, return_inverse=True)
     n = len(classes)
@@ -355,32 +342,32 @@ def _count(
         raise ValueError(f"labels: expected distinct classes, got {labels.tolist()}.")
     counts = np.zeros(n * n, dtype=np.int64)
     for i, (true, predicted) in enumerate(pairs):
-        rows = encode_labels(true, classes, None, f"y_true[{i}]")
-        columns = encode_labels(predicted, classes, None, f"y_pred[{i}]")
+        rows = encode_labels(true, classes, f"y_true[{i}]")
+        columns = encode_labels(predicted, classes, f"y_pred[{i}]")
         counts += np.bincount(rows * n + columns, minlength=n * n)
     if not counts.any():
         raise ValueError(
-            f"y_true: all pixels have the void label {void_label}; nothing to measure."
+            "y_true: expected labels of 0 or more, got none; all pixels are -1, "
+            "unlabeled."
         )
     return labels, counts.reshape(n, n)[np.ix_(order, order)]
 
 
-def _check_listed(
-    pairs: list[tuple[NDArray[Any], NDArray[Any]]], labels: Any, void_label: int | None
-) -> None:
+def _check_listed(pairs: list[tuple[NDArray[Any], NDArray[Any]]], labels: Any) -> None:
     """Refuse pixels of a class that is not among ``labels``."""
     for i, pair in enumerate(pairs):
         for name, pixels in zip(("y_true", "y_pred"), pair, strict=True):
-            unknown = np.setdiff1d(distinct_labels(pixels, None), labels)
+            unknown = np.setdiff1d(distinct_labels(pixels), labels)
             if len(unknown):
                 raise ValueError(
-                    f"{name}[{i}]: {unknown.tolist()} are none of labels, "
-                    f"{np.asarray(labels).tolist()}; void_label is {void_label}."
+                    f"{name}[{i}]: expected labels in {np.asarray(labels).tolist()}, "
+                    f"got {unknown.tolist()}; if one marks unlabeled pixels, turn it "
+                    "into -1 with mark_unlabeled."
                 )
 
 
 def _labeled_pixels(
-    y_true: Any, y_pred: Any, void_label: int | None
+    y_true: Any, y_pred: Any
 ) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
     """Yield the true and the predicted labels of every image's labeled pixels."""
     if len(y_true) != len(y_pred):
@@ -391,14 +378,13 @@ def _labeled_pixels(
     y_true = check_masks(y_true, [np.asarray(mask) for mask in y_true], "y_true")
     y_pred = check_masks(y_pred, y_true, "y_pred")
     for i, (true, predicted) in enumerate(zip(y_true, y_pred, strict=True)):
-        if void_label is not None:
-            labeled = true != void_label
-            true, predicted = true[labeled], predicted[labeled]
-            if (predicted == void_label).any():
-                raise ValueError(
-                    f"y_pred[{i}]: the void label {void_label} is predicted for "
-                    "pixels that have a label; replace it by a class."
-                )
+        labeled = true != UNLABELED
+        true, predicted = true[labeled], predicted[labeled]
+        if (predicted == UNLABELED).any():
+            raise ValueError(
+                f"y_pred[{i}]: expected a class for every labeled pixel, got -1, "
+                "unlabeled; replace it by a class."
+            )
         yield true.ravel(), predicted.ravel()
 
 

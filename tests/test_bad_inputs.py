@@ -31,7 +31,7 @@ def color_pipeline(n_segments=30, **classifier):
     return Pipeline(
         [
             ("superpixels", SuperpixelSegmenter(n_segments)),
-            ("local", LocalFeatures(blocks=("color",), random_state=0)),
+            ("local", LocalFeatures(descriptors=("color",), random_state=0)),
             (
                 "classifier",
                 ZoomoutClassifier(
@@ -379,8 +379,8 @@ def test_transform_before_fit_is_refused(superpixels):
 
 def test_other_columns_than_in_fit_are_refused(superpixels, masks):
     """The classifier tells which columns are missing and which are new."""
-    color = LocalFeatures(blocks=("color",)).fit_transform(superpixels)
-    location = LocalFeatures(blocks=("location",)).fit_transform(superpixels)
+    color = LocalFeatures(descriptors=("color",)).fit_transform(superpixels)
+    location = LocalFeatures(descriptors=("location",)).fit_transform(superpixels)
     both = np.concatenate([color, location], axis=1)
     classifier = ZoomoutClassifier(hidden_units=(8,), max_epochs=1, random_state=0)
     classifier.fit(color, masks)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sklearn_zoomout.images import as_float, check_images, check_masks
+from sklearn_zoomout.images import as_float, check_images
 
 
 @pytest.fixture
@@ -82,38 +82,3 @@ def test_one_image_instead_of_a_list_is_refused(image):
         check_images(["a.jpg"])
     with pytest.raises(ValueError, match="images: .*empty"):
         check_images([])
-
-
-def test_masks_of_any_integer_kind_are_accepted(image):
-    """Integers, booleans and integral floats can all be labels."""
-    labels = np.arange(48).reshape(6, 8)
-    kinds = [labels.astype(t) for t in (np.uint8, np.int64, float, bool)]
-    checked = check_masks(kinds, [image] * 4)
-    assert [mask.dtype.kind for mask in checked] == ["u", "i", "i", "b"]
-
-
-@pytest.mark.parametrize(
-    ("mask", "message"),
-    [
-        (np.zeros((8, 6), int), r"masks\[0\].*\(6, 8\).*\(8, 6\)"),
-        (np.zeros((6, 8, 3), int), r"masks\[0\].*colors.*palette PNG"),
-        (np.full((6, 8), 0.5), r"masks\[0\].*integer.*0\.5 at row 0, column 0"),
-        (np.full((6, 8), np.nan), r"masks\[0\].*integer.*nan"),
-        (np.full((6, 8), -2), r"masks\[0\].*-1 for unlabeled.*-2"),
-        (np.ma.masked_equal(np.eye(6, 8, dtype=int), 1), r"masks\[0\].*filled\(-1\)"),
-        (np.full((6, 8), "sky"), r"masks\[0\].*integer.*dtype <U3"),
-    ],
-)
-def test_wrong_masks_are_named_and_explained(image, mask, message):
-    """The error says which mask, what came, and what to do."""
-    with pytest.raises(ValueError, match=message):
-        check_masks([mask], [image])
-
-
-def test_a_missing_mask_is_counted(image):
-    """The error gives both numbers."""
-    mask = np.zeros((6, 8), int)
-    with pytest.raises(ValueError, match="1 masks for 2 images"):
-        check_masks([mask], [image, image])
-    with pytest.raises(TypeError, match="masks: .*one array"):
-        check_masks(mask, [image])

@@ -20,47 +20,44 @@ from sklearn_zoomout.metrics import (
     pixel_accuracy_scorer,
     recall_per_class,
     segmentation_report,
-    segmentation_scorer,
 )
 
 CLASSES = [10, 20, 255]
 
 
-def random_maps(void_label=-1, seed=0):
-    """Truth with void pixels and predictions, images of different sizes."""
+def random_maps(seed=0):
+    """Truth with unlabeled pixels and predictions, images of different sizes."""
     rng = np.random.default_rng(seed)
     sizes = [(5, 7), (8, 3), (1, 1)]
-    truth = [rng.choice([*CLASSES, void_label], size) for size in sizes]
+    truth = [rng.choice([*CLASSES, -1], size) for size in sizes]
     predicted = [rng.choice(CLASSES, size) for size in sizes]
     return truth, predicted
 
 
-def flat(truth, predicted, void_label=-1):
+def flat(truth, predicted):
     """The labeled pixels of all images in one array."""
     truth, predicted = (
         np.concatenate([m.ravel() for m in maps]) for maps in (truth, predicted)
     )
-    return truth[truth != void_label], predicted[truth != void_label]
+    return truth[truth != -1], predicted[truth != -1]
 
 
-@pytest.mark.parametrize("void_label", [-1, 99])
-def test_measures_agree_with_scikit_learn(void_label):
+def test_measures_agree_with_scikit_learn():
     """Pooled over images, they are scikit-learn's measures of flat labels."""
-    maps = random_maps(void_label)
-    true, predicted = flat(*maps, void_label)
-    kwargs = {"void_label": void_label}
+    maps = random_maps()
+    true, predicted = flat(*maps)
     np.testing.assert_array_equal(
-        confusion_matrix(*maps, **kwargs),
+        confusion_matrix(*maps),
         sklearn.metrics.confusion_matrix(true, predicted),
     )
     jaccard = sklearn.metrics.jaccard_score(true, predicted, average=None)
-    np.testing.assert_allclose(iou_per_class(*maps, **kwargs), jaccard)
-    assert mean_iou(*maps, **kwargs) == pytest.approx(jaccard.mean())
+    np.testing.assert_allclose(iou_per_class(*maps), jaccard)
+    assert mean_iou(*maps) == pytest.approx(jaccard.mean())
     accuracy = sklearn.metrics.accuracy_score(true, predicted)
-    assert pixel_accuracy(*maps, **kwargs) == pytest.approx(accuracy)
+    assert pixel_accuracy(*maps) == pytest.approx(accuracy)
     recall = sklearn.metrics.recall_score(true, predicted, average=None)
-    np.testing.assert_allclose(recall_per_class(*maps, **kwargs), recall)
-    assert class_accuracy(*maps, **kwargs) == pytest.approx(recall.mean())
+    np.testing.assert_allclose(recall_per_class(*maps), recall)
+    assert class_accuracy(*maps) == pytest.approx(recall.mean())
 
 
 def test_labels_give_the_order():
@@ -90,17 +87,11 @@ def test_class_that_is_only_predicted():
     assert class_accuracy(truth, predicted) == 0.5
 
 
-def test_prediction_of_void_pixels_does_not_matter():
-    """Void pixels are left out, whatever is predicted there."""
+def test_prediction_of_unlabeled_pixels_does_not_matter():
+    """Unlabeled pixels are left out, whatever is predicted there."""
     truth = [np.array([[1, 2, -1]])]
     for label in (1, 77, -1):
         assert mean_iou(truth, [np.array([[1, 2, label]])]) == 1
-
-
-def test_void_none_counts_every_pixel():
-    """With void_label=None, -1 is a class."""
-    truth, predicted = [np.array([[1, -1]])], [np.array([[1, 1]])]
-    assert pixel_accuracy(truth, predicted, void_label=None) == 0.5
 
 
 def test_object_array_and_lists():
@@ -114,10 +105,10 @@ def test_object_array_and_lists():
 
 def test_dtypes_do_not_matter():
     """Unsigned truth with signed predictions gives the same."""
-    truth, predicted = random_maps(void_label=0)
+    truth, predicted = random_maps()
+    truth = [np.where(m == -1, 10, m) for m in truth]
     small = [m.astype(np.uint8) for m in truth]
-    result = mean_iou(small, predicted, void_label=0)
-    assert result == mean_iou(truth, predicted, void_label=0)
+    assert mean_iou(small, predicted) == mean_iou(truth, predicted)
 
 
 @pytest.mark.parametrize(
@@ -125,8 +116,12 @@ def test_dtypes_do_not_matter():
     [
         ([[[1]]], [[[1]], [[1]]], "as many label maps as in y_true, 1, got 2"),
         ([[[1, 2]]], [[[1]]], r"expected shape \(1, 2\)"),
-        ([[[-1]]], [[[1]]], "all pixels have the void label -1"),
-        ([[[1]]], [[[-1]]], r"y_pred\[0\]: the void label -1 is predicted"),
+        ([[[-1]]], [[[1]]], "all pixels are -1"),
+        (
+            [[[1]]],
+            [[[-1]]],
+            r"y_pred\[0\]: expected a class for every labeled pixel, got -1",
+        ),
         ([[[1.5]]], [[[1]]], "expected integer class labels, got 1.5"),
     ],
 )
@@ -138,9 +133,9 @@ def test_wrong_maps(truth, predicted, message):
 
 def test_label_outside_labels():
     """A label that is none of labels is refused, in truth and in prediction."""
-    with pytest.raises(ValueError, match=r"y_true\[1\]: \[7\] are none of labels"):
+    with pytest.raises(ValueError, match=r"y_true\[1\]: .* \[1, 2\], got \[7\]"):
         mean_iou([[[1]], [[7]]], [[[1]], [[1]]], labels=[1, 2])
-    with pytest.raises(ValueError, match=r"y_pred\[0\]: \[7\] are none of labels"):
+    with pytest.raises(ValueError, match=r"y_pred\[0\]: .* \[1, 2\], got \[7\]"):
         mean_iou([[[1]], [[2]]], [[[7]], [[1]]], labels=[1, 2])
 
 
@@ -148,7 +143,7 @@ def test_report():
     """The report has a line per class, the means, and - for what is absent."""
     truth, predicted = [[[1, 1, 2, 2]]], [[[1, 1, 2, 1]]]
     report = segmentation_report(
-        truth, predicted, labels=[1, 2, 3], class_names=["void", "sky", "tree", "cow"]
+        truth, predicted, labels=[1, 2, 3], class_names=["none", "sky", "tree", "cow"]
     )
     lines = report.splitlines()
     assert lines[1].split() == ["sky", "66.7", "100.0", "66.7", "2"]
@@ -229,21 +224,12 @@ def test_scorers_share_one_prediction(halves):
 
 
 def test_scorer_refuses_labels_unseen_in_fit(halves):
-    """A truth label that is none of classes_ is an error with a hint at void."""
+    """A truth label that is none of classes_ is an error that says what to do."""
     images, masks = halves
     model = Constant(0).fit(images, masks)
     masks = [*masks[:-1], np.array([[0, 0, 255, 1]])]
-    with pytest.raises(ValueError, match=r"masks\[5\]: labels \[255\].*void_label"):
+    with pytest.raises(ValueError, match=r"masks\[5\]: labels \[255\].*mark_unlabeled"):
         mean_iou_scorer(model, images, masks)
-
-
-def test_scorer_with_another_void_label(halves):
-    """segmentation_scorer passes its void label to the measure."""
-    images, masks = halves
-    model = Constant(0).fit(images, masks)
-    masks = [np.array([[0, 0, 0, 255]])] * 6
-    scorer = segmentation_scorer(mean_iou, void_label=255)
-    assert scorer(model, images, masks) == 1
 
 
 def test_scorer_can_be_pickled(halves):

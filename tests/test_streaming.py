@@ -310,7 +310,7 @@ def test_a_value_that_is_not_finite_is_named_in_prediction(in_memory, name):
 def test_files_are_let_go_of(in_files, monkeypatch):
     """What was read of a file does not stay in the memory of the process."""
     forgotten = []
-    from sklearn_zoomout import table as module
+    from sklearn_zoomout.table import _feature_table as module
 
     monkeypatch.setattr(module, "forget_pages", lambda v: forgotten.append(v.shape))
     in_files.take(np.arange(5))

@@ -26,14 +26,19 @@ def shape_of(name):
 
 
 def voc_mask(name):
-    """Return VOC's labels of an image: all 21, and void."""
+    """Return VOC's labels of an image: all 21, and 255 for unlabeled."""
     height, width = shape_of(name)
     mask = np.arange(height * width) + int(name[-1])
     return np.where(mask % 5, mask % 21, 255).astype(np.uint8).reshape(height, width)
 
 
+def as_read(mask):
+    """Return a mask of VOC's files as the loader does, with -1 for 255."""
+    return np.where(mask == 255, -1, mask.astype(np.int16))
+
+
 def sbd_mask(name):
-    """Return SBD's labels of an image, none of them void."""
+    """Return SBD's labels of an image, none of them unlabeled."""
     return np.full(shape_of(name), int(name[-1]) + 10, np.uint8)
 
 

@@ -38,7 +38,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from sklearn_zoomout.backbones.zoomnet import ZoomNet
-from sklearn_zoomout.backbones.zoomnet.network import Bottleneck
+from sklearn_zoomout.backbones.zoomnet._network import Bottleneck
 
 TEACHER = "mobilenet_v2_tf2"
 TEACHER_BLOCKS = (

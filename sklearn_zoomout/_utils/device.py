@@ -1,4 +1,4 @@
-"""Devices of torch: an unknown one is never replaced in silence."""
+"""Devices of torch: there is no silent replacement of an unknown one."""
 
 import warnings
 
@@ -19,7 +19,7 @@ def check_device(device: str) -> None:
 
 
 def device_to_predict_on(device: str) -> str:
-    """Give the device, or the CPU, with a warning, if torch has no such device here."""
+    """Return the device, or the CPU with a warning if torch has no such device."""
     try:
         check_device(device)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Arrays in files, mapped into memory: opened, told apart, let go of."""
+"""Arrays in files that are mapped into memory."""
 
 import mmap
 from pathlib import Path
@@ -9,20 +9,22 @@ from numpy.typing import NDArray
 
 
 def open_map(path: str | Path, dtype: Any, shape: tuple[int, ...]) -> NDArray[Any]:
-    """Map a file that holds the values of an array and nothing else, to read them.
+    """Map a file that contains the values of one array, to read them.
 
     Parameters
     ----------
     path : str or path
         The file.
     dtype : dtype
-        What it holds.
+        The dtype of the values.
     shape : tuple of int
-        The shape of the array; one without values is made, as nothing can be mapped.
+        The shape of the array.
 
     Returns
     -------
     ndarray
+        A `numpy.memmap`. An array without values is in memory, since an empty file
+        cannot be mapped.
     """
     if 0 in shape:
         return np.empty(shape, dtype)
@@ -30,19 +32,32 @@ def open_map(path: str | Path, dtype: Any, shape: tuple[int, ...]) -> NDArray[An
 
 
 def is_mapped(values: NDArray[Any]) -> bool:
-    """Tell whether an array is a whole map of a file, not a view on a part of one.
+    """Return whether an array is the whole map of a file, not a view of a part.
 
-    Rows of one in Fortran's order are spread over the file: it counts as memory.
+    Parameters
+    ----------
+    values : ndarray
+        The array.
+
+    Returns
+    -------
+    bool
+        False for a map in Fortran order, whose rows are spread over the file.
     """
     whole = isinstance(values, np.memmap) and isinstance(values.base, mmap.mmap)
     return whole and values.flags.c_contiguous
 
 
 def forget_pages(values: NDArray[Any]) -> None:
-    """Let go of what was read of a mapped array.
+    """Release the memory of what was read of a mapped array.
 
-    It stays in the system's cache of files, and can be read again, but no longer
-    counts as memory of this process, which would grow to the size of the file.
+    Otherwise the memory of the process would grow to the size of the file. The values
+    stay in the file cache of the operating system and can be read again.
+
+    Parameters
+    ----------
+    values : ndarray
+        The array. Nothing is done if it is not mapped.
     """
     if is_mapped(values) and hasattr(mmap, "MADV_DONTNEED"):
         values.base.madvise(mmap.MADV_DONTNEED)  # type: ignore[union-attr]

@@ -7,15 +7,15 @@ from typing import Any
 
 
 class SharedResults:
-    """Results of an object that the first step that asks computes for all others.
+    """Results that several steps need, computed by the first step that asks.
 
-    A result is found by its key, which must tell all that it depends on. Threads that
+    A result is found by its key, which must hold all that it depends on. Threads that
     ask for a result while it is computed wait for it. A pickle holds no results.
 
     Parameters
     ----------
     max_size : int or None, default=None
-        The largest number of results. The one that was not used for longest goes first.
+        The largest number of results. The least recently used is removed first.
 
     Examples
     --------
@@ -39,7 +39,7 @@ class SharedResults:
         return len(self._results)
 
     def get(self, key: Hashable, compute: Callable[[], Any]) -> Any:
-        """Return the result of a key, and compute it if nobody has.
+        """Return the result of a key, computed if it is not there yet.
 
         Parameters
         ----------

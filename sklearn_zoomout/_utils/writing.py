@@ -1,4 +1,4 @@
-"""Files that are written as a whole, or not at all."""
+"""Files that are written completely or not at all."""
 
 import tempfile
 from collections.abc import Iterator
@@ -9,19 +9,20 @@ from typing import IO
 
 @contextmanager
 def write_whole(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file to write, so that `path` holds all of it or is not touched.
+    """Open a file for writing that replaces `path` only when it is complete.
 
-    The bytes go to a temporary file in the same folder, which takes the name `path`
-    when the block ends, and is removed when it fails.
+    The bytes go to a temporary file in the same folder. It is renamed to `path` when
+    the block ends, and removed if the block raises an error.
 
     Parameters
     ----------
     path : pathlib.Path
-        The file to write; its folder is created.
+        The file to write. Its folder is created if it is missing.
 
     Yields
     ------
     file : binary file
+        The temporary file.
 
     Raises
     ------
@@ -34,7 +35,7 @@ def write_whole(path: Path) -> Iterator[IO[bytes]]:
         try:
             yield file
             file.close()
-            temporary.chmod(0o644)  # temporary files are private
+            temporary.chmod(0o644)  # the default of temporary files is 0o600
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)

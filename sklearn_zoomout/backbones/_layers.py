@@ -1,4 +1,4 @@
-"""Which layers of a network give its maps, from the finest to the coarsest."""
+"""The layers whose feature maps describe an image at every resolution."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -10,18 +10,18 @@ if TYPE_CHECKING:
 
 
 def map_layers(module: "torch.nn.Module", spec: "BackboneSpec") -> tuple[str, ...]:
-    """Choose layers whose maps together describe an image at every resolution.
+    """Choose the layers that describe an image at every resolution.
 
-    Of networks with fully connected layers (VGG, AlexNet) all rectified convolutions,
-    as in the later form of the method [1]_: 4,224 channels of VGG-16. Of others the
-    last map of every resolution.
+    For networks with fully connected layers (VGG, AlexNet) these are all rectified
+    convolutions, as in the later form of the method [1]_: 4,224 channels of VGG-16. For
+    other networks they are the last layers of every resolution.
 
     Parameters
     ----------
     module : torch.nn.Module
         The network, in evaluation mode.
     spec : BackboneSpec
-        Its description; nothing behind its last map is looked at.
+        Its description. Layers behind its last map are ignored.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def map_layers(module: "torch.nn.Module", spec: "BackboneSpec") -> tuple[str, ..
         nonlocal ended
         if not ended and getattr(output, "ndim", 0) == 4 and min(output.shape[2:]) > 1:
             height, width = output.shape[2:]
-            # A container is seen after its members, and takes their place.
+            # A container comes after its members and replaces them.
             last_of_size.pop((height, width), None)
             last_of_size[height, width] = name
         ended |= name == spec.maps[-1]
@@ -72,9 +72,9 @@ def map_layers(module: "torch.nn.Module", spec: "BackboneSpec") -> tuple[str, ..
 def _blocks(
     module: "torch.nn.Module", name: str = ""
 ) -> Iterator[tuple[str, "torch.nn.Module"]]:
-    """Go through a network down to its blocks, but not into them.
+    """Yield the parts of a network down to its blocks, but not the parts of blocks.
 
-    The insides of a block, such as an expansion, are no maps of the network's own.
+    The inner maps of a block, such as an expansion, are not features of the network.
     """
     import torch
 

@@ -1,16 +1,16 @@
-"""What is known of a network before anything of it is loaded."""
+"""Preprocessing and layers of a network, before it is loaded."""
 
 from dataclasses import dataclass
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-#: What the names of timm's models begin with.
+#: The prefix of names of timm's models.
 TIMM = "timm:"
 
 
 @dataclass(frozen=True)
 class BackboneSpec:
-    """What is known of a backbone before anything of it is loaded.
+    """The preprocessing and the layers of a network, known before it is loaded.
 
     Attributes
     ----------
@@ -20,12 +20,12 @@ class BackboneSpec:
         Name of torchvision's constructor, or of our own class, or "timm:" and the
         name of timm's; "" for a network of the user's.
     maps : tuple of str
-        Names of the modules whose maps are the network's features, unless `layers`
-        names others; "" is the whole network.
+        Names of the modules whose maps are the network's own features. "" is the whole
+        network.
     mean, std : tuple of 3 floats
         Standardization of RGB in [0, 1].
     bgr : bool
-        Whether the network takes standardized channels in the order BGR, as Caffe's.
+        Whether the network takes the standardized channels in the order BGR, as Caffe.
     same_padding : bool
         Whether strided convolutions are padded as TensorFlow's "SAME".
     has_fc7 : bool
@@ -48,5 +48,5 @@ class BackboneSpec:
 
     @property
     def file_stem(self) -> str:
-        """How the names of its files begin: its own name, with ":" as "_"."""
+        """The beginning of the names of its files: its own name with "_" for ":"."""
         return self.name.replace(":", "_")

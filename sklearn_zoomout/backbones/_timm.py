@@ -14,7 +14,7 @@ _ODD_SIZE = (96, 107)
 
 
 def find_timm(backbone: str) -> BackboneSpec:
-    """Find what timm knows of one of its models.
+    """Find the description of a model of timm.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def build_timm(spec: BackboneSpec, pretrained: bool = False) -> "torch.nn.Module
     OSError
         If the download fails.
     ValueError
-        If the model gives something else than maps, or takes images of one size only.
+        If the output of the model is no map, or it takes images of one size only.
     """
     timm = _import_timm()
     name = spec.name.removeprefix(TIMM)
@@ -132,7 +132,7 @@ def _load_pretrained(timm: Any, spec: BackboneSpec) -> "torch.nn.Module":
 
 
 def _is_cached(config: Any) -> bool:
-    """Tell whether the weights are in the folder of huggingface_hub already."""
+    """Return whether the weights are in the folder of huggingface_hub already."""
     if not config.hf_hub_id:
         return False
     from huggingface_hub import try_to_load_from_cache

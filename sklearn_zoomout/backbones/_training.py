@@ -96,8 +96,8 @@ class FineTuning(Training):
         number a in 0..1 is one over the frequency to the power a.
     input_size : int, default=320
         Longer side in pixels of the images of a step, multiplied by a random factor of
-        3/4 to 4/3. Larger images are cropped. It need not be the ``input_size`` of the
-        levels.
+        3/4 to 4/3. Larger images are cropped. It may differ from the ``input_size`` of
+        the levels.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The names of the networks, and what is known of each before it is loaded."""
+"""The names of the networks, with their preprocessing and layers."""
 
 import difflib
 from collections.abc import Callable
@@ -12,7 +12,7 @@ _HALF = (0.5, 0.5, 0.5)
 _CAFFE_STD = (1 / 255, 1 / 255, 1 / 255)
 
 # torchvision's families of convolutional classifiers, by the beginning of their
-# names, and the module that gives the last map before the pooling over all positions.
+# names, and the module of the last map before the pooling over all positions.
 _LAST_MAP = {
     "alexnet": "features",
     "vgg": "features",
@@ -111,7 +111,7 @@ def known_backbones() -> list[str]:
 
 
 def find_backbone(backbone: str | Callable[[], Any]) -> BackboneSpec:
-    """Find what is known of a backbone.
+    """Find the preprocessing and the layers of a network.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What all feature transformers share."""
+"""The base of all feature transformers."""
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterable, Iterator
@@ -11,12 +11,13 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
+from .._utils.digests import digest_state
 from .._utils.params import validate_params
-from ..cache import FeatureCache, digest_state, entry_key, open_cache
+from ..cache import FeatureCache, entry_key, open_cache
 from ..superpixels import SegmentedImage, Superpixels, check_superpixels
 from ..table import Block, FeatureTable
 
-# What scikit-learn itself keeps in an estimator; its callbacks are new in 1.9.
+# Attributes that scikit-learn itself sets; its callbacks are new in 1.9.
 _OF_SKLEARN = {
     "_metadata_request",
     "_sklearn_output_config",
@@ -28,7 +29,7 @@ _OF_SKLEARN = {
 
 
 class RowCollector:
-    """Collects what a transformer returns for each image.
+    """Collect the rows of all images, and make a table of them.
 
     Parameters
     ----------
@@ -114,8 +115,8 @@ class RegionFeatures(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
     per_image: ClassVar[bool] = False
     cache_version: ClassVar[int | None] = None
-    # Parameters and attributes that `describe` does not depend on, or only by way of
-    # others.
+    # Parameters and attributes that `describe` does not depend on, or only through
+    # other attributes.
     _not_in_key: ClassVar[set[str]] = {"memory", "n_jobs", "verbose"}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -219,10 +220,12 @@ class RegionFeatures(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         for segmented, key, is_known in zip(superpixels, keys, known, strict=True):
             rows = cache.get(key) if is_known else None
             if rows is None:
-                # An entry can be damaged, or removed by now.
+                # The entry may be damaged, or may have been removed meanwhile.
                 rows = self.describe(segmented) if is_known else next(described)
                 rows = np.asarray(rows, dtype=np.float32)
-                if rows.shape == self._shape_of(segmented):  # others are refused
+                if rows.shape == self._shape_of(
+                    segmented
+                ):  # RowCollector refuses others
                     cache.put(key, rows)
             yield rows
 
@@ -234,14 +237,14 @@ class RegionFeatures(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         cache = open_cache(getattr(self, "memory", None))
         if cache is not None and vars(type(self)).get("cache_version") is None:
             raise ValueError(
-                f"memory: {type(self).__name__} does not tell when its results change; "
+                f"memory: {type(self).__name__} has no version of its results; "
                 "set its class attribute cache_version = 1, and raise it whenever you "
                 "change what describe returns."
             )
         return cache
 
     def _cache_state(self) -> dict[str, Any]:
-        """Give all that `describe` depends on, beside the image and the code."""
+        """Return all that `describe` depends on, except the image and the code."""
         state: Any = self.__getstate__()
         ignored = self._not_in_key | _OF_SKLEARN
         return {name: state[name] for name in state.keys() - ignored}

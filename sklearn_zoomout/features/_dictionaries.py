@@ -8,13 +8,18 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
-from ..descriptors import sift, texture, words
-from ..descriptors.color import rgb_to_lab
+from ..descriptors import (
+    filter_responses,
+    fit_textons,
+    fit_words,
+    image_sift,
+    rgb_to_lab,
+)
 from ..superpixels import SegmentedImage, Superpixels
 
 
 class _Kind(NamedTuple):
-    """What a dictionary is clustered from."""
+    """How the samples of a dictionary are computed and clustered."""
 
     describe: Callable[[NDArray[np.float32]], NDArray[np.float32]]
     fit: Callable[..., Any]
@@ -22,8 +27,8 @@ class _Kind(NamedTuple):
 
 
 _KINDS = {
-    "texture": _Kind(texture.filter_responses, texture.fit_textons, 50_000),
-    "sift": _Kind(sift.image_sift, words.fit_words, 100_000),
+    "texture": _Kind(filter_responses, fit_textons, 50_000),
+    "sift": _Kind(image_sift, fit_words, 100_000),
 }
 
 
@@ -74,7 +79,7 @@ def _draw_samples(
     rng: np.random.RandomState,
     n_jobs: int | None,
 ) -> NDArray[np.float32]:
-    """Equally many samples of every image drawn, as far as it has them."""
+    """Draw the same number of samples from every image, or all that it has."""
     chosen = rng.permutation(len(superpixels))[:n_images]
     n_samples = -(-kind.n_samples // len(chosen))
     seeds = rng.randint(2**31 - 1, size=len(chosen))

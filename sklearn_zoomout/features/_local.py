@@ -13,27 +13,24 @@ from scipy import sparse
 from sklearn.utils._param_validation import Interval
 
 from ..cache import FeatureCache
-from ..descriptors.color import (
-    N_BINS,
+from ..descriptors import (
+    assign_textons,
+    assign_words,
     color_codes,
     color_features,
     color_names,
-    rgb_to_lab,
-)
-from ..descriptors.location import location_features, location_names
-from ..descriptors.sift import image_sift
-from ..descriptors.texture import (
-    assign_textons,
     filter_responses,
+    image_sift,
+    location_features,
+    location_names,
+    points_of_regions,
+    rgb_to_lab,
     texture_features,
     texture_names,
-)
-from ..descriptors.words import (
-    assign_words,
-    points_of_regions,
     word_features,
     word_names,
 )
+from ..descriptors._color import N_BINS
 from ..superpixels import SegmentedImage, Superpixels
 from ._base import RegionFeatures
 from ._dictionaries import shared_dictionary
@@ -64,8 +61,8 @@ class LocalFeatures(RegionFeatures):
       its height and width, signed and absolute.
 
     Textons and words are clustered from a sample of the images seen by `fit`.
-    `ProximalFeatures` of equal parameters, fitted on the same superpixels, uses the
-    same dictionaries, and neither repeats what the other did for a pixel.
+    `ProximalFeatures` with equal parameters, fitted on the same superpixels, uses the
+    same dictionaries. The two share the work per pixel.
 
     Parameters
     ----------
@@ -82,9 +79,8 @@ class LocalFeatures(RegionFeatures):
     memory : str, path, FeatureCache or None, default=None
         A folder that keeps the rows of every image, so that they are computed once
         only; see `FeatureCache`, which also bounds its size. Delete the folder to clear
-        it. With "texture" or "sift" the rows belong to the dictionaries,
-        which are others for other training images and, without a `random_state`,
-        for every fit.
+        it. With "texture" or "sift" the rows depend on the dictionaries, which
+        differ for other training images and, without a `random_state`, in every fit.
     random_state : int, RandomState instance or None, default=None
         Seeds the samples and k-means.
     verbose : int, default=0

@@ -17,8 +17,8 @@ from .._utils.draws import draw_evenly
 from .._utils.frozen import FrozenParamsMixin
 from .._utils.params import forget_fit
 from ..backbones import Training
-from ..descriptors.color import rgb_to_lab
-from ..descriptors.patches import PATCH_SIZE, cut_patches
+from ..descriptors import cut_patches, rgb_to_lab
+from ..descriptors._patches import PATCH_SIZE
 from ..labels import LabeledRows, check_classes, label_rows
 from ..loss import class_weights
 from ..superpixels import SegmentedImage, Superpixels
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from ._local_net import LocalNet
 
 
-# Superpixels of an image are alike: trained on 100 images of Stanford Background, the
-# network had a log-loss of 1.23 on others after one pass, of 1.34 after 1.35 passes.
+# Superpixels of an image are similar. Trained on 100 images of Stanford Background,
+# the network had a log-loss on new images of 1.23 after one pass and of 1.34 after 1.35.
 # 2,000 steps take 2.5 to 4 minutes of one core.
 _LEAST_STEPS, _MOST_STEPS = 200, 2000
 
@@ -45,10 +45,10 @@ class LocalConvnetFeatures(FrozenParamsMixin, RegionFeatures):
     ReLU units and a softmax turn them into the probabilities of the classes, which
     are the features.
 
-    A network is too sure of superpixels that it was trained on: a classifier that
-    learns from such outputs trusts them too much. `fit_transform` therefore gives
-    every training image the outputs of a network that was trained on other images,
-    as `sklearn.preprocessing.TargetEncoder` does, so ``fit(X, y).transform(X)``
+    The outputs of a network on its own training superpixels are too good. A classifier
+    that learns from them relies on them too much. `fit_transform` therefore describes
+    every training image by a network that was trained on other images, as
+    `sklearn.preprocessing.TargetEncoder` does, so that ``fit(X, y).transform(X)``
     differs from ``fit_transform(X, y)``. `transform` uses one network, trained on all
     images.
 
@@ -175,7 +175,7 @@ class LocalConvnetFeatures(FrozenParamsMixin, RegionFeatures):
     def fit_transform(
         self, superpixels: Superpixels, masks: Any = None
     ) -> FeatureTable:
-        """Fit, and describe the training images by networks that never saw them.
+        """Fit, and describe each training image by a network of other images.
 
         Parameters
         ----------
@@ -249,7 +249,7 @@ class LocalConvnetFeatures(FrozenParamsMixin, RegionFeatures):
     def _label(
         self, superpixels: Superpixels, masks: Any
     ) -> tuple[LabeledRows, NDArray[np.float64]]:
-        """Label the superpixels, and give the weights of the classes."""
+        """Label the superpixels, and compute the weights of the classes."""
         if masks is None:
             raise ValueError(
                 f"masks: {type(self).__name__} learns from label maps, got none; call "

@@ -15,10 +15,10 @@ from ._local import DESCRIPTORS, LocalFeatures
 class ProximalFeatures(LocalFeatures):
     """The features of `LocalFeatures`, over all superpixels nearby.
 
-    The region of a superpixel is made of those within graph distance 2 of it, has any
-    shape and covers about 100 x 100 pixels of a 500 x 375 image. Its histograms are
-    sums of its superpixels' counts, so next to `LocalFeatures` this level costs no
-    second pass over the pixels.
+    The region of a superpixel consists of all superpixels within graph distance 2. It
+    can have any shape, and covers about 100 x 100 pixels of a 500 x 375 image. Its
+    histograms are sums of the counts of its superpixels, so that together with
+    `LocalFeatures` this level needs no second pass over the pixels.
 
     Parameters
     ----------
@@ -37,9 +37,8 @@ class ProximalFeatures(LocalFeatures):
     memory : str, path, FeatureCache or None, default=None
         A folder that keeps the rows of every image, so that they are computed once
         only; see `FeatureCache`, which also bounds its size. Delete the folder to clear
-        it. With "texture" or "sift" the rows belong to the dictionaries,
-        which are others for other training images and, without a `random_state`,
-        for every fit.
+        it. With "texture" or "sift" the rows depend on the dictionaries, which
+        differ for other training images and, without a `random_state`, in every fit.
     random_state : int, RandomState instance or None, default=None
         Seeds the samples and k-means.
     verbose : int, default=0

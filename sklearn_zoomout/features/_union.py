@@ -165,7 +165,7 @@ class ZoomoutUnion(FrozenParamsMixin, FeatureUnion):
         return _side_by_side([tables[name] for name in levels])
 
     def _levels(self) -> dict[str, Any]:
-        """Return the levels that are not dropped, and tell them the backbone."""
+        """Return the levels that are not dropped, and set their default backbone."""
         self._validate_transformers()
         levels = {n: level for n, level in self.transformer_list if level != "drop"}
         if not levels:

@@ -1,13 +1,11 @@
-"""Pictures of label maps, and of what the zoom-out levels see and say."""
+"""Pictures of label maps, and of what the zoom-out levels see."""
 
-from .segmentation import PALETTE, VOID_COLOR, SegmentationDisplay
-from .zoom_importance import ZoomImportanceDisplay
-from .zoomout import ZoomoutDisplay
+from ._segmentation import PALETTE, UNLABELED_COLOR, SegmentationDisplay
+from ._zoomout import ZoomoutDisplay
 
 __all__ = [
     "PALETTE",
-    "VOID_COLOR",
+    "UNLABELED_COLOR",
     "SegmentationDisplay",
-    "ZoomImportanceDisplay",
     "ZoomoutDisplay",
 ]

@@ -15,12 +15,11 @@ from sklearn.utils._param_validation import HasMethods
 
 from .._superpixel_classifier import SuperpixelClassifier
 from .._utils.params import forget_fit, validate_params
-from ..classifier import ZoomoutClassifier
-from ..descriptors.color import rgb_to_lab
+from ..descriptors import rgb_to_lab
 from ..exceptions import AbsentClassWarning
 from ..labels import encode_labels
-from ..masks import check_masks, distinct_labels
-from ..regions import SegmentedImage
+from ..masks import distinct_labels
+from ..superpixels import SegmentedImage
 from ..table import FeatureTable, check_table
 
 #: An image, the probabilities of its superpixels, and the pixels of every class in them
@@ -49,7 +48,7 @@ class Postprocessor(SuperpixelClassifier):
             name, hint = type(self.estimator).__name__, ""
             if isinstance(self.estimator, Pipeline):
                 hint = "; wrap the last step of the pipeline, not the pipeline"
-            elif isinstance(self.estimator, ZoomoutClassifier):
+            elif hasattr(self.estimator, "estimator"):
                 inner = type(self.estimator.estimator).__name__
                 hint = f" around {inner}, which has no predict_proba"
             raise ValueError(
@@ -96,9 +95,8 @@ class Postprocessor(SuperpixelClassifier):
         validate_params(self)
         self._check_params()
         table = check_table(X)
-        masks = check_masks(y, table.superpixels)
-        void = self.void_label
-        labeled = np.array([len(distinct_labels(mask, void)) > 0 for mask in masks])
+        masks = list(table.superpixels.iter_masks(y))
+        labeled = np.array([len(distinct_labels(mask)) > 0 for mask in masks])
         folds = self._split(labeled)
         # First, so that what is wrong with the masks is told once and for all images.
         estimator = clone(self.estimator).fit(table, masks)
@@ -128,11 +126,6 @@ class Postprocessor(SuperpixelClassifier):
             [self._change(*image) for image in _by_image(table, proba)]
         )
 
-    @property
-    def void_label(self) -> int | None:  # type: ignore[override]
-        """The label of pixels that have none, that of the estimator."""
-        return self.estimator.void_label
-
     def _split(
         self, labeled: NDArray[np.bool_]
     ) -> list[tuple[NDArray[Any], NDArray[Any]]]:
@@ -140,10 +133,9 @@ class Postprocessor(SuperpixelClassifier):
         images = np.flatnonzero(labeled)
         if len(images) < 2:
             raise ValueError(
-                f"cv={self.cv}: expected at least two images with labels other than "
-                f"the void label {self.void_label}, so that each can be predicted by "
-                f"an estimator that was trained on others, got {len(images)}; label "
-                "more, or use the estimator without clean-up."
+                f"cv={self.cv}: expected at least two images with labels, so that each "
+                "can be predicted by an estimator that was trained on others, got "
+                f"{len(images)}; label more, or use the estimator without clean-up."
             )
         cv = self.cv
         if cv is None or isinstance(cv, Integral):
@@ -198,8 +190,8 @@ class Postprocessor(SuperpixelClassifier):
         classes: NDArray[np.int64],
         index: int,
     ) -> NDArray[np.int64]:
-        """Count the pixels of every class in each superpixel, void left out."""
-        codes = encode_labels(mask, classes, self.void_label, f"masks[{index}]")
+        """Count the labeled pixels of every class in each superpixel."""
+        codes = encode_labels(mask, classes, f"masks[{index}]")
         n_classes = len(classes)
         voted = np.where(codes < 0, n_classes, codes)
         return segmented.count(voted, n_classes + 1)[:, :n_classes]

@@ -12,8 +12,13 @@ from PIL import Image
 from scipy.ndimage import distance_transform_edt
 
 from sklearn_zoomout import zoomout_pipeline
-from sklearn_zoomout.datasets import load_scribbled_photographs, photographs
-from sklearn_zoomout.labels import distinct_labels
+from sklearn_zoomout.datasets import (
+    _photographs as photographs,
+)
+from sklearn_zoomout.datasets import (
+    load_scribbled_photographs,
+)
+from sklearn_zoomout.masks import distinct_labels
 from sklearn_zoomout.metrics import class_accuracy, pixel_accuracy
 from sklearn_zoomout.plotting import PALETTE
 
@@ -60,14 +65,14 @@ def test_scribbles_are_few_and_show_every_class(data):
 def test_checks_lie_apart_from_scribbles_of_the_same_classes(data):
     """No check is closer than 10 pixels to a scribble, or of a class without one."""
     for scribbles, checks in zip(data.scribbles, data.checks, strict=True):
-        assert set(distinct_labels(checks, -1)) == set(distinct_labels(scribbles, -1))
+        assert set(distinct_labels(checks)) == set(distinct_labels(scribbles))
         away = distance_transform_edt(scribbles == -1)
         assert away[checks != -1].min() > 10
 
 
 def test_some_classes_are_in_several_photographs(data):
     """What is learned from one photograph can serve in another."""
-    present = [distinct_labels(mask, -1) for mask in data.scribbles]
+    present = [distinct_labels(mask) for mask in data.scribbles]
     assert (np.bincount(np.concatenate(present)) > 1).sum() >= 4
 
 

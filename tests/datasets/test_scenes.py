@@ -96,7 +96,7 @@ def test_pairs_cannot_be_told_by_color(scenes, one, other):
 @pytest.mark.slow
 def test_context_pays():
     """Moon and stone are guesses from close up, and told apart from further away."""
-    quick = {"blocks": ("color", "location")}
+    quick = {"descriptors": ("color", "location")}
     union = FeatureUnion(
         [("local", LocalFeatures(**quick)), ("proximal", ProximalFeatures(**quick))]
     )
@@ -142,10 +142,10 @@ def test_any_size_holds_every_class(size):
     assert set(np.unique(masks)) == set(range(7))
 
 
-def test_void_band_follows_the_borders():
-    """void_width=2 hides all pixels within 2 of another class and no others."""
+def test_unlabeled_band_follows_the_borders():
+    """unlabeled_width=2 hides all pixels within 2 of another class and no others."""
     clean = make_scenes(2, random_state=0)
-    images, masks = make_scenes(2, void_width=2, random_state=0)
+    images, masks = make_scenes(2, unlabeled_width=2, random_state=0)
     np.testing.assert_array_equal(images, clean[0])
     for mask, whole in zip(masks, clean[1], strict=True):
         distance = np.full(mask.shape, np.inf)
@@ -166,7 +166,7 @@ def test_void_band_follows_the_borders():
         {"size": (100,)},
         {"size": (64.0, 64)},
         {"size": 100},
-        {"void_width": -1},
+        {"unlabeled_width": -1},
         {"random_state": "seed"},
     ],
 )

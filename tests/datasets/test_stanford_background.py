@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from sklearn_zoomout.datasets import _remote, fetch_stanford_background
-from sklearn_zoomout.datasets.stanford_background import ARCHIVE, URL
+from sklearn_zoomout.datasets._stanford_background import ARCHIVE, URL
 
 SHAPES = {"0000047": (6, 8), "3000001": (5, 7), "9005294": (8, 6)}
 
@@ -82,7 +82,7 @@ def serve(monkeypatch, content, declared=None):
 
 
 def test_reads_the_official_layout(write_archive):
-    """Images, labels, names and horizons come sorted by name, void as -1."""
+    """Images, labels, names and horizons come sorted by name, unlabeled as -1."""
     home = write_archive(official_files())
     data = fetch_stanford_background(home)
     assert data.filenames == ["0000047.jpg", "3000001.jpg", "9005294.jpg"]
@@ -98,7 +98,7 @@ def test_reads_the_official_layout(write_archive):
     assert data.sha256 == hashlib.sha256(archive).hexdigest()
 
 
-def test_every_negative_label_is_void(write_archive):
+def test_every_negative_label_is_unlabeled(write_archive):
     """The data set's README calls any negative number unknown."""
     files = official_files()
     files["labels/3000001.regions.txt"] = b"-1 -2 0 1 2 3 -7\n" * 5

@@ -16,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 from tiny_voc import (
     SBD_LISTS,
     VOC_LISTS,
+    as_read,
     sbd_mask,
     shape_of,
     voc_mask,
@@ -26,9 +27,11 @@ from tiny_voc import (
 )
 
 from sklearn_zoomout import LocalFeatures, SuperpixelSegmenter, ZoomoutClassifier
-from sklearn_zoomout.datasets import load_voc2012, voc2012, voc_colors
-from sklearn_zoomout.images import check_images, check_masks
-from sklearn_zoomout.metrics import mean_iou, segmentation_scorer
+from sklearn_zoomout.datasets import _voc2012 as voc2012
+from sklearn_zoomout.datasets import load_voc2012, voc_colors
+from sklearn_zoomout.images import check_images
+from sklearn_zoomout.masks import check_masks
+from sklearn_zoomout.metrics import mean_iou_scorer
 
 
 def test_colors_are_those_of_the_development_kit():
@@ -63,9 +66,8 @@ def test_reads_the_official_layout(voc, split):
     ]
     assert all(image.dtype == np.uint8 for image in data.images)
     for name, mask in zip(data.ids, data.masks, strict=True):
-        np.testing.assert_array_equal(mask, voc_mask(name))
-        assert mask.dtype == np.uint8
-    assert data.void_label == 255
+        np.testing.assert_array_equal(mask, as_read(voc_mask(name)))
+        assert mask.dtype == np.int16
     assert len(data.class_names) == 21
     assert [data.class_names[k] for k in (0, 1, 15, 20)] == [
         "background",
@@ -146,8 +148,8 @@ def test_own_masks_of_voc_take_precedence(voc, sbd, split):
     for name, mask in zip(data.ids, data.masks, strict=True):
         of_voc = name in VOC_LISTS["trainval"]
         expected = voc_mask(name) if of_voc else sbd_mask(name)
-        np.testing.assert_array_equal(mask, expected)
-        assert mask.dtype == np.uint8
+        np.testing.assert_array_equal(mask, as_read(expected))
+        assert mask.dtype == np.int16
     assert (set(VOC_LISTS["val"]) <= set(data.ids)) == (split == "trainval")
 
 
@@ -307,7 +309,7 @@ def test_turned_photograph_is_given_upright(voc):
     image = data.images[0].astype(int)
     assert image.shape == (6, 8, 3)
     assert image[:, 4:].mean() > 200 > 55 > image[:, :4].mean()
-    np.testing.assert_array_equal(data.masks[0], voc_mask("2007_000001"))
+    np.testing.assert_array_equal(data.masks[0], as_read(voc_mask("2007_000001")))
 
 
 def test_gray_photograph_becomes_rgb(voc):
@@ -379,11 +381,11 @@ def test_label_without_a_color_is_refused(voc, n_colors):
     assert str(path) in str(caught.value)
 
 
-def test_mask_of_nothing_but_void_is_read(voc):
+def test_mask_without_labels_is_read(voc):
     """Not every image has a labeled pixel in a data set of one's own."""
     path = voc / "SegmentationClass/2007_000001.png"
     write_mask(path, np.full((6, 8), 255, np.uint8))
-    assert (load_voc2012(voc).masks[0] == 255).all()
+    assert (load_voc2012(voc).masks[0] == -1).all()
 
 
 @pytest.mark.parametrize("label", [21, 254])
@@ -480,14 +482,13 @@ def test_pipeline_trains_on_files_as_on_lists(voc, images, masks):
     data = load_voc2012(voc, "scenes")
     model = make_pipeline(
         SuperpixelSegmenter(n_segments=30),
-        LocalFeatures(blocks=("color", "location")),
-        ZoomoutClassifier(
-            estimator=LogisticRegression(), void_label=255, random_state=0
-        ),
+        LocalFeatures(descriptors=("color", "location")),
+        ZoomoutClassifier(estimator=LogisticRegression(), random_state=0),
     )
-    scorer = segmentation_scorer(mean_iou, void_label=data.void_label)
     lazy, loaded = (
-        cross_val_score(model, x, y, cv=KFold(2), scoring=scorer, error_score="raise")
+        cross_val_score(
+            model, x, y, cv=KFold(2), scoring=mean_iou_scorer, error_score="raise"
+        )
         for x, y in ((data.images, data.masks), (list(data.images), list(data.masks)))
     )
     np.testing.assert_array_equal(lazy, loaded)
@@ -505,9 +506,10 @@ def test_real_images():
     chosen = slice(0, None, max(1, len(data.ids) // 20))
     images, masks = data.images[chosen], data.masks[chosen]
     assert len(check_masks(masks, check_images(images))) >= 20
-    counts = sum(np.bincount(mask.ravel(), minlength=256) for mask in masks)
-    assert counts[:21].sum() + counts[255] == counts.sum()
+    # Unlabeled pixels are counted first.
+    counts = sum(np.bincount(mask.ravel() + 1, minlength=22) for mask in masks)
+    assert len(counts) == 22
     share = counts / counts.sum()
-    assert 0.5 < share[0] < 0.9  # background
-    assert 0.01 < share[255] < 0.15  # outlines
-    assert (counts[:21] > 0).sum() > 10
+    assert 0.5 < share[1] < 0.9  # background
+    assert 0.01 < share[0] < 0.15  # outlines
+    assert (counts[1:] > 0).sum() > 10

@@ -10,9 +10,11 @@ from PIL import Image
 from tiny_voc import VOC_LISTS, shape_of
 
 from sklearn_zoomout.datasets import (
+    _voc_submission as voc_submission,
+)
+from sklearn_zoomout.datasets import (
     load_voc2012,
     voc_colors,
-    voc_submission,
     write_voc_submission,
 )
 

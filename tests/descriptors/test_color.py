@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from skimage.color import rgb2lab
 
-from sklearn_zoomout.descriptors.color import (
+from sklearn_zoomout.descriptors._color import (
     color_codes,
     color_features,
     color_names,

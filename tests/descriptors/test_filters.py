@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from sklearn_zoomout.descriptors.filters import derivative, gaussian, laplacian
+from sklearn_zoomout.descriptors._filters import derivative, gaussian, laplacian
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 import numpy as np
 from scipy.stats import entropy as entropy_of_scipy
 
-from sklearn_zoomout.descriptors.histograms import entropy, normalize
+from sklearn_zoomout.descriptors._histograms import entropy, normalize
 
 COUNTS = np.array([[1, 3, 0, 4], [0, 0, 0, 0], [0, 0, 5, 0]], dtype=np.float32)
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from sklearn_zoomout.descriptors.location import location_features, location_names
+from sklearn_zoomout.descriptors._location import location_features, location_names
 
 
 def test_the_middle_is_zero_and_sides_are_mirrored():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sklearn_zoomout.descriptors.patches import cut_patches
+from sklearn_zoomout.descriptors._patches import cut_patches
 
 
 @pytest.fixture

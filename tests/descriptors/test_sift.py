@@ -2,9 +2,9 @@ import cv2
 import numpy as np
 import pytest
 
-from sklearn_zoomout.descriptors import sift
-from sklearn_zoomout.descriptors.filters import derivative, gaussian
-from sklearn_zoomout.descriptors.sift import (
+from sklearn_zoomout.descriptors import _sift as sift
+from sklearn_zoomout.descriptors._filters import derivative, gaussian
+from sklearn_zoomout.descriptors._sift import (
     _orientation_maps,
     dense_sift,
     grid,

@@ -3,7 +3,7 @@ import pytest
 from scipy import ndimage
 from scipy.spatial.distance import cdist
 
-from sklearn_zoomout.descriptors.texture import (
+from sklearn_zoomout.descriptors._texture import (
     assign_textons,
     filter_responses,
     fit_textons,

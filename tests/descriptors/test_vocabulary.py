@@ -3,8 +3,8 @@ import pytest
 from scipy.spatial.distance import cdist
 from sklearn.cluster import KMeans
 
-from sklearn_zoomout.descriptors import vocabulary
-from sklearn_zoomout.descriptors.vocabulary import (
+from sklearn_zoomout.descriptors import _vocabulary as vocabulary
+from sklearn_zoomout.descriptors._vocabulary import (
     fit_centers,
     highest_score,
     nearest_center,

@@ -3,7 +3,7 @@ import pytest
 from scipy.sparse import csr_array, eye_array
 from scipy.stats import entropy
 
-from sklearn_zoomout.descriptors.words import (
+from sklearn_zoomout.descriptors._words import (
     assign_words,
     fit_words,
     points_of_regions,

@@ -40,9 +40,9 @@ def test_blocks_can_be_chosen(superpixels, block):
     """A block alone has its share of the columns, equal to those among all."""
     superpixels = superpixels[:1]  # fewer samples to cluster
     dictionary = {"n_textons": 64, "n_words": 500, "random_state": 0}
-    alone = LocalFeatures(blocks=[block], **dictionary).fit_transform(superpixels)
+    alone = LocalFeatures(descriptors=[block], **dictionary).fit_transform(superpixels)
     assert alone.n_columns == SIZES[block]
-    both = LocalFeatures(blocks=("location", block), **dictionary)
+    both = LocalFeatures(descriptors=("location", block), **dictionary)
     if block == "location":
         both.blocks = ("color", block)
     table = both.fit_transform(superpixels)
@@ -52,7 +52,7 @@ def test_blocks_can_be_chosen(superpixels, block):
 
 def test_only_the_chosen_blocks_fit_dictionaries(superpixels):
     """Without texture and words there is nothing to learn."""
-    features = LocalFeatures(blocks=("color", "location")).fit(superpixels)
+    features = LocalFeatures(descriptors=("color", "location")).fit(superpixels)
     assert not hasattr(features, "textons_")
     assert not hasattr(features, "words_")
     assert superpixels.memo == {}
@@ -133,7 +133,7 @@ def test_dictionary_samples_no_more_images_than_asked_for(superpixels, monkeypat
         "_draw_from_image",
         lambda segmented, *rest: seen.append(segmented) or original(segmented, *rest),
     )
-    LocalFeatures(blocks=("texture",), dictionary_images=3).fit(superpixels)
+    LocalFeatures(descriptors=("texture",), dictionary_images=3).fit(superpixels)
     assert len(set(map(id, seen))) == len(seen) == 3
 
 

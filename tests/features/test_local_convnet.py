@@ -312,7 +312,7 @@ def test_pipeline_is_scored_cloned_and_pickled(images, masks):
                 "local",
                 FeatureUnion(
                     [
-                        ("crafted", LocalFeatures(blocks=("color",))),
+                        ("crafted", LocalFeatures(descriptors=("color",))),
                         ("convnet", LocalConvnetFeatures(cv=2, **TINY)),
                         ("foreground", LocalConvnetFeatures("foreground", **TINY)),
                     ]

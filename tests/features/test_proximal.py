@@ -7,10 +7,10 @@ from sklearn.base import clone
 from sklearn.pipeline import FeatureUnion
 
 from sklearn_zoomout import LocalFeatures, ProximalFeatures, SegmentedImage, Superpixels
-from sklearn_zoomout.descriptors.color import rgb_to_lab
-from sklearn_zoomout.descriptors.sift import grid, image_sift
-from sklearn_zoomout.descriptors.texture import assign_textons, filter_responses
-from sklearn_zoomout.descriptors.words import assign_words
+from sklearn_zoomout.descriptors._color import rgb_to_lab
+from sklearn_zoomout.descriptors._sift import grid, image_sift
+from sklearn_zoomout.descriptors._texture import assign_textons, filter_responses
+from sklearn_zoomout.descriptors._words import assign_words
 
 SMALL = {"n_textons": 8, "n_words": 16, "random_state": 0}
 
@@ -98,7 +98,7 @@ def test_word_histograms_are_those_of_the_points_of_the_region(superpixels):
 def test_location_is_the_centroid_of_the_region(superpixels):
     """The region's own centroid is used, not that of its superpixel."""
     segmented = superpixels[2]
-    table = ProximalFeatures(blocks=["location"]).fit_transform(superpixels[2:3])
+    table = ProximalFeatures(descriptors=["location"]).fit_transform(superpixels[2:3])
     rows, columns = np.nonzero(mask_of_region(segmented, 3))
     height, width = segmented.shape
     expected = [

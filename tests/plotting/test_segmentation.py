@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from sklearn_zoomout.plotting import PALETTE, VOID_COLOR, SegmentationDisplay
+from sklearn_zoomout.plotting import PALETTE, UNLABELED_COLOR, SegmentationDisplay
 
 matplotlib.use("Agg")
 
@@ -72,7 +72,7 @@ def test_palette_survives_color_blindness(vision):
     """The first eight colors differ clearly in every vision, and all 21 differ."""
     from skimage.color import rgb2lab
 
-    rgb = np.array([to_rgb(color) for color in (*PALETTE, VOID_COLOR)])
+    rgb = np.array([to_rgb(color) for color in (*PALETTE, UNLABELED_COLOR)])
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     seen = np.clip(linear @ np.transpose(VISIONS[vision]), 0, 1)
     back = np.where(seen <= 0.0031308, seen * 12.92, 1.055 * seen ** (1 / 2.4) - 0.055)
@@ -109,7 +109,7 @@ def test_from_estimator_predicts(images, masks):
     np.testing.assert_allclose(seven, np.broadcast_to(to_rgb(PALETTE[3]), seven.shape))
 
 
-def test_share_of_right_pixels_leaves_void_out(images, masks):
+def test_share_of_right_pixels_leaves_unlabeled_out(images, masks):
     """Below a prediction stands the accuracy over its labeled pixels."""
     truth = masks[0].copy()
     truth[:10] = -1
@@ -125,7 +125,7 @@ def test_share_of_right_pixels_leaves_void_out(images, masks):
 
 
 def test_legend_names_what_occurs(images, masks):
-    """The legend holds the names of the classes that occur, and void."""
+    """The legend holds the names of the classes that occur, and unlabeled."""
     truth = masks[0].copy()
     truth[truth == 1] = 3
     truth[0] = -1
@@ -135,25 +135,21 @@ def test_legend_names_what_occurs(images, masks):
         "sky": to_rgb(PALETTE[0]),
         "wall": to_rgb(PALETTE[2]),
         "path": to_rgb(PALETTE[3]),
-        "unlabeled": to_rgb(VOID_COLOR),
+        "unlabeled": to_rgb(UNLABELED_COLOR),
     }
-    np.testing.assert_allclose(picture(display.axes_[0, 1])[0, 0], to_rgb(VOID_COLOR))
+    np.testing.assert_allclose(
+        picture(display.axes_[0, 1])[0, 0], to_rgb(UNLABELED_COLOR)
+    )
 
 
-def test_names_may_be_a_dict_and_void_a_class_number(images, masks):
-    """Labels need not count from 0, and void may be 255."""
-    truth = np.array([10, 20, 255])[masks[0]]
+def test_names_may_be_a_dict(images, masks):
+    """Labels need not count from 0."""
+    truth = np.array([10, 20, -1])[masks[0]]
     display = SegmentationDisplay(
-        images[:1], None, [truth], class_names={20: "twenty"}, void_label=255
+        images[:1], None, [truth], class_names={20: "twenty"}
     ).plot()
     assert display.classes == [10, 20]
     assert list(legend_of(display)) == ["10", "twenty", "unlabeled"]
-
-
-def test_no_void_label(images, masks):
-    """void_label=None makes every label a class."""
-    display = SegmentationDisplay(images[:1], None, masks[:1], void_label=None).plot()
-    assert list(legend_of(display)) == ["0", "1", "2"]
 
 
 def test_image_alone(images):
@@ -188,7 +184,7 @@ def test_more_classes_than_colors_is_an_error(images):
 
 
 def test_labels_that_the_estimator_does_not_know_are_refused(images, masks):
-    """A forgotten void_label does not end up in the shares of right pixels."""
+    """A label of unlabeled pixels does not count among the wrong pixels."""
 
     class Knowing:
         classes_ = np.array([0, 1, 2])
@@ -197,5 +193,5 @@ def test_labels_that_the_estimator_does_not_know_are_refused(images, masks):
             pytest.fail("predicted before the masks were checked")
 
     marked = [np.where(mask == 2, 255, mask) for mask in masks]
-    with pytest.raises(ValueError, match=r"masks\[0\]: labels \[255\].*void_label"):
+    with pytest.raises(ValueError, match=r"masks\[0\]: labels \[255\].*mark_unlabeled"):
         SegmentationDisplay.from_estimator(Knowing(), images, marked)

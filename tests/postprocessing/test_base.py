@@ -20,7 +20,7 @@ from sklearn_zoomout import (
     ZoomoutClassifier,
 )
 from sklearn_zoomout.exceptions import EmptyMaskWarning, FewIslandsWarning
-from sklearn_zoomout.metrics import mean_iou, mean_iou_scorer, segmentation_scorer
+from sklearn_zoomout.metrics import mean_iou, mean_iou_scorer
 
 STEPS = pytest.mark.parametrize("step", [GraphSmoothing, IslandRemoval])
 
@@ -57,7 +57,6 @@ def test_steps_compose(classifier, data, new_data):
     model = IslandRemoval(GraphSmoothing(classifier, strengths=[1]), cv=2).fit(*data)
     before = model.estimator_.score(*new_data)
     assert model.score(*new_data) >= before
-    assert model.set_params(estimator__estimator__void_label=7).void_label == 7
 
 
 @STEPS
@@ -133,8 +132,8 @@ def test_estimator_of_a_fold_knows_all_classes(step, classifier, data):
 def test_no_more_folds_than_labeled_images(step, classifier, data):
     """Three folds of two labeled images are two; of one image there are none."""
     table, masks = data
-    void = [np.full_like(mask, -1) for mask in masks]
-    two = [void[0], masks[1], *void[2:5], masks[5]]
+    unlabeled = [np.full_like(mask, -1) for mask in masks]
+    two = [unlabeled[0], masks[1], *unlabeled[2:5], masks[5]]
     with pytest.warns(EmptyMaskWarning, match=r"masks\[0, 2, 3, 4\]"):
         model = step(classifier, cv=3).fit(table, two)
     only = step(classifier, cv=2).fit(table[[1, 5]], [masks[1], masks[5]])
@@ -142,7 +141,7 @@ def test_no_more_folds_than_labeled_images(step, classifier, data):
         model.predict_superpixel_proba(table), only.predict_superpixel_proba(table)
     )
     with pytest.raises(ValueError, match="cv=3: expected at least two.*got 1; label"):
-        step(classifier).fit(table, [masks[0], *void[1:]])
+        step(classifier).fit(table, [masks[0], *unlabeled[1:]])
 
 
 def test_listed_folds_number_all_images(classifier, data):
@@ -179,13 +178,12 @@ def test_fitted_estimator_is_not_fitted_again(step, classifier, data, new_data):
     inner = clone(classifier).fit(*data)
     model = step(FrozenEstimator(inner), cv=2).fit(*new_data)
     assert model.estimator_.estimator is inner
-    assert model.void_label == -1
     assert model.score(*data) > inner.score(*data)
 
 
 @STEPS
 def test_unlabeled_image_changes_nothing(step, classifier, data):
-    """An image that is all void warns once and is in no fold's training."""
+    """An image that is all unlabeled warns once and is in no fold's training."""
     table, masks = data
     masks = [*masks[:5], np.full_like(masks[5], -1)]
     folds = KFold(2)
@@ -195,26 +193,13 @@ def test_unlabeled_image_changes_nothing(step, classifier, data):
     assert np.isfinite(model.predict_superpixel_proba(table)).all()
 
 
-@STEPS
-def test_other_void_label(step, classifier, data):
-    """The classifier's void label is that of the clean-up."""
-    table, masks = data
-    other = [np.where(mask == -1, 255, mask) for mask in masks]
-    model = step(clone(classifier).set_params(void_label=255)).fit(table, other)
-    expected = step(classifier).fit(table, masks)
-    assert model.score(table, other) == expected.score(table, masks)
-    assert segmentation_scorer(mean_iou, void_label=255)(
-        model, table, other
-    ) == model.score(table, other)
-
-
 def test_in_a_pipeline_and_grid_search(images, masks):
     """It stands as last step, and parameters of the classifier can be searched."""
     classifier = ZoomoutClassifier((8,), max_epochs=2, random_state=0)
     model = Pipeline(
         [
             ("superpixels", SuperpixelSegmenter(30)),
-            ("local", LocalFeatures(blocks=("color",), random_state=0)),
+            ("local", LocalFeatures(descriptors=("color",), random_state=0)),
             ("classifier", GraphSmoothing(classifier, cv=2)),
         ]
     )

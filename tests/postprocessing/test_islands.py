@@ -8,7 +8,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from sklearn_zoomout import FeatureTable, IslandRemoval, SegmentedImage
 from sklearn_zoomout.exceptions import FewIslandsWarning
-from sklearn_zoomout.postprocessing.islands import describe_islands, find_islands
+from sklearn_zoomout.postprocessing._islands import describe_islands, find_islands
 from sklearn_zoomout.table import Block
 
 

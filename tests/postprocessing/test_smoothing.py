@@ -5,7 +5,7 @@ import pytest
 from sklearn.base import clone
 
 from sklearn_zoomout import GraphSmoothing, SegmentedImage
-from sklearn_zoomout.descriptors.color import rgb_to_lab
+from sklearn_zoomout.descriptors._color import rgb_to_lab
 
 SEGMENTS = np.array([[0, 0, 1, 2, 3]])
 COLORS = np.array([[200, 10, 10], [190, 10, 10], [10, 10, 200], [200, 10, 10]])

@@ -1,5 +1,5 @@
 """ZoomNet: the backbone that comes with the library, and its weights."""
 
-from .network import ZoomNet
+from ._network import ZoomNet
 
 __all__ = ["ZoomNet"]

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._utils.digests import digest_array, digest_state
 from ..._utils.draws import draw_evenly
 from ...backbones import Backbone, FineTuning, Network, load_network
 from ...backbones._fine_tuned import FineTunedWeights
 from ...backbones._training import train
-from ...cache import FeatureCache, digest_array, digest_state, entry_key
+from ...cache import FeatureCache, entry_key
 from ...labels import LabeledRows, label_rows
 from ...loss import class_weights
 from ...masks import UNLABELED

@@ -271,7 +271,7 @@ class Passes:
         Parameters
         ----------
         key : tuple
-            What the maps depend on besides the image.
+            All that the maps depend on, except the image.
         layers : sequence of str
             The layers of the level.
         forward : callable

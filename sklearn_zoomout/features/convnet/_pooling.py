@@ -16,11 +16,11 @@ _MANY_CHANNELS = 32
 class BoxPooling:
     """Exact averages of a feature map over boxes of its image.
 
-    The map is taken for a piecewise constant function whose cells share the image
-    evenly; a cell that a box covers in part counts in part. The box of the whole
-    image gives the global average. The sum over a box comes from the corners of the
-    map's integral image, so that the work does not depend on the boxes' sizes; it is
-    kept in float64, because differences of large sums are taken.
+    The map is a piecewise constant function whose cells divide the image evenly. A cell
+    that a box covers in part counts in part. The average over the box of the whole
+    image is the global average. The sum over a box comes from the corners of the map's
+    integral image, so that the work does not depend on the boxes' sizes; it is kept in
+    float64, because differences of large sums are taken.
 
     Parameters
     ----------

@@ -88,7 +88,7 @@ def _resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
 def region_loss(
     scores: Tensor, areas: Tensor, targets: Tensor, weight: Tensor
 ) -> Tensor:
-    """Give the weighted log-loss of superpixels.
+    """Compute the weighted log-loss of superpixels.
 
     Parameters
     ----------

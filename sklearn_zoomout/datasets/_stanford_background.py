@@ -1,0 +1,228 @@
+"""The Stanford Background Dataset, read from its archive."""
+
+import hashlib
+import io
+import os
+import tarfile
+import zlib
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from PIL import Image
+from sklearn.utils import Bunch
+from sklearn.utils._param_validation import validate_params
+from tqdm.auto import tqdm
+
+from ..masks import UNLABELED
+from ._remote import download, find_data_home
+
+URL = "http://dags.stanford.edu/data/iccv09Data.tar.gz"
+ARCHIVE = "iccv09Data.tar.gz"
+CLASS_NAMES = (
+    "sky",
+    "tree",
+    "road",
+    "grass",
+    "water",
+    "building",
+    "mountain",
+    "foreground object",
+)
+
+
+_DESCR = """\
+Stanford Background Dataset
+---------------------------
+715 outdoor photographs of about 320x240 pixels from LabelMe, MSRC, PASCAL VOC and
+Geometric Context, every pixel labeled by workers of Amazon's Mechanical Turk with
+one of eight classes; -1 marks unknown pixels. For research use only.
+
+Gould, Fulton, Koller: "Decomposing a scene into geometric and semantically
+consistent regions", ICCV 2009.
+
+The authors publish no checksum of the archive: `sha256` is that of the file read.
+"""
+
+
+@validate_params(
+    {
+        "data_home": [str, os.PathLike, None],
+        "download_if_missing": ["boolean"],
+        "verbose": ["verbose"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def fetch_stanford_background(
+    data_home: str | os.PathLike[str] | None = None,
+    *,
+    download_if_missing: bool = True,
+    verbose: int = 0,
+) -> Bunch:
+    """Load the Stanford Background Dataset: 715 images, eight classes.
+
+    The archive ``iccv09Data.tar.gz`` is downloaded once (14 MB) and read in place,
+    which takes some seconds; nothing is extracted.
+
+    Parameters
+    ----------
+    data_home : str, path or None, default=None
+        The folder that holds, or shall hold, ``iccv09Data.tar.gz``. None means
+        the folder in the environment variable ``SKLEARN_ZOOMOUT_DATA`` or, where
+        that is not set, ``zoomout`` in scikit-learn's data home. Nothing is
+        written there when the archive is present.
+    download_if_missing : bool, default=True
+        False never touches the network: an absent archive is an error.
+    verbose : int, default=0
+        Above 0, show the progress of the download and of the reading.
+
+    Returns
+    -------
+    data : sklearn.utils.Bunch
+        With the attributes, images in the order of their names
+
+        - ``images``: list of (height, width, 3) arrays of uint8
+        - ``masks``: list of (height, width) arrays of int16, -1 where unknown
+        - ``class_names``: list of the 8 names, that of label k at position k
+        - ``filenames``: list of str, such as ``"0000047.jpg"``
+        - ``horizons``: (n_images,) float array, the row of the horizon in pixels;
+          outside the image or NaN where none is visible or given
+        - ``sha256``: str, the checksum of the archive that was read
+        - ``DESCR``: str, what the data set is and whom to cite
+
+    Raises
+    ------
+    OSError
+        If the archive is absent and may not or cannot be downloaded, or is
+        truncated or no archive at all.
+    ValueError
+        If the archive lacks labels or holds something other than the data set.
+
+    References
+    ----------
+    .. [1] S. Gould, R. Fulton, D. Koller. "Decomposing a scene into geometric and
+       semantically consistent regions". ICCV 2009.
+
+    Examples
+    --------
+    >>> from sklearn_zoomout.datasets import fetch_stanford_background
+    >>> data = fetch_stanford_background()  # doctest: +SKIP
+    >>> len(data.images), data.images[0].shape  # doctest: +SKIP
+    (715, (240, 320, 3))
+    """
+    path = find_data_home(data_home) / ARCHIVE
+    if not path.exists():
+        if not download_if_missing:
+            raise OSError(
+                f"{path} is missing. Download {URL} to that place, or call with "
+                "download_if_missing=True."
+            )
+        download(URL, path, verbose=verbose)
+
+    files = _read_archive(path, verbose=verbose)
+    stems = _paired_stems(path, files)
+    masks = [_read_mask(files[f"labels/{s}.regions.txt"], path, s) for s in stems]
+    images = [
+        _read_image(files[f"images/{s}.jpg"], path, s, mask.shape)
+        for s, mask in zip(stems, masks, strict=True)
+    ]
+    return Bunch(
+        images=images,
+        masks=masks,
+        class_names=list(CLASS_NAMES),
+        filenames=[f"{stem}.jpg" for stem in stems],
+        horizons=_read_horizons(files.get("horizons.txt", b""), stems),
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        DESCR=_DESCR,
+    )
+
+
+def _read_archive(path: Path, *, verbose: int) -> dict[str, bytes]:
+    """Return the files that matter, by their name inside ``iccv09Data``."""
+    files = {}
+    try:
+        with (
+            tarfile.open(path, mode="r:gz") as tar,
+            tqdm(
+                tar, desc=f"Reading {path}", unit=" files", disable=not verbose
+            ) as bar,
+        ):
+            for member in bar:
+                name = PurePosixPath(member.name)
+                # Nothing is ever written, so that such a member could do no harm;
+                # but an archive that holds one is not the data set.
+                if name.is_absolute() or ".." in name.parts:
+                    raise ValueError(
+                        f"{path}: the member {member.name!r} leaves the archive's "
+                        f"folder; this is not the file at {URL}."
+                    )
+                wanted = name.name.endswith((".jpg", ".regions.txt", "horizons.txt"))
+                content = tar.extractfile(member) if wanted else None
+                if content is not None:
+                    files["/".join(name.parts[1:])] = content.read()
+    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        raise OSError(
+            f"{path} cannot be read ({error}): it is truncated or no .tar.gz archive. "
+            f"Delete it and download {URL} again."
+        ) from error
+    return files
+
+
+def _paired_stems(path: Path, files: dict[str, bytes]) -> list[str]:
+    """Return the sorted names of the images, each of which must have labels."""
+    stems = sorted(
+        name.removeprefix("images/").removesuffix(".jpg")
+        for name in files
+        if name.startswith("images/") and name.endswith(".jpg")
+    )
+    if not stems:
+        raise ValueError(
+            f"{path}: expected images in iccv09Data/images/, found none; this is not "
+            f"the file at {URL}."
+        )
+    missing = [s for s in stems if f"labels/{s}.regions.txt" not in files]
+    if missing:
+        first = ", ".join(f"labels/{s}.regions.txt" for s in missing[:5])
+        raise ValueError(
+            f"{path}: {len(missing)} of {len(stems)} images have no labels, first: "
+            f"{first}. Download {URL} again."
+        )
+    return stems
+
+
+def _read_mask(text: bytes, path: Path, stem: str) -> np.ndarray:
+    """Parse the integer matrix of one image; every negative number becomes -1."""
+    name = f"{path}: labels/{stem}.regions.txt"
+    if not text.strip():
+        raise ValueError(f"{name} is empty.")
+    try:
+        mask = np.loadtxt(io.BytesIO(text), np.int16, comments=None, ndmin=2)
+    except ValueError as error:
+        raise ValueError(f"{name} is no matrix of integers: {error}.") from error
+    if mask.max() >= len(CLASS_NAMES):
+        raise ValueError(
+            f"{name}: expected labels below {len(CLASS_NAMES)}, got {mask.max()}."
+        )
+    return np.maximum(mask, np.int16(UNLABELED))
+
+
+def _read_image(
+    content: bytes, path: Path, stem: str, shape: tuple[int, ...]
+) -> np.ndarray:
+    """Decode one JPEG once its header is known to agree with the labels."""
+    try:
+        with Image.open(io.BytesIO(content), formats=["JPEG"]) as picture:
+            if picture.size[::-1] != shape:
+                raise ValueError(
+                    f"{path}: images/{stem}.jpg is {picture.size[::-1]} pixels, its "
+                    f"labels are {shape}."
+                )
+            return np.array(picture.convert("RGB"))
+    except OSError as error:
+        raise ValueError(f"{path}: images/{stem}.jpg: {error}.") from error
+
+
+def _read_horizons(text: bytes, stems: list[str]) -> np.ndarray:
+    """Return the horizon's row per image from lines "name width height row"."""
+    lines = (line.split() for line in text.decode().splitlines())
+    rows = {line[0]: float(line[3]) for line in lines if len(line) == 4}
+    return np.array([rows.get(stem, np.nan) for stem in stems])

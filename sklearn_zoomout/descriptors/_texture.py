@@ -1,0 +1,133 @@
+"""Textons: clusters of the responses of TextonBoost's filter bank."""
+
+import cv2
+import numpy as np
+
+from ._filters import derivative, gaussian, laplacian
+from ._histograms import entropy, normalize
+from ._vocabulary import fit_centers, highest_score
+
+N_FILTERS = 17
+_GAUSSIAN_SCALES = (1, 2, 4)  # on L, a and b
+_LAPLACIAN_SCALES = (1, 2, 4, 8)  # on L
+_DERIVATIVE_SCALES = (2, 4)  # on L, along rows and along columns
+
+
+def filter_responses(lab: np.ndarray) -> np.ndarray:
+    """Filter an image with the 17 filters of TextonBoost.
+
+    Parameters
+    ----------
+    lab : array of shape (height, width, 3), float32
+        An image in CIELAB.
+
+    Returns
+    -------
+    responses : array of shape (height, width, 17), float32
+        Gaussians on L, a and b at the scales 1, 2 and 4 pixels; Laplacians of
+        Gaussians on L at 1, 2, 4 and 8; derivatives of Gaussians on L at 2 and 4,
+        along x and along y. A view of 17 planes.
+
+    References
+    ----------
+    Shotton, Winn, Rother, Criminisi, "TextonBoost for image understanding",
+    International Journal of Computer Vision 81 (2009).
+    """
+    channels = cv2.split(lab)
+    planes = np.empty((N_FILTERS, *lab.shape[:2]), dtype=np.float32)
+    rest = iter(planes)
+    smooth = {}
+    for scale in _GAUSSIAN_SCALES:
+        blurred = [gaussian(channel, scale, out=next(rest)) for channel in channels]
+        smooth[scale] = blurred[0]
+    # Differentiating the blurred image is cheap compared with the blur. The responses
+    # are standardized later, so no scale normalization is needed.
+    for scale in _LAPLACIAN_SCALES:
+        if scale not in smooth:
+            smooth[scale] = gaussian(channels[0], scale)
+        laplacian(smooth[scale], out=next(rest))
+    for scale in _DERIVATIVE_SCALES:
+        for axis in (1, 0):
+            derivative(smooth[scale], axis, out=next(rest))
+    return np.moveaxis(planes, 0, -1)
+
+
+def fit_textons(
+    samples: np.ndarray,
+    n_textons: int = 64,
+    random_state: int | np.random.RandomState | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cluster filter responses, standardized, into textons.
+
+    Parameters
+    ----------
+    samples : array of shape (n_samples, 17)
+        Responses at a sample of the training images' pixels.
+    n_textons : int, default=64
+        Number of textons.
+    random_state : int, RandomState instance or None, default=None
+        Seeds k-means.
+
+    Returns
+    -------
+    textons : array of shape (n_textons, 17), float32
+        Centers, of standardized responses.
+    mean, scale : arrays of shape (17,), float32
+        Mean and standard deviation of the samples. The scale of a filter whose
+        response never varies is infinite, so that the filter is ignored.
+    """
+    mean = samples.mean(axis=0, dtype=np.float64).astype(np.float32)
+    scale = samples.std(axis=0, dtype=np.float64).astype(np.float32)
+    # In images without colors or texture a response is constant up to rounding. Such a
+    # filter must not count in images that have them.
+    scale[scale < 1e-3] = np.inf
+    textons = fit_centers((samples - mean) / scale, n_textons, random_state)
+    return textons, mean, scale
+
+
+def assign_textons(
+    responses: np.ndarray, textons: np.ndarray, mean: np.ndarray, scale: np.ndarray
+) -> np.ndarray:
+    """Assign every pixel to its nearest texton.
+
+    Parameters
+    ----------
+    responses : array of shape (height, width, 17), float32
+        From `filter_responses`.
+    textons, mean, scale : arrays
+        From `fit_textons`.
+
+    Returns
+    -------
+    codes : array of shape (height, width), int32
+        Numbers of textons.
+    """
+    # The filters' responses lie one after another in memory.
+    samples = np.moveaxis(responses, -1, 0).reshape(N_FILTERS, -1).T
+    # The product of a center with (x - mean) / scale, as one with x itself.
+    weights = textons / scale
+    offsets = weights @ mean + 0.5 * np.square(textons).sum(axis=1)
+    codes = highest_score(samples, weights, offsets)
+    return codes.reshape(responses.shape[:2])
+
+
+def texture_features(counts: np.ndarray) -> np.ndarray:
+    """Histogram over the textons and its entropy.
+
+    Parameters
+    ----------
+    counts : array of shape (n_regions, n_textons), float32
+        How often each region holds each texton.
+
+    Returns
+    -------
+    features : array of shape (n_regions, n_textons + 1), float32
+        As named by `texture_names`.
+    """
+    histograms = normalize(counts)
+    return np.column_stack([histograms, entropy(histograms)])
+
+
+def texture_names(n_textons: int = 64) -> list[str]:
+    """Names of the texture features."""
+    return [*(f"texton_{i:02d}" for i in range(n_textons)), "texton_entropy"]

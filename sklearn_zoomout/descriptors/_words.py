@@ -1,0 +1,141 @@
+"""Visual words: SIFT descriptors quantized, and their histograms."""
+
+import numpy as np
+from scipy import sparse
+
+from ._sift import PATCH_SIZES, STEP, grid
+from ._vocabulary import fit_centers, nearest_center
+
+_CHANNELS = ("L", "a", "b")
+
+
+def fit_words(
+    samples: np.ndarray,
+    n_words: int = 500,
+    random_state: int | np.random.RandomState | None = None,
+) -> np.ndarray:
+    """Cluster descriptors into one dictionary for all channels and patch sizes.
+
+    Parameters
+    ----------
+    samples : array of shape (n_samples, 128)
+        A sample of the training images' descriptors.
+    n_words : int, default=500
+        Number of words.
+    random_state : int, RandomState instance or None, default=None
+        Seeds k-means.
+
+    Returns
+    -------
+    words : array of shape (n_words, 128), float32
+        Centers.
+    """
+    return fit_centers(samples, n_words, random_state)
+
+
+def assign_words(descriptors: np.ndarray, words: np.ndarray) -> np.ndarray:
+    """Assign descriptors to their nearest words.
+
+    Parameters
+    ----------
+    descriptors : array of shape (..., 128), float32
+        From `dense_sift` or `image_sift`.
+    words : array of shape (n_words, 128), float32
+        From `fit_words`.
+
+    Returns
+    -------
+    codes : array of shape (...), int32
+        Numbers of words.
+    """
+    codes = nearest_center(descriptors.reshape(-1, descriptors.shape[-1]), words)
+    return codes.reshape(descriptors.shape[:-1])
+
+
+def points_of_regions(
+    segments: np.ndarray, neighborhood: sparse.csr_array, centroids: np.ndarray
+) -> sparse.csr_array:
+    """Which points of the grid each region holds.
+
+    Parameters
+    ----------
+    segments : array of shape (height, width), int
+        Label map of the superpixels.
+    neighborhood : csr array of shape (n_regions, n_superpixels)
+        1 where a superpixel belongs to a region.
+    centroids : array of shape (n_regions, 2)
+        Row and column of each region's centroid.
+
+    Returns
+    -------
+    membership : csr array of shape (n_regions, n_points), float32
+        1 where a region holds a point. A region that holds none takes the point
+        nearest to its centroid.
+    """
+    rows, columns = grid(segments.shape)
+    owners = segments[np.ix_(rows, columns)].ravel()
+    n_regions, n_superpixels = neighborhood.shape
+    held = sparse.csr_array(
+        (np.ones(owners.size, np.float32), (owners, np.arange(owners.size))),
+        shape=(n_superpixels, owners.size),
+    )
+    membership = sparse.csr_array(neighborhood @ held)
+    empty = np.flatnonzero(np.diff(membership.indptr) == 0)
+    nearest = [
+        np.clip(np.rint((centroids[empty, axis] - line[0]) / STEP), 0, len(line) - 1)
+        for axis, line in enumerate((rows, columns))
+    ]
+    points = (nearest[0] * len(columns) + nearest[1]).astype(np.int64)
+    borrowed = sparse.csr_array(
+        (np.ones(empty.size, np.float32), (empty, points)), shape=membership.shape
+    )
+    return membership + borrowed
+
+
+def word_features(
+    membership: sparse.csr_array, codes: np.ndarray, n_words: int
+) -> np.ndarray:
+    """Histograms over the words per channel, and six entropies.
+
+    Parameters
+    ----------
+    membership : csr array of shape (n_regions, n_points)
+        From `points_of_regions`.
+    codes : array of shape (6, n_points), int
+        Words of the points, ordered as by `image_sift`.
+    n_words : int
+        Size of the dictionary.
+
+    Returns
+    -------
+    features : array of shape (n_regions, 3 * n_words + 6), float32
+        The two patch sizes' histograms averaged per channel, then the entropy of each
+        of the six histograms before averaging, as named by `word_names`.
+    """
+    n_regions = membership.shape[0]
+    n_held = np.diff(membership.indptr)
+    sizes = np.maximum(n_held, 1).astype(np.float32)
+    region = np.repeat(np.arange(n_regions), n_held)
+    first_bin = region * n_words
+    features = np.zeros((n_regions, 3 * n_words + 6), dtype=np.float32)
+    averages = features[:, : 3 * n_words].reshape(n_regions, 3, n_words)
+    for k, words in enumerate(codes):
+        histogram = np.zeros((n_regions, n_words), dtype=np.float32)
+        held = first_bin + words[membership.indices]
+        np.add.at(histogram.reshape(-1), held, np.float32(1))
+        histogram /= sizes[:, None]
+        averages[:, k // 2] += histogram
+        # The entropy is the mean over the points of -log of their word's frequency.
+        surprise = -np.log(histogram.reshape(-1)[held])
+        sums = np.bincount(region, weights=surprise, minlength=n_regions)
+        features[:, 3 * n_words + k] = sums / sizes
+    averages /= 2
+    return features
+
+
+def word_names(n_words: int = 500) -> list[str]:
+    """Names of the visual word features."""
+    return [
+        *(f"sift_{c}_word_{i:03d}" for c in _CHANNELS for i in range(n_words)),
+        *(f"sift_{c}_{size}px_entropy" for c in _CHANNELS for size in PATCH_SIZES),
+    ]

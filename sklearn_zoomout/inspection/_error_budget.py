@@ -1,0 +1,148 @@
+"""Where a fitted pipeline loses accuracy."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from numpy.typing import ArrayLike
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+
+from ..images import check_images
+from ..labels import check_known_labels, superpixel_labels
+from ..masks import check_masks
+from ..metrics import class_accuracy, mean_iou, pixel_accuracy
+from ..table import check_table
+from ._split import split_pipeline
+
+_MEASURES: dict[str, Callable[..., float]] = {
+    "pixel accuracy": pixel_accuracy,
+    "class accuracy": class_accuracy,
+    "mean IoU": mean_iou,
+}
+
+
+@dataclass(frozen=True)
+class ErrorBudget:
+    """Where a model loses accuracy; ``print`` shows it as a table in percent.
+
+    Attributes
+    ----------
+    scores : dict of str to dict of str to float
+        What is reached, 0..1, for each stage ("superpixels", "features",
+        "classifier") and measure ("pixel accuracy", "class accuracy", "mean IoU").
+    """
+
+    scores: dict[str, dict[str, float]]
+
+    @property
+    def losses(self) -> dict[str, dict[str, float]]:
+        """What each stage loses of what the one before it reached, like `scores`."""
+        before = dict.fromkeys(_MEASURES, 1.0)
+        losses = {}
+        for stage, reached in self.scores.items():
+            losses[stage] = {name: before[name] - reached[name] for name in _MEASURES}
+            before = reached
+        return losses
+
+    def __str__(self) -> str:
+        lines = [
+            " " * 13 + "".join(f"{name:>16}" for name in _MEASURES),
+            " " * 13 + f"{'left':>10}{'lost':>6}" * len(_MEASURES),
+        ]
+        losses = self.losses
+        for stage, reached in self.scores.items():
+            cells = (
+                f"{100 * reached[name]:10.1f}{100 * losses[stage][name]:6.1f}"
+                for name in _MEASURES
+            )
+            lines.append(f"{stage:13}" + "".join(cells))
+        return "\n".join(lines)
+
+
+def error_budget(
+    model: Pipeline,
+    images: Sequence[ArrayLike],
+    masks: Sequence[ArrayLike],
+) -> ErrorBudget:
+    """Tell how much the superpixels, the features and the classifier lose.
+
+    Three label maps are scored, each of which has one more reason to be wrong:
+
+    - superpixels: the majority of the labels of each superpixel, the ceiling of any
+      method that labels superpixels as a whole;
+    - features: the predictions of a clone of the model's last step that was trained
+      on these very images. With the answers at hand, it fails where the features do
+      not tell the classes apart for a classifier of this kind;
+    - classifier: the predictions of the model. What they are worse by was lost in
+      learning from other images.
+
+    Parameters
+    ----------
+    model : sklearn.pipeline.Pipeline
+        Fitted, on other images. All steps but the last make a `FeatureTable` of
+        images; the last is a `ZoomoutClassifier` or the like.
+    images : sequence of array-like of shape (height, width, 3)
+        uint8, or floating point in 0..1.
+    masks : sequence of array-like of integers of shape (height, width)
+        True label maps. Pixels of -1 are unlabeled and left out.
+
+    Returns
+    -------
+    ErrorBudget
+
+    Raises
+    ------
+    TypeError
+        If the model is no such pipeline.
+    NotFittedError
+        If it is not fitted.
+    ValueError
+        If a mask does not fit its image, or holds a label that the model does not
+        know.
+
+    Notes
+    -----
+    The features are computed once; training a clone costs as much as training the
+    model's last step on as many images.
+
+    Enough columns tell any few superpixels apart: the fewer the images, the less is
+    laid on the features and the more on the classifier. Take as many images as the
+    model was trained on, or more. Training for other aims than a measure, such as
+    the asymmetric loss for pixel accuracy, counts among the losses of the features,
+    and a loss can be negative. Majority labels have the highest pixel accuracy that
+    the superpixels allow; for the other measures they come close to it.
+
+    Examples
+    --------
+    >>> from sklearn_zoomout import zoomout_pipeline
+    >>> from sklearn_zoomout.datasets import make_scenes
+    >>> from sklearn_zoomout.inspection import error_budget
+    >>> images, masks = make_scenes(n_images=8, random_state=0)
+    >>> model = zoomout_pipeline(
+    ...     levels=["global"], n_segments=50, max_epochs=5, random_state=0
+    ... )
+    >>> budget = error_budget(model.fit(images[:4], masks[:4]), images[4:], masks[4:])
+    >>> print(budget)  # doctest: +SKIP
+    >>> list(budget.losses)
+    ['superpixels', 'features', 'classifier']
+    """
+    features, classifier = split_pipeline(model, "predict")
+    checked = check_images(images)
+    truth = check_masks(masks, checked)
+    check_known_labels(truth, getattr(classifier, "classes_", None))
+    table = check_table(features.transform(checked))
+    best = [
+        superpixel_labels(segmented, mask)[segmented.segments]
+        for segmented, mask in zip(table.superpixels, truth, strict=True)
+    ]
+    stages = {
+        "superpixels": best,
+        "features": clone(classifier).fit(table, truth).predict(table),
+        "classifier": classifier.predict(table),
+    }
+    return ErrorBudget(
+        {
+            stage: {name: measure(truth, maps) for name, measure in _MEASURES.items()}
+            for stage, maps in stages.items()
+        }
+    )

@@ -1,0 +1,167 @@
+"""How much each zoom-out level says for the labels of an image."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.pipeline import Pipeline
+
+from ..images import check_image, check_images
+from ..superpixels import SegmentedImage
+from ..table import FeatureTable, check_table
+from ._split import split_pipeline
+
+
+@dataclass(frozen=True, eq=False)
+class ZoomImportance:
+    """How much each zoom-out level says for the labels of one image.
+
+    `ZoomImportanceDisplay` draws it.
+
+    Attributes
+    ----------
+    segmented : SegmentedImage
+        The image and its superpixels.
+    levels : list of str
+        The names of the levels, in the order of their columns.
+    classes : ndarray of int64 of shape (n_classes,)
+        The classes of the model.
+    decision : ndarray of int64 of shape (n_segments,)
+        The label of every superpixel, given all levels.
+    probability : ndarray of float32 of shape (n_segments,)
+        The probability of that label.
+    values : ndarray of float32 of shape (n_segments, n_levels)
+        How much of that probability is lost without each level, -1..1: positive
+        where the level speaks for the decision, negative where it speaks against it.
+    decision_without : ndarray of int64 of shape (n_segments, n_levels)
+        The label of every superpixel without each level.
+    """
+
+    segmented: SegmentedImage
+    levels: list[str]
+    classes: NDArray[np.int64]
+    decision: NDArray[np.int64]
+    probability: NDArray[np.float32]
+    values: NDArray[np.float32]
+    decision_without: NDArray[np.int64]
+
+
+def zoom_importance(
+    model: Pipeline,
+    image: ArrayLike,
+    *,
+    reference: Sequence[ArrayLike] | None = None,
+) -> ZoomImportance:
+    """Measure how much each zoom-out level says for the label of each superpixel.
+
+    The columns of one level at a time are replaced by their means, so that the
+    level says the same of every superpixel. The importance of a level is the
+    probability of the predicted class that is lost by this.
+
+    Parameters
+    ----------
+    model : sklearn.pipeline.Pipeline
+        Fitted. All steps but the last make a `FeatureTable` of images; the last has
+        ``predict_superpixel_proba`` and ``classes_``, as `ZoomoutClassifier` has.
+    image : array-like of shape (height, width, 3)
+        uint8, or floating point in 0..1.
+    reference : sequence of array-like of shape (height, width, 3), default=None
+        Images whose superpixels give the means. None takes those of the training
+        superpixels, which the last step keeps as ``mean_``.
+
+    Returns
+    -------
+    ZoomImportance
+
+    Raises
+    ------
+    TypeError
+        If the model is no such pipeline.
+    NotFittedError
+        If it is not fitted.
+    ValueError
+        If the image is not valid, or there is no ``mean_`` and no reference.
+
+    Notes
+    -----
+    The values of a superpixel need not add up to its probability. Levels that say
+    the same replace each other: a level is unimportant where the others suffice. A
+    model of one level is compared with a guess from mean features.
+
+    Examples
+    --------
+    >>> from sklearn_zoomout import zoomout_pipeline
+    >>> from sklearn_zoomout.datasets import make_scenes
+    >>> from sklearn_zoomout.inspection import zoom_importance
+    >>> images, masks = make_scenes(n_images=5, random_state=0)
+    >>> model = zoomout_pipeline(
+    ...     levels=["distant", "global"], n_segments=50, max_epochs=5, random_state=0
+    ... )
+    >>> importance = zoom_importance(model.fit(images[:4], masks[:4]), images[4])
+    >>> importance.levels
+    ['distant', 'global']
+    >>> importance.values.shape == (importance.segmented.n_segments, 2)
+    True
+    """
+    features, classifier = split_pipeline(model, "predict_superpixel_proba")
+    if isinstance(image, (list, tuple)):
+        raise TypeError(
+            "image: expected one image, an array of shape (height, width, 3), got a "
+            f"{type(image).__name__}; explain its images one at a time."
+        )
+    image = check_image(image, "image")
+    mean_row = _means(features, classifier, reference).astype(np.float32)
+    table = check_table(features.transform([image]))
+    proba = classifier.predict_superpixel_proba(table)
+    codes = proba.argmax(axis=1)
+    rows = np.arange(table.n_rows)
+    means = np.split(
+        mean_row,
+        np.cumsum([len(block.columns) for block in table.blocks])[:-1],
+    )
+    without = np.stack(
+        [
+            classifier.predict_superpixel_proba(_without(table, i, mean))
+            for i, mean in enumerate(means)
+        ],
+        axis=1,
+    )
+    classes = np.asarray(classifier.classes_)
+    return ZoomImportance(
+        segmented=table.superpixels[0],
+        levels=table.block_names,
+        classes=classes,
+        decision=classes[codes],
+        probability=proba[rows, codes],
+        values=proba[rows, codes, None] - without[rows, :, codes],
+        decision_without=classes[without.argmax(axis=2)],
+    )
+
+
+def _means(
+    features: Pipeline, classifier: Any, reference: Sequence[ArrayLike] | None
+) -> NDArray[np.float64]:
+    """Give the mean of each column, over the reference if there is one."""
+    if reference is not None:
+        checked = check_images(reference, "reference")
+        table = check_table(features.transform(checked))
+        return table.mean_and_scale()[0]
+    mean = getattr(classifier, "mean_", None)
+    if mean is None:
+        raise ValueError(
+            f"reference: {type(classifier).__name__} keeps no means of its features "
+            "(mean_), as ZoomoutClassifier does unless standardize=False; pass images "
+            "whose mean features stand for a level that is left out, such as some of "
+            "those it was trained on."
+        )
+    return mean
+
+
+def _without(table: FeatureTable, i: int, mean: NDArray[np.float32]) -> FeatureTable:
+    """Replace the values of one block by their means."""
+    blocks = list(table.blocks)
+    values = np.broadcast_to(mean, blocks[i].values.shape)
+    blocks[i] = replace(blocks[i], values=values)
+    return FeatureTable(table.superpixels, blocks)

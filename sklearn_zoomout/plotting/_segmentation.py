@@ -1,0 +1,290 @@
+"""Images beside their true and predicted label maps."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..images import as_float, check_images
+from ..labels import check_known_labels
+from ..masks import UNLABELED, check_masks
+from ._frame import draw_frame
+
+# The colors of Okabe and Ito (their black is a dark red here), then the colors that
+# lie farthest in L*a*b* from all before them in normal vision, protanopia,
+# deuteranopia and tritanopia.
+# fmt: off
+PALETTE = (
+    "#56B4E9", "#009E73", "#E69F00", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
+    "#661100", "#790DE5", "#553143", "#AFF79D", "#0D318B", "#E50D43", "#AF55F7",
+    "#675579", "#D3AF55", "#C1D3AF", "#1FE5F7", "#436731", "#8B0DC1", "#79C179",
+)
+# fmt: on
+"""Colors of up to 21 classes, in ascending order of their labels."""
+
+UNLABELED_COLOR = "#EBEBEB"
+"""Color of pixels without a label."""
+
+
+class SegmentationDisplay:
+    """Images beside their true and predicted label maps.
+
+    Make one with `from_estimator` or `from_predictions`. A row shows one image; the
+    columns are the image, the truth and the prediction, as far as given.
+
+    Parameters
+    ----------
+    images : sequence of ndarray of shape (height, width, 3)
+        uint8, or floating point in 0..1.
+    y_pred : sequence of ndarray of integers of shape (height, width) or None
+        Predicted labels.
+    masks : sequence of ndarray of integers of shape (height, width) or None
+        True labels; -1 where there is none, drawn light gray.
+    class_names : sequence of str, or dict of int to str, or None, default=None
+        Names for the legend: a sequence names label k at position k. None shows
+        the labels themselves.
+
+    Attributes
+    ----------
+    classes : list of int
+        The labels that are named or occur; they take their colors from `PALETTE`
+        in this order, so that pictures with the same names have the same colors.
+    figure_ : matplotlib.figure.Figure
+        Set by `plot`.
+    axes_ : ndarray of matplotlib Axes of shape (n_images, n_columns)
+        Set by `plot`.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not correspond, or there are more classes than colors.
+
+    Examples
+    --------
+    >>> from sklearn_zoomout.datasets import SCENE_CLASSES, make_scenes
+    >>> from sklearn_zoomout.plotting import SegmentationDisplay
+    >>> images, masks = make_scenes(2, random_state=0)
+    >>> display = SegmentationDisplay(images, None, masks, class_names=SCENE_CLASSES)
+    >>> display.plot().axes_.shape
+    (2, 2)
+    """
+
+    def __init__(
+        self,
+        images: Sequence[NDArray[Any]],
+        y_pred: Sequence[NDArray[Any]] | None,
+        masks: Sequence[NDArray[Any]] | None = None,
+        *,
+        class_names: Sequence[str] | Mapping[int, str] | None = None,
+    ) -> None:
+        self.images = check_images(images)
+        self.y_pred = _check_maps(y_pred, self.images, "y_pred")
+        self.masks = _check_maps(masks, self.images, "masks")
+        if class_names is not None and not isinstance(class_names, Mapping):
+            class_names = dict(enumerate(class_names))
+        self.class_names = class_names
+        self.classes = self._find_classes()
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        images: Sequence[NDArray[Any]],
+        masks: Sequence[NDArray[Any]] | None = None,
+        *,
+        class_names: Sequence[str] | Mapping[int, str] | None = None,
+        axes: "NDArray[Any] | None" = None,
+    ) -> Self:
+        """Predict the labels of images and draw them.
+
+        Parameters
+        ----------
+        estimator : fitted estimator
+            Its ``predict(images)`` gives a label map for each image.
+        images, masks, class_names
+            See the class.
+        axes : ndarray of matplotlib Axes, optional
+            See `plot`.
+
+        Returns
+        -------
+        display : SegmentationDisplay
+
+        Raises
+        ------
+        ValueError
+            If a mask holds a label that the estimator does not know, such as that of
+            unlabeled pixels if it is not -1.
+        """
+        classes = getattr(estimator, "classes_", None)
+        if masks is not None:
+            check_known_labels(masks, classes)
+        if class_names is None and classes is not None:
+            class_names = {int(label): str(label) for label in classes}
+        return cls.from_predictions(
+            images,
+            estimator.predict(images),
+            masks,
+            class_names=class_names,
+            axes=axes,
+        )
+
+    @classmethod
+    def from_predictions(
+        cls,
+        images: Sequence[NDArray[Any]],
+        y_pred: Sequence[NDArray[Any]],
+        masks: Sequence[NDArray[Any]] | None = None,
+        *,
+        class_names: Sequence[str] | Mapping[int, str] | None = None,
+        axes: "NDArray[Any] | None" = None,
+    ) -> Self:
+        """Draw label maps that were predicted before.
+
+        Parameters
+        ----------
+        images, y_pred, masks, class_names
+            See the class.
+        axes : ndarray of matplotlib Axes, optional
+            See `plot`.
+
+        Returns
+        -------
+        display : SegmentationDisplay
+        """
+        display = cls(images, y_pred, masks, class_names=class_names)
+        return display.plot(axes)
+
+    def plot(self, axes: "NDArray[Any] | None" = None) -> Self:
+        """Draw a row for each image, and a legend below.
+
+        Parameters
+        ----------
+        axes : ndarray of matplotlib Axes of shape (n_images, n_columns), optional
+            Where to draw; a new figure by default. No legend is drawn on given
+            axes: `legend_handles` has its entries.
+
+        Returns
+        -------
+        self : SegmentationDisplay
+        """
+        import matplotlib.pyplot as plt
+
+        columns = self._columns()
+        expected = (len(self.images), len(columns))
+        if axes is None:
+            width, height = self._cell_size()
+            size = (width * expected[1], height * expected[0] + 0.6)
+            self.figure_, axes = plt.subplots(
+                *expected, figsize=size, squeeze=False, layout="constrained"
+            )
+            # Six names fit side by side, or fewer on a narrow figure.
+            n_names = min(6, max(2, int(size[0] / 1.4)), len(self.legend_handles()))
+            self.figure_.legend(
+                handles=self.legend_handles(),
+                loc="outside lower center",
+                ncols=max(n_names, 1),
+                frameon=False,
+            )
+        else:
+            axes = np.asarray(axes)
+            if axes.shape != expected:
+                raise ValueError(
+                    f"axes: expected shape {expected}, a row for each image and a "
+                    f"column for each of {list(columns)}, got {axes.shape}."
+                )
+            self.figure_ = axes[0, 0].figure
+        self.axes_ = axes
+        for j, (title, pictures) in enumerate(columns.items()):
+            axes[0, j].set_title(title)
+            for ax, picture in zip(axes[:, j], pictures, strict=True):
+                ax.imshow(picture, interpolation="nearest")
+                draw_frame(ax, "0.4", 0.5)
+        self._write_accuracies(axes[:, -1])
+        return self
+
+    def legend_handles(self) -> list[Any]:
+        """Return the entries of the legend: the classes that occur, then unlabeled."""
+        from matplotlib.patches import Patch
+
+        present = self._present()
+        names = self.class_names or {}
+        handles = [
+            Patch(facecolor=color, edgecolor="0.4", linewidth=0.5, label=label)
+            for color, label in (
+                (PALETTE[i], names.get(k, str(k)))
+                for i, k in enumerate(self.classes)
+                if k in present
+            )
+        ]
+        if UNLABELED in present:
+            handles.append(
+                Patch(
+                    facecolor=UNLABELED_COLOR,
+                    edgecolor="0.4",
+                    lw=0.5,
+                    label="unlabeled",
+                )
+            )
+        return handles
+
+    def _find_classes(self) -> list[int]:
+        classes = set(self.class_names or ()) | self._present()
+        classes.discard(UNLABELED)
+        if len(classes) > len(PALETTE):
+            raise ValueError(
+                f"expected at most {len(PALETTE)} classes, as many as there are colors "
+                f"that can be told apart, got {len(classes)}; draw some of them at a "
+                "time, with the rest set to -1."
+            )
+        return sorted(classes)
+
+    def _present(self) -> set[int]:
+        """Return the labels that occur, with that of unlabeled pixels."""
+        maps = [*(self.masks or []), *(self.y_pred or [])]
+        return {int(label) for labels in maps for label in np.unique(labels)}
+
+    def _columns(self) -> dict[str, list[NDArray[Any]]]:
+        columns: dict[str, list[NDArray[Any]]] = {}
+        columns["image"] = [as_float(image) for image in self.images]
+        if self.masks is not None:
+            columns["truth"] = [self._colors(mask) for mask in self.masks]
+        if self.y_pred is not None:
+            columns["prediction"] = [self._colors(labels) for labels in self.y_pred]
+        return columns
+
+    def _colors(self, labels: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the picture of a label map, float RGB in 0..1."""
+        from matplotlib.colors import to_rgb
+
+        colors = dict(zip(self.classes, PALETTE, strict=False))
+        colors[UNLABELED] = UNLABELED_COLOR
+        known = sorted(colors)
+        rgb = np.array([to_rgb(colors[label]) for label in known])
+        return rgb[np.searchsorted(known, labels)]
+
+    def _cell_size(self) -> tuple[float, float]:
+        """Return the size of a cell in inches, for images of the usual shape."""
+        height, width = np.median([i.shape[:2] for i in self.images], axis=0)
+        scale = np.sqrt(6 / (height * width))  # 6 square inches
+        return scale * width, scale * height + 0.3
+
+    def _write_accuracies(self, axes: "NDArray[Any]") -> None:
+        """Write below each prediction which share of its pixels is right."""
+        if self.masks is None or self.y_pred is None:
+            return
+        for ax, mask, labels in zip(axes, self.masks, self.y_pred, strict=True):
+            known = mask != UNLABELED
+            if known.any():
+                share = np.mean(mask[known] == labels[known])
+                ax.set_xlabel(f"{share:.1%} of the pixels right", fontsize="small")
+
+
+def _check_maps(
+    maps: Sequence[NDArray[Any]] | None, images: list[NDArray[Any]], name: str
+) -> list[NDArray[Any]] | None:
+    """Check label maps, if any, and let errors name the argument they are of."""
+    if maps is None:
+        return None
+    return check_masks(maps, images, name)

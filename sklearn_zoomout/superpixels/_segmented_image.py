@@ -1,0 +1,288 @@
+"""The geometry of an over-segmented image: graph, rings, boxes (section 4.1)."""
+
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from .._utils.digests import digest_array
+from .._utils.shared import SharedResults
+from ..images import as_float
+
+# Color, texture and words for the dictionaries of two models.
+_SHARED_AT_ONCE = 6
+
+
+class SegmentedImage:
+    """An image and its superpixels.
+
+    Parameters
+    ----------
+    image : ndarray of shape (height, width, 3)
+        uint8, or floating point in 0..1. Kept as it is, not copied.
+    segments : ndarray of integers of shape (height, width)
+        The label map: pixels of equal label form a superpixel. Labels may be
+        any integers; they are renumbered from 0 in ascending order.
+
+    Attributes
+    ----------
+    image : ndarray of shape (height, width, 3)
+        The image as given.
+    segments : ndarray of int32 of shape (height, width)
+        The label map, with labels 0 to ``n_segments - 1``.
+    n_segments : int
+        Number of superpixels.
+    shared : SharedResults
+        What was computed of this image for several levels, such as counts of textons
+        per superpixel. It is not pickled.
+    passes : Passes or None
+        The feature maps of this image, kept while a `ZoomoutUnion` describes it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_zoomout import SegmentedImage
+    >>> segments = np.array([[0, 0, 1, 2], [0, 0, 1, 2]])
+    >>> segmented = SegmentedImage(np.zeros((2, 4, 3)), segments)
+    >>> segmented.areas
+    array([4, 2, 2])
+    >>> segmented.neighborhood(1).toarray()
+    array([[1., 1., 0.],
+           [1., 1., 1.],
+           [0., 1., 1.]], dtype=float32)
+    >>> segmented.region_boxes(1)
+    array([[0, 0, 2, 3],
+           [0, 0, 2, 4],
+           [0, 2, 2, 4]])
+    """
+
+    def __init__(self, image: NDArray[Any], segments: NDArray[Any]) -> None:
+        segments = np.asarray(segments)
+        if segments.shape != image.shape[:2]:
+            raise ValueError(
+                f"segments: expected shape {image.shape[:2]}, that of the image, "
+                f"got {segments.shape}."
+            )
+        if segments.dtype.kind not in "iu":
+            raise ValueError(
+                f"segments: expected integer labels, got dtype {segments.dtype}."
+            )
+        self.image = image
+        self.segments: NDArray[np.int32] = _renumber(segments)
+        self.n_segments = int(self.segments.max()) + 1
+        self._share()
+
+    def _share(self) -> None:
+        self.shared = SharedResults(_SHARED_AT_ONCE)
+        self.passes: Any = None
+
+    def with_passes(self, passes: Any) -> Self:
+        """Return the same image, whose levels share forward passes.
+
+        Parameters
+        ----------
+        passes : Passes
+            Keeps the feature maps of the passes.
+
+        Returns
+        -------
+        SegmentedImage
+            It shares all else with this image.
+        """
+        view = object.__new__(type(self))
+        view.__dict__.update(self.__dict__, passes=passes)
+        return view
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What is computed from these is not sent to other processes.
+        kept = ("image", "segments", "n_segments", "shared")
+        return {name: getattr(self, name) for name in kept} | {"passes": None}
+
+    def __repr__(self) -> str:
+        height, width = self.shape
+        return (
+            f"{type(self).__name__}({height} x {width} pixels, "
+            f"{self.n_segments} superpixels)"
+        )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        height, width = self.segments.shape
+        return height, width
+
+    @property
+    def rgb(self) -> NDArray[np.float32]:
+        """The image as float32 in 0..1, of shape (height, width, 3)."""
+        return as_float(self.image)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the image and its label map, in hexadecimal."""
+        return digest_array(self.image) + digest_array(self.segments)
+
+    @cached_property
+    def areas(self) -> NDArray[np.int64]:
+        """Pixels of each superpixel, of shape (n_segments,)."""
+        return np.bincount(self.segments.ravel(), minlength=self.n_segments)
+
+    @cached_property
+    def centroids(self) -> NDArray[np.float64]:
+        """Mean row and column of each superpixel, of shape (n_segments, 2)."""
+        return self._coordinate_sums / self.areas[:, None]
+
+    @cached_property
+    def boxes(self) -> NDArray[np.int64]:
+        """Bounding boxes (top, left, bottom, right) of shape (n_segments, 4).
+
+        Half-open, in pixels: the box covers rows top to bottom - 1.
+        """
+        labels, rows, columns, lengths = self._runs()
+        # A stable sort keeps the runs of a superpixel in row-major order.
+        order = np.argsort(labels, kind="stable")
+        ends = np.cumsum(np.bincount(labels))
+        starts = np.concatenate([[0], ends[:-1]])
+        return np.stack(
+            [
+                rows[order][starts],
+                np.minimum.reduceat(columns[order], starts),
+                rows[order][ends - 1] + 1,
+                np.maximum.reduceat((columns + lengths)[order], starts),
+            ],
+            axis=1,
+        )
+
+    @cached_property
+    def adjacency(self) -> sparse.csr_array:
+        """Which superpixels share a boundary (4-connectivity).
+
+        A symmetric boolean csr array of shape (n_segments, n_segments) with an
+        empty diagonal.
+        """
+        first, second = borders(self.segments)
+        ones = np.ones(2 * len(first), dtype=bool)
+        both_ways = (np.r_[first, second], np.r_[second, first])
+        graph = sparse.coo_array((ones, both_ways), shape=(self.n_segments,) * 2)
+        return graph.tocsr()
+
+    def neighborhood(self, radius: int) -> sparse.csr_array:
+        """Which superpixels lie within a graph distance of each.
+
+        Parameters
+        ----------
+        radius : int
+            Largest number of steps on the superpixel graph; 0 is the superpixel
+            alone, 2 the paper's proximal region, 3 its distant one.
+
+        Returns
+        -------
+        csr_array of float32 of shape (n_segments, n_segments)
+            Ones and implicit zeros; its product with values per superpixel sums
+            them over the regions.
+        """
+        reached = sparse.eye_array(self.n_segments, dtype=np.float32, format="csr")
+        step = reached + self.adjacency.astype(np.float32)
+        for _ in range(radius):
+            reached = reached @ step
+            reached.data[:] = 1
+        return reached
+
+    def region_areas(self, radius: int) -> NDArray[np.int64]:
+        """Pixels within ``radius`` of each superpixel, of shape (n_segments,)."""
+        return self.neighborhood(radius).astype(np.int64) @ self.areas
+
+    def region_centroids(self, radius: int) -> NDArray[np.float64]:
+        """Mean row and column of each region, of shape (n_segments, 2)."""
+        near = self.neighborhood(radius).astype(np.float64)
+        return (near @ self._coordinate_sums) / (near @ self.areas)[:, None]
+
+    def region_boxes(self, radius: int) -> NDArray[np.int64]:
+        """Bounding boxes of the regions, like `boxes`, of shape (n_segments, 4)."""
+        near = self.neighborhood(radius)
+        # Reductions are fast along contiguous memory, one side of the boxes each.
+        members, starts = self.boxes.T.copy()[:, near.indices], near.indptr[:-1]
+        low = np.minimum.reduceat(members[:2], starts, axis=1)
+        high = np.maximum.reduceat(members[2:], starts, axis=1)
+        return np.concatenate([low, high]).T.copy()
+
+    def count(self, codes: NDArray[Any], n_codes: int) -> NDArray[np.int64]:
+        """Count the codes of the pixels of each superpixel.
+
+        Parameters
+        ----------
+        codes : ndarray of integers of shape (height, width)
+            A code from 0 to ``n_codes - 1`` for each pixel.
+        n_codes : int
+            Number of different codes.
+
+        Returns
+        -------
+        ndarray of shape (n_segments, n_codes)
+        """
+        cells = np.multiply(self.segments, n_codes, dtype=np.int64)
+        cells += codes
+        counts = np.bincount(cells.ravel(), minlength=self.n_segments * n_codes)
+        return counts.reshape(self.n_segments, n_codes)
+
+    @cached_property
+    def _coordinate_sums(self) -> NDArray[np.float64]:
+        labels, rows, columns, lengths = self._runs()
+        # The columns of a run are an arithmetic series.
+        sums = (rows * lengths, lengths * (2 * columns + lengths - 1) / 2)
+        return np.stack([np.bincount(labels, weights=sum_) for sum_ in sums], axis=1)
+
+    def _runs(self) -> tuple[NDArray[Any], ...]:
+        """Pixels of one superpixel side by side: label, row, column, length.
+
+        There are some ten times fewer runs than pixels.
+        """
+        height, width = self.shape
+        begins = np.ones((height, width), dtype=bool)
+        np.not_equal(self.segments[:, 1:], self.segments[:, :-1], out=begins[:, 1:])
+        starts = np.flatnonzero(begins)
+        lengths = np.diff(starts, append=height * width)
+        return (self.segments.ravel()[starts], *np.divmod(starts, width), lengths)
+
+
+def borders(segments: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the labels on both sides of every boundary between two pixels.
+
+    Parameters
+    ----------
+    segments : ndarray of integers of shape (height, width)
+        A label map.
+
+    Returns
+    -------
+    one, other : ndarray of shape (n_boundaries,)
+        Left and right first, then above and below, each in the order of the rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_zoomout.superpixels._segmented_image import borders
+    >>> borders(np.array([[1, 1, 2], [1, 3, 3]]))
+    (array([1, 1, 1, 2]), array([2, 3, 3, 3]))
+    """
+    flat, width = segments.ravel(), segments.shape[1]
+    differ = flat[:-1] != flat[1:]
+    differ[width - 1 :: width] = False  # another row begins
+    beside = np.flatnonzero(differ)
+    below = np.flatnonzero(flat[:-width] != flat[width:])
+    one = flat[np.concatenate([beside, below])]
+    other = flat[np.concatenate([beside + 1, below + width])]
+    return one, other
+
+
+def _renumber(segments: NDArray[Any]) -> NDArray[np.int32]:
+    """Copy labels, numbered from 0 in ascending order."""
+    if segments.min() < 0 or segments.max() >= segments.size:
+        numbers = np.unique(segments, return_inverse=True)[1]
+        return numbers.reshape(segments.shape).astype(np.int32)
+    # Labels that count from about 0 need no sorting.
+    present = np.bincount(segments.ravel().astype(np.intp)) > 0
+    if present.all():
+        return segments.astype(np.int32)
+    return (np.cumsum(present, dtype=np.int32) - 1)[segments]

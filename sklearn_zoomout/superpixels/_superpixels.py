@@ -1,0 +1,148 @@
+"""A sequence of segmented images, with what was fitted on them."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from numbers import Integral
+from typing import Any, NamedTuple, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._utils.shared import SharedResults
+from ..masks import iter_masks
+from ._segmented_image import SegmentedImage
+
+
+class Superpixels(Sequence[SegmentedImage]):
+    """A sequence of segmented images.
+
+    Parameters
+    ----------
+    items : iterable of SegmentedImage
+
+    Attributes
+    ----------
+    row_offsets : ndarray of int64 of shape (n_images + 1,)
+        The superpixels of image i are the rows ``row_offsets[i]`` up to
+        ``row_offsets[i + 1]`` of a `FeatureTable`.
+    n_rows : int
+        Number of superpixels of all images.
+    memo : dict
+        Room for what is fitted on these images and shared by several
+        transformers, such as a dictionary of textons. Not pickled.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_zoomout import SegmentedImage, Superpixels
+    >>> image, segments = np.zeros((1, 3, 3)), np.array([[0, 0, 1]])
+    >>> superpixels = Superpixels([SegmentedImage(image, segments)] * 3)
+    >>> superpixels
+    Superpixels(3 images, 6 superpixels)
+    >>> superpixels[1:].row_offsets
+    array([0, 2, 4])
+    """
+
+    def __init__(self, items: Iterable[SegmentedImage]) -> None:
+        self._items = list(items)
+        counts = [item.n_segments for item in self._items]
+        self._set_counts(counts)
+
+    def _set_counts(self, counts: Sequence[int] | NDArray[Any]) -> None:
+        """Set the rows of all images, and begin without fitted results."""
+        self.row_offsets = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+        self.n_rows = int(self.row_offsets[-1])
+        self.fitted = SharedResults()
+        self._checked_masks: CheckedMasks | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_checked_masks": None}
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self)} images, {self.n_rows} superpixels)"
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @property
+    def shape(self) -> tuple[int]:
+        """The number of images, as scikit-learn looks it up."""
+        return (len(self),)
+
+    @property
+    def image_of_row(self) -> NDArray[np.int64]:
+        """The position of the image of each row, of shape (n_rows,)."""
+        return np.repeat(np.arange(len(self)), np.diff(self.row_offsets))
+
+    def iter_masks(self, masks: Any) -> Iterator[NDArray[Any]]:
+        """Yield the masks of the images, checked.
+
+        Masks that the `SuperpixelSegmenter` has read and checked are not read again.
+
+        Parameters
+        ----------
+        masks : sequence of array-like of integers of shape (height, width)
+            Class labels; -1 where a pixel has no label.
+
+        Yields
+        ------
+        mask : ndarray of integers of shape (height, width)
+            The next mask.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the masks do not fit the images; see `check_masks`.
+        """
+        known = self._checked_masks
+        if known is not None and known.source is masks:
+            return iter(known.masks)
+        return iter_masks(masks, self)
+
+    @overload
+    def __getitem__(self, key: int) -> SegmentedImage: ...
+    @overload
+    def __getitem__(self, key: "slice | NDArray[Any] | list[int]") -> "Superpixels": ...
+    def __getitem__(self, key: Any) -> Any:
+        """Return one segmented image for an integer, else `Superpixels`."""
+        if isinstance(key, tuple):  # scikit-learn indexes arrays as X[rows, ...]
+            key = key[0]
+        if isinstance(key, Integral):
+            return self._items[int(key)]
+        positions = np.arange(len(self))[key]
+        return Superpixels(self._items[i] for i in positions)
+
+
+class CheckedMasks(NamedTuple):
+    """Masks as they were given, and as arrays that were checked."""
+
+    source: Any
+    masks: list[NDArray[Any]]
+
+
+def check_superpixels(superpixels: Any) -> Superpixels:
+    """Return `Superpixels` unchanged, and convert a list of `SegmentedImage`.
+
+    Parameters
+    ----------
+    superpixels : Superpixels or list of SegmentedImage
+        What was given.
+
+    Returns
+    -------
+    Superpixels
+
+    Raises
+    ------
+    TypeError
+        If it is anything else.
+    """
+    if isinstance(superpixels, Superpixels):
+        return superpixels
+    if isinstance(superpixels, list) and all(
+        isinstance(item, SegmentedImage) for item in superpixels
+    ):
+        return Superpixels(superpixels)
+    raise TypeError(
+        f"expected Superpixels, got {type(superpixels).__name__}; put a "
+        "SuperpixelSegmenter before this step of the pipeline."
+    )

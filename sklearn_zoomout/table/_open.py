@@ -1,0 +1,90 @@
+"""Stored features, mapped from their files."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from .._utils.mapped import open_map
+from ._block import Block
+from ._feature_table import FeatureTable
+from ._layout import block_file, check_files, read_manifest
+from ._stored_superpixels import StoredSuperpixels
+
+
+def open_features(
+    folder: str | os.PathLike[str], images: Sequence[Any] | None = None
+) -> FeatureTable:
+    """Open a folder that `store_features` wrote.
+
+    The values stay in their files. They are read when rows are used, by ``take``,
+    ``batches`` or a classifier. `ZoomoutClassifier` reads large parts of the table
+    ahead of its network, and trains on the rows of a part in random order. Indexing
+    returns views, and a pickle contains only the names of the files, so
+    cross-validation copies no values.
+
+    Parameters
+    ----------
+    folder : str or path
+        The folder.
+    images : sequence of array-like of shape (height, width, 3), default=None
+        The stored images, in the same order. They are read only when pixels are used,
+        for instance by `GraphSmoothing`. Training, prediction and scores do not need
+        them. A pickle of the table contains the images, unless they are a
+        `datasets.FileSequence`.
+
+    Returns
+    -------
+    FeatureTable
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder contains no stored features.
+    ValueError
+        If the folder is not finished or has another format, a file is damaged, or the
+        number of images is wrong.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn_zoomout import LocalFeatures, SuperpixelSegmenter
+    >>> from sklearn_zoomout import open_features, store_features
+    >>> from sklearn_zoomout.datasets import make_scenes
+    >>> images, masks = make_scenes(n_images=2, random_state=0)
+    >>> features = make_pipeline(
+    ...     SuperpixelSegmenter(n_segments=50), LocalFeatures(descriptors=("color",))
+    ... ).fit(images)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     stored = store_features(features, images, folder)
+    ...     table = open_features(folder)
+    >>> table
+    FeatureTable(2 images, ... superpixels, 243 columns; local: 243)
+    """
+    folder = Path(folder).expanduser().absolute()
+    manifest = read_manifest(folder)
+    if not manifest["finished"]:
+        raise ValueError(
+            f"{folder} contains the features of {manifest['n_done']} of "
+            f"{manifest['n_images']} images; call store_features again with the same "
+            "arguments to compute the others."
+        )
+    if images is not None and len(images) != manifest["n_images"]:
+        raise ValueError(
+            f"images: expected the {manifest['n_images']} images whose features are "
+            f"stored in {folder}, got {len(images)}."
+        )
+    records = check_files(folder, manifest)
+    superpixels = StoredSuperpixels(folder, records, images)
+    return FeatureTable(superpixels, _open_blocks(folder, manifest, superpixels.n_rows))
+
+
+def _open_blocks(
+    folder: Path, manifest: dict[str, Any], n_rows: int
+) -> Iterator[Block]:
+    for i, block in enumerate(manifest["blocks"]):
+        columns = tuple(block["columns"])
+        shape = manifest["n_done"] if block["per_image"] else n_rows, len(columns)
+        values = open_map(folder / block_file(i), manifest["dtype"], shape)
+        yield Block(block["name"], columns, values, block["per_image"])

@@ -1,0 +1,154 @@
+"""The gate for masks, and other conventions for unlabeled pixels."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+from sklearn_zoomout import mark_unlabeled
+from sklearn_zoomout.datasets import FileSequence
+from sklearn_zoomout.masks import check_masks
+
+
+@pytest.fixture
+def image():
+    """A small image in uint8."""
+    return np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+
+
+def test_masks_of_any_integer_kind_are_accepted(image):
+    """Integers, booleans and integral floats can all be labels."""
+    labels = np.arange(48).reshape(6, 8)
+    kinds = [labels.astype(t) for t in (np.uint8, np.int64, float, bool)]
+    checked = check_masks(kinds, [image] * 4)
+    assert [mask.dtype.kind for mask in checked] == ["u", "i", "i", "b"]
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (np.zeros((8, 6), int), r"masks\[0\].*\(6, 8\).*\(8, 6\)"),
+        (np.zeros((6, 8, 3), int), r"masks\[0\].*colors.*palette PNG"),
+        (np.full((6, 8), 0.5), r"masks\[0\].*integer.*0\.5 at row 0, column 0"),
+        (np.full((6, 8), np.nan), r"masks\[0\].*integer.*nan"),
+        (np.full((6, 8), -2), r"masks\[0\].*-1 for unlabeled.*-2"),
+        (np.ma.masked_equal(np.eye(6, 8, dtype=int), 1), r"masks\[0\].*filled\(-1\)"),
+        (np.full((6, 8), "sky"), r"masks\[0\].*integer.*dtype <U3"),
+    ],
+)
+def test_wrong_masks_are_named_and_explained(image, mask, message):
+    """The error says which mask, what came, and what to do."""
+    with pytest.raises(ValueError, match=message):
+        check_masks([mask], [image])
+
+
+def test_a_missing_mask_is_counted(image):
+    """The error gives both numbers."""
+    mask = np.zeros((6, 8), int)
+    with pytest.raises(ValueError, match="1 masks for 2 images"):
+        check_masks([mask], [image, image])
+    with pytest.raises(TypeError, match="masks: .*one array"):
+        check_masks(mask, [image])
+
+
+COLORS = [(200, 0, 0), (0, 0, 200)]
+WHITE = (255, 255, 255)
+
+
+def picture(labels):
+    """Paint labels in `COLORS`, unlabeled pixels in white."""
+    return np.array([*COLORS, WHITE], dtype=np.uint8)[labels]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "expected"),
+    [
+        (np.uint8, np.int16),
+        (np.uint16, np.int32),
+        (np.int64, np.int64),
+        (np.uint64, np.int64),
+    ],
+)
+def test_a_label_is_turned_into_minus_one(dtype, expected):
+    """Other labels stay, in a signed type that holds them."""
+    mask = np.array([[0, 7, 255]], dtype=dtype)
+    marked = mark_unlabeled([mask], 255)[0]
+    assert marked.tolist() == [[0, 7, -1]]
+    assert marked.dtype == expected
+    assert mask.tolist() == [[0, 7, 255]]
+
+
+def test_zero_can_be_unlabeled():
+    """The classes of napari's label images begin at 1."""
+    assert mark_unlabeled([np.array([[0, 1, 2]])], 0)[0].tolist() == [[-1, 1, 2]]
+
+
+def test_colors_become_labels():
+    """A picture of strokes becomes a mask; its own color is unlabeled."""
+    masks = mark_unlabeled([picture([[0, 1, -1, 1]])], WHITE, colors=COLORS)
+    assert masks[0].tolist() == [[0, 1, -1, 1]]
+    assert masks[0].dtype == np.int8
+
+
+def test_nothing_is_read_before_it_is_asked_for():
+    """Slices and lists of indices are lazy too, and keep their order."""
+    read = []
+
+    def load(name):
+        read.append(name)
+        return np.full((2, 2), name)
+
+    masks = mark_unlabeled(FileSequence(load, range(5)), 3)
+    part = masks[1:][[3, 2, 0]]
+    assert (len(masks), len(part), part.shape) == (5, 3, (3,))
+    assert read == []
+    assert [mask[0, 0] for mask in part] == [4, -1, 1]
+    assert read == [4, 3, 1]
+
+
+def test_masks_are_indexed_as_scikit_learn_does():
+    """Splitters index with arrays, negative numbers count from the end."""
+    masks = mark_unlabeled([np.full((1, 1), i) for i in range(4)], 0)
+    assert [m.item() for m in masks[np.array([3, 0])]] == [3, -1]
+    assert masks[-1].item() == 3
+    assert pickle.loads(pickle.dumps(masks))[0].item() == -1
+
+
+@pytest.mark.parametrize(
+    ("masks", "arguments", "message"),
+    [
+        ([np.zeros((2, 2))], (0,), r"masks\[0\]: expected integer .* float64"),
+        ([np.array([[-1, 255]])], (255,), r"masks\[0\]: .* got -1 too"),
+        ([np.zeros((1, 1, 3), int)], (WHITE, COLORS), r"got \[0, 0, 0\] at row 0"),
+        ([np.zeros((2, 2), int)], (WHITE, COLORS), r"shape \(height, width, 3\)"),
+    ],
+)
+def test_wrong_masks_are_named_when_they_are_read(masks, arguments, message):
+    """An ambiguous mask is an error that names it."""
+    unlabeled, *colors = arguments
+    marked = mark_unlabeled(masks, unlabeled, colors=colors[0] if colors else None)
+    with pytest.raises(ValueError, match=message):
+        marked[0]
+
+
+@pytest.mark.parametrize(
+    ("unlabeled", "colors", "message"),
+    [
+        (WHITE, None, "unlabeled: expected a label"),
+        (True, None, "unlabeled: expected a label"),
+        (255, COLORS, "unlabeled: expected the RGB color"),
+        (WHITE, [(0, 0)], "colors: expected one RGB color"),
+        (WHITE, [WHITE], "colors: expected distinct colors"),
+        (WHITE, [COLORS[0]] * 2, "colors: expected distinct colors"),
+    ],
+)
+def test_wrong_conventions_are_refused_at_once(unlabeled, colors, message):
+    """What cannot mark unlabeled pixels is refused before a mask is read."""
+    with pytest.raises(ValueError, match=message):
+        mark_unlabeled([np.zeros((1, 1), int)], unlabeled, colors=colors)
+
+
+def test_one_mask_instead_of_a_list_is_refused():
+    """A single array is no sequence of masks."""
+    with pytest.raises(TypeError, match="masks: expected a list of arrays"):
+        mark_unlabeled(np.zeros((4, 4), int), 0)
