@@ -93,7 +93,7 @@ def vote_of_neighbors(image, scribbles):
 def print_row(name, scores, seconds):
     cells = zip(np.mean(scores, axis=0), np.ptp(scores, axis=0) / 2, strict=True)
     text = "".join(f"{mean:9.1f} ± {half:3.1f}" for mean, half in cells)
-    print(f"{name:52}{text}{seconds:9.0f}", flush=True)
+    print(f"{name:60}{text}{seconds:9.0f}", flush=True)
 
 
 def main():
@@ -103,7 +103,7 @@ def main():
         data[key][: args.images] for key in ("images", "scribbles", "checks")
     )
     print(f"mean ± half of the range of seeds {args.seeds}, in percent")
-    print(f"{'':52}{'pixel':>9}{'class':>15}{'IoU':>15}{'seconds':>15}")
+    print(f"{'':60}{'pixel':>9}{'class':>15}{'IoU':>15}{'seconds':>15}")
     start = time.perf_counter()
     voted = [
         vote_of_neighbors(image, known)
