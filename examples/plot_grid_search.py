@@ -3,8 +3,9 @@ Search over the number of hidden units
 ======================================
 
 The pipeline is one scikit-learn estimator, so that ``GridSearchCV`` can search over any
-of its parameters. Here it searches over one, the hidden units of the classifier. The
-parameter ``zoomout__backbone`` would change the network of all levels in the same way.
+of its parameters. Here it searches over one of them, the hidden units of the
+classifier. The network of all convnet levels is one parameter too,
+``zoomout__backbone``.
 
 The samples are images. A fold never splits an image, and everything that is learned
 from data is learned again from the training images of each fold.

@@ -34,9 +34,8 @@ for name, mask in zip(data.filenames, data.scribbles, strict=True):
 # The pipeline is trained on all photographs together, so that scribbles on the sky of
 # one help to label the sky of another. The defaults were chosen for images with a
 # quarter of the pixels. With 2,000 superpixels instead of 500, superpixels have about
-# the same size as in those images. An ``input_size`` of 960 instead of 640 pixels keeps
-# small things visible to the network. ZoomNet, the default network, comes with the
-# library.
+# the same size as in those images, and such small superpixels need an ``input_size`` of
+# 960 instead of 640 pixels. ZoomNet, the default network, comes with the library.
 model = zoomout_pipeline(
     backbone=Backbone("zoomnet"), n_segments=2000, input_size=960, random_state=0
 )
