@@ -12,8 +12,8 @@ torchvision = pytest.importorskip("torchvision")
 safetensors = pytest.importorskip("safetensors.torch")
 
 from sklearn_zoomout import Backbone  # noqa: E402
+from sklearn_zoomout.backbones import _weights as weights_module  # noqa: E402
 from sklearn_zoomout.backbones import load_network  # noqa: E402
-from sklearn_zoomout.backbones import weights as weights_module  # noqa: E402
 from sklearn_zoomout.backbones._names import find_backbone  # noqa: E402
 from sklearn_zoomout.backbones._weights import WeightsFile, find_weights, read_weights  # noqa: E402
 

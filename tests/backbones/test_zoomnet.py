@@ -11,8 +11,8 @@ torch = pytest.importorskip("torch")
 safetensors = pytest.importorskip("safetensors.torch")
 
 from sklearn_zoomout import Backbone  # noqa: E402
+from sklearn_zoomout.backbones import _weights as weights_module  # noqa: E402
 from sklearn_zoomout.backbones import load_network  # noqa: E402
-from sklearn_zoomout.backbones import weights as weights_module  # noqa: E402
 from sklearn_zoomout.backbones.zoomnet import ZoomNet  # noqa: E402
 
 FILE = weights_module.EMBEDDED_FILE
