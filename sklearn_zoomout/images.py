@@ -126,34 +126,31 @@ def refuse_masked(array: Any, name: str, cure: str) -> None:
 
 
 def _check_image_shape(image: NDArray[Any], name: str) -> None:
-    expected = f"{name}: expected an RGB image of shape (height, width, 3), got"
-    shape = image.shape
-    if image.ndim == 2:
-        raise ValueError(
-            f"{expected} a gray image of shape {shape}; convert it with "
-            "skimage.color.gray2rgb(image)."
+    shape, n_channels = image.shape, image.shape[-1] if image.ndim == 3 else 0
+    if n_channels == 3 and 0 not in shape:
+        return
+    got = f"an array of shape {shape}"
+    if image.ndim == 2 or n_channels == 1:
+        plane = "image" if image.ndim == 2 else "image[..., 0]"
+        got = (
+            f"a gray image of shape {shape}; convert it with "
+            f"skimage.color.gray2rgb({plane})"
         )
-    if image.ndim != 3:
-        raise ValueError(f"{expected} an array of shape {shape}.")
-    if shape[2] == 1:
-        raise ValueError(
-            f"{expected} a gray image of shape {shape}; convert it with "
-            "skimage.color.gray2rgb(image[..., 0])."
+    elif n_channels == 4:
+        got = (
+            f"shape {shape}, which looks like RGBA; drop the alpha channel with "
+            "image[..., :3] or skimage.color.rgba2rgb(image)"
         )
-    if shape[2] == 4:
-        raise ValueError(
-            f"{expected} shape {shape}, which looks like RGBA; drop the alpha "
-            "channel with image[..., :3] or skimage.color.rgba2rgb(image)."
+    elif n_channels == 3:
+        got = f"shape {shape}, which has no pixels"
+    elif image.ndim == 3 and shape[0] == 3:
+        got = (
+            f"shape {shape}, which looks like channels first; use "
+            "numpy.moveaxis(image, 0, -1)"
         )
-    if shape[2] != 3 and shape[0] == 3:
-        raise ValueError(
-            f"{expected} shape {shape}, which looks like channels first; use "
-            "numpy.moveaxis(image, 0, -1)."
-        )
-    if shape[2] != 3:
-        raise ValueError(f"{expected} an array of shape {shape}.")
-    if 0 in shape:
-        raise ValueError(f"{expected} shape {shape}, which has no pixels.")
+    raise ValueError(
+        f"{name}: expected an RGB image of shape (height, width, 3), got {got}."
+    )
 
 
 def _check_float_range(image: NDArray[Any], name: str) -> None:

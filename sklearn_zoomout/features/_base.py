@@ -19,12 +19,8 @@ from ..table import Block, FeatureTable
 
 # Attributes that scikit-learn itself sets; its callbacks are new in 1.9.
 _OF_SKLEARN = {
-    "_metadata_request",
-    "_sklearn_output_config",
-    "_skl_callbacks",
-    "_skl_callbacks_to_teardown",
-    "_callback_fit_ctx",
-    "_parent_callback_ctx",
+    *("_metadata_request", "_sklearn_output_config", "_skl_callbacks"),
+    *("_skl_callbacks_to_teardown", "_callback_fit_ctx", "_parent_callback_ctx"),
 }
 
 

@@ -103,7 +103,7 @@ class ZoomoutUnion(FrozenParamsMixin, FeatureUnion):
             super().set_params(**nested)
         return self
 
-    def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Fit all levels, one after the other.
 
         Parameters
@@ -112,22 +112,18 @@ class ZoomoutUnion(FrozenParamsMixin, FeatureUnion):
             The training images.
         y : sequence of ndarray, optional
             Their masks.
-        **params
-            See `sklearn.pipeline.FeatureUnion`.
 
         Returns
         -------
         self : ZoomoutUnion
         """
         levels = self._levels()
-        if params:
-            return super().fit(X, y, **params)
         X = check_superpixels(X)
         for level in levels.values():
             level.fit(X, y)
         return self
 
-    def fit_transform(self, X: Any, y: Any = None, **params: Any) -> FeatureTable:
+    def fit_transform(self, X: Any, y: Any = None) -> FeatureTable:
         """Fit all levels, and describe the training images.
 
         Parameters
@@ -136,8 +132,6 @@ class ZoomoutUnion(FrozenParamsMixin, FeatureUnion):
             The training images.
         y : sequence of ndarray, optional
             Their masks.
-        **params
-            See `sklearn.pipeline.FeatureUnion`.
 
         Returns
         -------
@@ -145,8 +139,6 @@ class ZoomoutUnion(FrozenParamsMixin, FeatureUnion):
             A block for each level.
         """
         levels = self._levels()
-        if params:
-            return super().fit_transform(X, y, **params)
         X = check_superpixels(X)
         tables: dict[str, FeatureTable] = {}
         for name, level in levels.items():
@@ -154,19 +146,15 @@ class ZoomoutUnion(FrozenParamsMixin, FeatureUnion):
                 level.fit(X, y)
             else:
                 tables[name] = _named(name, level.fit_transform(X, y))
-        rest = {name: level for name, level in levels.items() if name not in tables}
-        tables |= self._describe(rest, X)
-        return _side_by_side([tables[name] for name in levels])
+        return self._describe(levels, tables, X)
 
-    def transform(self, X: Any, **params: Any) -> FeatureTable:
+    def transform(self, X: Any) -> FeatureTable:
         """Describe images.
 
         Parameters
         ----------
         X : Superpixels
             The images.
-        **params
-            See `sklearn.pipeline.FeatureUnion`.
 
         Returns
         -------
@@ -174,8 +162,6 @@ class ZoomoutUnion(FrozenParamsMixin, FeatureUnion):
             A block for each level.
         """
         levels = self._levels()
-        if params:
-            return super().transform(X, **params)
         for level in levels.values():
             check_is_fitted(level)
         X = check_superpixels(X)
@@ -184,9 +170,7 @@ class ZoomoutUnion(FrozenParamsMixin, FeatureUnion):
             for name, level in levels.items()
             if not _by_image(level)
         }
-        rest = {name: level for name, level in levels.items() if name not in tables}
-        tables |= self._describe(rest, X)
-        return _side_by_side([tables[name] for name in levels])
+        return self._describe(levels, tables, X)
 
     def _levels(self) -> dict[str, Any]:
         """Return the levels that are not dropped, and set their default backbone."""
@@ -206,25 +190,31 @@ class ZoomoutUnion(FrozenParamsMixin, FeatureUnion):
                 level.default_backbone = self.backbone
 
     def _describe(
-        self, levels: dict[str, RegionFeatures], superpixels: Superpixels
-    ) -> dict[str, FeatureTable]:
-        """Describe images by levels, all levels of an image together."""
-        collectors = {n: RowCollector(levels[n], superpixels, n) for n in levels}
+        self,
+        levels: dict[str, Any],
+        tables: dict[str, FeatureTable],
+        superpixels: Superpixels,
+    ) -> FeatureTable:
+        """Describe images by the levels that have no table yet, image by image."""
+        rest = {name: levels[name] for name in levels if name not in tables}
+        collectors = {n: RowCollector(rest[n], superpixels, n) for n in rest}
         # An image takes long enough to be a task of its own. Larger tasks would leave
         # processes idle at the end.
         parallel = Parallel(
             self.n_jobs, prefer="threads", return_as="generator", batch_size=1
         )
-        chosen = list(levels.values())
+        chosen = list(rest.values())
         described = parallel(delayed(_describe_image)(chosen, s) for s in superpixels)
-        quiet = not (self.verbose and levels)
+        quiet = not (self.verbose and rest)
         bar = tqdm(described, "zoom-out", len(superpixels), disable=quiet, unit="image")
         for i, rows_of_levels in enumerate(bar):
             for collector, rows in zip(
                 collectors.values(), rows_of_levels, strict=True
             ):
                 collector.put(i, rows)
-        return {name: collector.table() for name, collector in collectors.items()}
+        tables |= {name: collector.table() for name, collector in collectors.items()}
+        side_by_side: Any = np.concatenate([tables[n] for n in levels], axis=1)
+        return side_by_side
 
 
 def _by_image(level: Any) -> bool:
@@ -241,10 +231,6 @@ def _named(name: str, table: Any) -> FeatureTable:
     inner = table.block_names
     names = [name] if len(inner) == 1 else [f"{name}__{block}" for block in inner]
     return table.rename_blocks(names)
-
-
-def _side_by_side(tables: Sequence[FeatureTable]) -> FeatureTable:
-    return np.concatenate(tables, axis=1)  # type: ignore[return-value]
 
 
 def _describe_image(

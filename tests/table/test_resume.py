@@ -163,7 +163,9 @@ def test_another_version_of_the_code_is_refused(features, images, folder, monkey
     """A finished folder can be opened, but not continued."""
     store_features(features, images, folder)
     monkeypatch.setattr(digests, "__version__", "9.9")
-    with pytest.raises(ValueError, match="fitted on other images.*or is of another version"):
+    with pytest.raises(
+        ValueError, match="fitted on other images.*or is of another version"
+    ):
         store_features(features, images, folder)
     assert len(open_features(folder)) == len(images)
 
