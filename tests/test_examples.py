@@ -1,4 +1,4 @@
-"""Every example runs offline, prints what it promises, and saves a picture."""
+"""Every example runs offline, prints its results, and saves a picture."""
 
 import functools
 import os
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-# Each pattern must match the output, and its numbers pass the check.
+# The pattern must match the output, and its numbers must pass the check.
 EXPECTED = {
     "plot_asymmetric_loss": (
         r"^sand +\S+% +(\S+) -> +(\S+) .*$",
@@ -43,12 +43,12 @@ EXPECTED = {
     ),
 }
 
-# An interpreter whose sockets refuse to connect runs the example.
+# Runs an example in an interpreter without connections.
 OFFLINE = """
 import runpy, socket, sys, warnings
 
 def refuse(*args, **kwargs):
-    raise OSError("the example reached for the network")
+    raise OSError("the example tried to connect")
 
 socket.socket.connect = socket.getaddrinfo = refuse
 sys.argv = sys.argv[1:]
@@ -58,7 +58,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """Run an example once in a new process; return what it printed and its picture."""
+    """Run an example once in a new process; return its output and its picture."""
 
     @functools.cache
     def once(name):
@@ -83,7 +83,7 @@ def run(tmp_path_factory):
 
 
 def test_every_example_is_tested():
-    """An example without an entry in EXPECTED fails here."""
+    """Each example has an entry in EXPECTED."""
     assert {path.stem for path in EXAMPLES.glob("*.py")} == set(EXPECTED)
 
 
@@ -91,7 +91,7 @@ def test_every_example_is_tested():
     "path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem
 )
 def test_example_is_short_and_has_a_title(path):
-    """Examples stay under 100 lines and open with a title, as the gallery wants."""
+    """Examples have fewer than 100 lines and begin with a title for the gallery."""
     lines = path.read_text().splitlines()
     assert len(lines) < 100
     assert lines[0] == '"""' and set(lines[2]) == {"="}
@@ -101,7 +101,7 @@ def test_example_is_short_and_has_a_title(path):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EXPECTED)
 def test_example_runs(name, run):
-    """It ends without a warning, says what it should, and its picture shows much."""
+    """It ends without a warning, with the expected output and a full picture."""
     from matplotlib.image import imread
 
     output, picture = run(name)
@@ -115,13 +115,13 @@ def test_example_runs(name, run):
     assert height > 200 and width > 400
     colors, counts = np.unique(pixels.reshape(-1, 3), axis=0, return_counts=True)
     assert len(colors) > 100
-    # More than bare axes: the most frequent color, often the paper, leaves room.
+    # A picture of empty axes would have one color almost everywhere.
     assert counts.max() < 0.96 * height * width
 
 
 @pytest.mark.slow
 def test_whole_masks_names_its_levels(run):
-    """All four levels run, two of them by the network that comes with the library."""
+    """All four levels run, and two of them use the network of the library."""
     output, _ = run("plot_whole_masks")
     for level, columns in (("local", 1818), ("proximal", 1818)):
         assert re.search(rf"^{level} +{columns} +hand-crafted$", output, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""The main job on real photographs; skipped where they are not at hand."""
+"""The accuracy of the default pipeline on real photographs, where they are present."""
 
 import os
 
@@ -19,8 +19,8 @@ pytestmark = [
 ]
 
 
-def test_forty_photographs_teach_the_pipeline_to_label_others():
-    """Far above the most frequent class (about 25 %) with the default pipeline."""
+def test_a_pipeline_trained_on_forty_photographs_labels_others():
+    """The accuracy is far above the share of the most frequent class, about 25 %."""
     data = fetch_stanford_background()
     order = np.random.default_rng(0).permutation(len(data.images))
     train, test = order[:40], order[40:60]

@@ -1,4 +1,4 @@
-"""The script that trains ZoomNet, on made-up photographs and a random teacher."""
+"""The script that trains ZoomNet runs on made-up photographs and a random teacher."""
 
 import csv
 import os
@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 torchvision = pytest.importorskip("torchvision")
 safetensors = pytest.importorskip("safetensors.torch")
 
-from sklearn_zoomout.backbones import load_network  # noqa: E402
+from sklearn_zoomout.backbones import Backbone, load_network  # noqa: E402
 
 pytestmark = pytest.mark.slow
 SCRIPT = Path(__file__).parents[2] / "tools" / "train_zoomnet.py"
@@ -22,7 +22,7 @@ SCRIPT = Path(__file__).parents[2] / "tools" / "train_zoomnet.py"
 
 @pytest.fixture(scope="module")
 def materials(tmp_path_factory):
-    """Fifty small photographs and a file of the teacher's with random weights."""
+    """Return a folder of fifty small photographs and random weights of the teacher."""
     folder = tmp_path_factory.mktemp("materials")
     rng = np.random.default_rng(0)
     for i in range(50):
@@ -38,7 +38,7 @@ def materials(tmp_path_factory):
 
 
 def train(materials, out, *options):
-    """Run the script on 40-pixel crops and return what it printed."""
+    """Run the script on crops of 40 pixels; return the finished process."""
     folders = ["--photos", materials, "--weights", materials, "--out", out]
     sizes = ["--size", "40", "--batch-size", "8", "--threads", "1"]
     return subprocess.run(
@@ -58,7 +58,7 @@ def read_curve(out):
 
 
 def test_training_resumes_and_writes_weights_that_load(materials, tmp_path):
-    """Two runs of an epoch give a curve, a checkpoint and weights with a history."""
+    """Two runs of an epoch write a curve, a checkpoint and weights with metadata."""
     for epochs, options in (("1", []), ("2", ["--resume"])):
         done = train(materials, tmp_path, "--epochs", epochs, *options)
         assert done.returncode == 0, done.stderr
@@ -67,15 +67,15 @@ def test_training_resumes_and_writes_weights_that_load(materials, tmp_path):
     assert "% unexplained" not in done.stdout  # pruned once only
     path = tmp_path / "zoomnet.safetensors"
     assert not list(tmp_path.glob("*.part"))
-    network = load_network("zoomnet", path)
+    network = load_network(Backbone("zoomnet", path))
     assert network.sha256 in done.stdout
     with safetensors.safe_open(path, "pt") as file:
-        history = file.metadata()
-    assert (history["steps"], history["photographs"]) == ("12", "48")
+        metadata = file.metadata()
+    assert (metadata["steps"], metadata["photographs"]) == ("12", "48")
 
 
 def test_a_run_is_determined_by_its_seed(materials, tmp_path):
-    """The same seed gives the same crops and nearly the same errors, another not."""
+    """Runs of one seed have nearly the same errors, and runs of two seeds do not."""
     errors = []
     for number, seed in enumerate((3, 3, 4)):
         out = tmp_path / str(number)
@@ -87,7 +87,7 @@ def test_a_run_is_determined_by_its_seed(materials, tmp_path):
 
 
 def test_a_folder_without_photographs_is_refused(materials, tmp_path):
-    """Before anything is written or computed."""
+    """The script fails before it writes or computes anything."""
     empty = tmp_path / "empty"
     empty.mkdir()
     folders = ["--photos", empty, "--weights", materials, "--out", tmp_path / "out"]
