@@ -29,7 +29,7 @@ def stand_in(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     limit_training(monkeypatch)
     monkeypatch.setattr(datasets, "load_scribbled_photographs", small_photographs)
-    images, masks = make_scenes(n_images=8, height=96, width=128, random_state=0)
+    images, masks = make_scenes(n_images=8, size=(96, 128), random_state=0)
     for folder, pictures in [
         ("photographs", images[:6]),
         ("masks", masks[:6]),
