@@ -5,7 +5,7 @@ import inspect
 import numpy as np
 import pytest
 from PIL import Image
-from pages import ROOT, list_pages, read_blocks
+from documentation_pages import ROOT, list_pages, read_blocks
 
 from sklearn_zoomout import FineTuning, Training, ZoomoutClassifier, datasets
 from sklearn_zoomout.datasets import load_scribbled_photographs, make_scenes
