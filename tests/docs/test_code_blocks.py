@@ -19,35 +19,38 @@ N_NOT_RUN = 0
 def stand_in(tmp_path, monkeypatch):
     """What the pages take for granted, small: data, folders, and short training.
 
-    Names: ``images`` and ``masks`` (6, classes 0 to 6), ``test_images`` and
-    ``test_masks`` (2), ``new_images`` (2), ``image`` and ``mask`` (1), all made-up
-    scenes of 96 x 128 pixels. Folders: ``photographs`` and ``new_photographs`` (.jpg),
-    ``strokes`` (.png, 255 where there is no stroke) and ``masks`` (.png).
-    The photographs of `load_scribbled_photographs` have a sixth of their height and
-    width, and networks are trained in 2 epochs or steps unless a block says otherwise.
+    Names: ``images`` and ``masks`` (5, classes 0 to 6), ``test_images`` and
+    ``test_masks`` (2), ``new_images`` (the same 2), ``image`` and ``mask`` (1), all
+    made-up scenes of 64 x 80 pixels. Folders: ``photographs`` and ``new_photographs``
+    (.jpg), ``strokes`` (.png, 255 where there is no stroke) and ``masks`` (.png).
+    `load_scribbled_photographs` returns two photographs, in a sixth of their height and
+    width. Networks are trained in 2 epochs or steps unless a block says otherwise.
     """
     monkeypatch.chdir(tmp_path)
     limit_training(monkeypatch)
     monkeypatch.setattr(datasets, "load_scribbled_photographs", small_photographs)
-    images, masks = make_scenes(n_images=8, size=(96, 128), random_state=0)
+    images, masks = make_scenes(n_images=7, size=(64, 80), random_state=0)
     for folder, pictures in [
-        ("photographs", images[:6]),
-        ("masks", masks[:6]),
-        ("strokes", [strokes_of(mask) for mask in masks[:6]]),
-        ("new_photographs", images[6:]),
+        ("photographs", images[:5]),
+        ("masks", masks[:5]),
+        ("strokes", [strokes_of(mask) for mask in masks[:5]]),
+        ("new_photographs", images[5:]),
     ]:
         suffix = ".jpg" if "photo" in folder else ".png"
         write_pictures(tmp_path / folder, pictures, suffix)
-    return {
+    plt = pytest.importorskip("matplotlib.pyplot")
+    plt.switch_backend("Agg")
+    yield {
         "__name__": "page",
-        "images": images[:6],
-        "masks": masks[:6],
-        "test_images": images[6:],
-        "test_masks": masks[6:],
-        "new_images": images[6:],
-        "image": images[6],
-        "mask": masks[6],
+        "images": images[:5],
+        "masks": masks[:5],
+        "test_images": images[5:],
+        "test_masks": masks[5:],
+        "new_images": images[5:],
+        "image": images[5],
+        "mask": masks[5],
     }
+    plt.close("all")
 
 
 def limit_training(monkeypatch):
@@ -62,10 +65,10 @@ def limit_training(monkeypatch):
 
 
 def small_photographs():
-    """Return the scribbled photographs in a sixth of their height and width."""
+    """Return two of the scribbled photographs, small."""
     data = load_scribbled_photographs()
     for name in ("images", "scribbles", "checks"):
-        data[name] = [np.ascontiguousarray(array[::6, ::6]) for array in data[name]]
+        data[name] = [np.ascontiguousarray(array[::6, ::6]) for array in data[name][:2]]
     return data
 
 
