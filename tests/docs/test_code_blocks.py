@@ -12,7 +12,7 @@ from sklearn_zoomout.datasets import load_scribbled_photographs, make_scenes
 
 PAGES = [page for page in list_pages() if read_blocks(page)]
 # A cluster, a GPU, downloads, data sets that cannot be shipped.
-N_NOT_RUN = 0
+N_NOT_RUN = 3
 
 
 @pytest.fixture
