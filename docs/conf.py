@@ -55,35 +55,35 @@ sphinx_gallery_conf = {
 }
 
 
-def skip_request_methods(app, kind, name, obj, skip, options):
-    """Leave out the methods of metadata routing, which scikit-learn documents."""
-    return True if re.fullmatch(r"set_\w+_request", name) else skip
+def skip_foreign_members(app, kind, name, obj, skip, options):
+    """Leave out methods that are inherited from other packages, and documented there."""
+    function = getattr(obj, "fget", obj)
+    module = getattr(function, "__module__", None) or ""
+    is_foreign = module.partition(".")[0] not in {"", "sklearn_zoomout"}
+    return True if is_foreign or re.fullmatch(r"set_\w+_request", name) else skip
+
+
+def escape_trailing_underscores(app, kind, name, obj, options, lines):
+    """Keep shapes such as (n_features_in_,) from being read as links."""
+    lines[:] = [re.sub(r"(\w)_([,)])", r"\1\\_\2", line) for line in lines]
 
 
 def find_short_name(app, env, node, contnode):
     """Resolve names of the library that are written without their module."""
-    if node.get("refdomain") != "py" or node["reftarget"].startswith("sklearn_zoomout"):
+    domain, target = env.get_domain("py"), node["reftarget"]
+    if node.get("refdomain") != "py" or target.startswith("sklearn_zoomout"):
         return None
-    domain = env.get_domain("py")
-    target = node["reftarget"]
-    for prefix in ("sklearn_zoomout", *(f"sklearn_zoomout.{m}" for m in MODULES)):
-        if f"{prefix}.{target}" in domain.objects:
-            return domain.resolve_xref(
-                env,
-                node["refdoc"],
-                app.builder,
-                node["reftype"],
-                f"{prefix}.{target}",
-                node,
-                contnode,
-            )
+    submodules = [name for name in sklearn_zoomout.__all__ if name.islower()]
+    for module in ("", *(f".{name}" for name in submodules)):
+        found = f"sklearn_zoomout{module}.{target}"
+        if found in domain.objects:
+            where = (env, node["refdoc"], app.builder, node["reftype"], found)
+            return domain.resolve_xref(*where, node, contnode)
     return None
-
-
-MODULES = [name for name in sklearn_zoomout.__all__ if name.islower()]
 
 
 def setup(app):
     """Connect the functions above."""
-    app.connect("autodoc-skip-member", skip_request_methods)
+    app.connect("autodoc-skip-member", skip_foreign_members)
+    app.connect("autodoc-process-docstring", escape_trailing_underscores, priority=400)
     app.connect("missing-reference", find_short_name)
