@@ -63,8 +63,13 @@ def skip_foreign_members(app, kind, name, obj, skip, options):
     return True if is_foreign or re.fullmatch(r"set_\w+_request", name) else skip
 
 
-def escape_trailing_underscores(app, kind, name, obj, options, lines):
-    """Keep shapes such as (n_features_in_,) from being read as links."""
+def clean_docstring(app, kind, name, obj, options, lines):
+    """Keep shapes such as (n_features_in_,) from being read as links.
+
+    Constants have the docstring of their type, which says nothing about them.
+    """
+    if kind == "data" and isinstance(obj, (tuple, str)):
+        lines.clear()
     lines[:] = [re.sub(r"(\w)_([,)])", r"\1\\_\2", line) for line in lines]
 
 
@@ -85,5 +90,5 @@ def find_short_name(app, env, node, contnode):
 def setup(app):
     """Connect the functions above."""
     app.connect("autodoc-skip-member", skip_foreign_members)
-    app.connect("autodoc-process-docstring", escape_trailing_underscores, priority=400)
+    app.connect("autodoc-process-docstring", clean_docstring, priority=400)
     app.connect("missing-reference", find_short_name)
