@@ -56,7 +56,7 @@ sphinx_gallery_conf = {
 
 
 def skip_foreign_members(app, kind, name, obj, skip, options):
-    """Leave out methods that are inherited from other packages, and documented there."""
+    """Leave out methods that other packages define and document."""
     function = getattr(obj, "fget", obj)
     module = getattr(function, "__module__", None) or ""
     is_foreign = module.partition(".")[0] not in {"", "sklearn_zoomout"}

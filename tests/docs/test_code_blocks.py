@@ -1,11 +1,11 @@
-"""Every block of Python code in README.md and in the documentation runs as it stands."""
+"""Every block of Python code in README.md and the documentation runs as it stands."""
 
 import inspect
 
 import numpy as np
 import pytest
-from PIL import Image
 from documentation_pages import ROOT, list_pages, read_blocks
+from PIL import Image
 
 from sklearn_zoomout import FineTuning, Training, ZoomoutClassifier, datasets
 from sklearn_zoomout.datasets import load_scribbled_photographs, make_scenes
@@ -86,6 +86,7 @@ def write_pictures(folder, pictures, suffix):
         Image.fromarray(np.asarray(picture, np.uint8)).save(folder / f"{i}{suffix}")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings(
     "ignore::sklearn_zoomout.exceptions.SuperpixelWarning",
     "ignore::sklearn_zoomout.exceptions.AbsentClassWarning",
