@@ -1,30 +1,22 @@
-"""What the benchmarks on data sets share: options, features, measures, costs."""
+"""What the benchmarks share: options, data, measures, seconds and printing."""
 
+import argparse
 import os
 import platform
-import resource
 import time
 from contextlib import contextmanager
 from itertools import combinations
 
 import numpy as np
-from sklearn.pipeline import FeatureUnion
 
-from sklearn_zoomout import (
-    ConvnetRegionFeatures,
-    ConvnetSuperpixelFeatures,
-    FineTuning,
-    GlobalFeatures,
-    LocalFeatures,
-    ProximalFeatures,
-    SuperpixelSegmenter,
-    ZoomoutClassifier,
-    ZoomoutUnion,
-)
+from sklearn_zoomout import ZoomoutClassifier
+from sklearn_zoomout.datasets import fetch_stanford_background, make_scenes
 from sklearn_zoomout.labels import superpixel_labels
 from sklearn_zoomout.metrics import class_accuracy, mean_iou, pixel_accuracy
 
+#: The four levels of the paper.
 LEVELS = ("local", "proximal", "distant", "global")
+#: All sets of them.
 SUBSETS = [
     levels
     for size in range(1, len(LEVELS) + 1)
@@ -32,35 +24,47 @@ SUBSETS = [
 ]
 
 
+def make_parser(doc):
+    """Return a parser whose help is the docstring of a script."""
+    return argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+
+
 def add_options(parser):
-    """Add the options of all benchmarks; training is the library's by default."""
+    """Add the options of the benchmarks on data sets, with the library's defaults."""
     defaults = ZoomoutClassifier().get_params()
-    parser.add_argument("--seed", type=int, default=0, help="of draws and training")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of draws and training"
+    )
     parser.add_argument(
         "--backbone",
         nargs="+",
         default=["zoomnet"],
         metavar="NAME[=WEIGHTS]",
-        help='WEIGHTS is a path, or "none" for random ones; rows for each',
+        help='networks, each with its own rows; WEIGHTS is a path, or "none" for '
+        "random weights",
     )
     parser.add_argument(
         "--maps",
         nargs="*",
         metavar="LAYER",
-        help="average the backbone's maps over superpixels: those of these layers, or "
-        "of all resolutions",
+        help="average feature maps over superpixels: those of these layers, or, "
+        "without a layer, of all resolutions",
     )
     parser.add_argument("--input-size", type=int, default=640)
     parser.add_argument(
-        "--flip", action="store_true", help="average maps with the mirror image's"
+        "--flip",
+        action="store_true",
+        help="average the feature maps with those of the mirror image",
     )
-    parser.add_argument("--dtype", default="float32", help="of the convnets")
+    parser.add_argument("--dtype", default="float32", help="precision of the networks")
     parser.add_argument("--n-segments", type=int, default=500)
     parser.add_argument(
         "--pooling",
         choices=["roi", "crop"],
         default="roi",
-        help="how the distant level sees a box; crop is the paper's way, and slow",
+        help="pooling of the distant level; crop is the paper's way, and slow",
     )
     parser.add_argument("--epochs", type=int, default=defaults["max_epochs"])
     for name in ("learning_rate", "weight_decay"):
@@ -71,160 +75,110 @@ def add_options(parser):
     parser.add_argument("--verbose", type=int, default=0)
 
 
-def make_classifier(args, hidden_units, **options):
-    return ZoomoutClassifier(
-        hidden_units,
-        max_epochs=args.epochs,
-        learning_rate=args.learning_rate,
-        weight_decay=args.weight_decay,
-        device=args.device,
-        random_state=args.seed,
-        **options,
-    )
+def default_options(**changed):
+    """Return the options of `add_options` without a command line."""
+    parser = argparse.ArgumentParser()
+    add_options(parser)
+    return argparse.Namespace(**(vars(parser.parse_args([])) | changed))
 
 
-def draw_images(args, n_images):
-    """Draw the positions of --images of the images, or give all."""
-    order = np.random.RandomState(args.seed).permutation(n_images)
+def pick(items, positions):
+    """Return the list of the items at some positions."""
+    return [items[i] for i in positions]
+
+
+def draw_positions(args, n_items):
+    """Return the sorted positions of --images items drawn at random, or of all."""
+    order = np.random.RandomState(args.seed).permutation(n_items)
     return np.sort(order[: args.images])
 
 
-class Stopwatch:
-    """Seconds by name of stage."""
+def load_photographs(args):
+    """Load --images photographs of Stanford Background, or make scenes without it.
 
-    def __init__(self):
+    Returns
+    -------
+    description : str
+        What the images are.
+    images, masks : lists of ndarray
+        The images and their masks.
+    """
+    try:
+        data = fetch_stanford_background(download_if_missing=False)
+    except OSError:
+        return "made-up scenes", *make_scenes(args.images, random_state=args.seed)
+    drawn = draw_positions(args, len(data.images))
+    images, masks = pick(data.images, drawn), pick(data.masks, drawn)
+    return "images of Stanford Background", images, masks
+
+
+class Stopwatch:
+    """Measure the seconds of stages.
+
+    Parameters
+    ----------
+    clock : callable, default=time.perf_counter
+        Returns the time in seconds, or an array of the times of several clocks.
+
+    Attributes
+    ----------
+    seconds : dict
+        The seconds by the name of the stage. A stage that ran twice has their sum.
+    """
+
+    def __init__(self, clock=time.perf_counter):
+        self.clock = clock
         self.seconds = {}
 
     @contextmanager
     def __call__(self, stage):
-        start = time.perf_counter()
+        start = self.clock()
         yield
-        elapsed = time.perf_counter() - start
+        elapsed = self.clock() - start
         self.seconds[stage] = self.seconds.get(stage, 0.0) + elapsed
 
 
-def segment(args, images, stopwatch):
-    with stopwatch("superpixels"):
-        segmenter = SuperpixelSegmenter(
-            args.n_segments, n_jobs=args.n_jobs, verbose=args.verbose
-        )
-        return segmenter.transform(images)
+def median_seconds(work, runs, clock=time.perf_counter):
+    """Return the median seconds of a function, after a first run that does not count.
+
+    Parameters
+    ----------
+    work : callable
+        The function, without arguments.
+    runs : int
+        How many runs to measure.
+    clock : callable, default=time.perf_counter
+        Returns the time in seconds.
+
+    Returns
+    -------
+    float
+    """
+    work()
+    seconds = []
+    for _ in range(runs):
+        start = clock()
+        work()
+        seconds.append(clock() - start)
+    return np.median(seconds)
 
 
-def describe_convnets(args, superpixels, stopwatch):
-    """Give the convnet's levels, which learn nothing here, of every backbone."""
-    return {
-        backbone: describe_convnet(args, backbone, superpixels, stopwatch)
-        for backbone in args.backbone
-    }
-
-
-def make_levels(args, backbone, **options):
-    """Give the levels of a backbone, named as NAME[=WEIGHTS]."""
-    name, _, weights = backbone.partition("=")
-    common = {
-        "backbone": name,
-        "weights": None if weights == "none" else weights or "default",
-        "flip": args.flip,
-        "dtype": args.dtype,
-        "device": args.device,
-        "verbose": args.verbose,
-        **options,
-    }
-    sized = common | {"input_size": args.input_size}
-    levels = [
-        ConvnetRegionFeatures(pooling=args.pooling, **sized),
-        GlobalFeatures(**common),
-    ]
-    if args.maps is not None:
-        levels.append(ConvnetSuperpixelFeatures(layers=args.maps or "all", **sized))
-    return levels
-
-
-def describe_convnet(args, backbone, superpixels, stopwatch):
-    tables = []
-    for level in make_levels(args, backbone):
-        with stopwatch(f"{level.block_name}, {backbone}"):
-            tables.append(level.fit_transform(superpixels))
-    print(f"{backbone}: {level.weights_}, sha256 {level.weights_sha256_}")
-    return np.concatenate(tables, axis=1)
-
-
-def describe_fine_tuned(
-    args, backbone, superpixels, masks, train, stopwatch, void_label=-1
-):
-    """Give the levels of a backbone that was trained on the images ``train``."""
-    fine_tune = FineTuning(
-        args.tuning_steps, void_label=void_label, random_state=args.seed
-    )
-    levels = make_levels(args, backbone, fine_tune=fine_tune)
-    union = ZoomoutUnion(
-        [(level.block_name, level) for level in levels], n_jobs=args.n_jobs
-    )
-    with stopwatch(f"training, network, {backbone}"):
-        union.fit(superpixels[train], [masks[i] for i in train])
-    with stopwatch(f"all levels, fine-tuned {backbone}"):
-        return union.transform(superpixels)
-
-
-def describe_crafted(args, superpixels, train, stopwatch):
-    """Local and proximal features, their dictionaries fitted on ``train``."""
-    options = {
-        "n_jobs": args.n_jobs,
-        "random_state": args.seed,
-        "verbose": args.verbose,
-    }
-    union = FeatureUnion(
-        [
-            ("local", LocalFeatures(**options)),
-            ("proximal", ProximalFeatures(**options)),
-        ]
-    )
-    with stopwatch("dictionaries"):
-        union.fit(superpixels[train])
-    with stopwatch("local and proximal"):
-        return union.transform(superpixels)
-
-
-def choose_levels(args, crafted, convnets):
-    """Give the table of every set of levels that was asked for, by its name."""
-    tables = {}
-    for backbone, convnet in convnets.items():
-        table = np.concatenate([crafted, convnet], axis=1)
-        tables[f"four levels, {backbone}"] = table.select(LEVELS)
-        if args.maps is not None:
-            tables[f"four levels + maps, {backbone}"] = table
-            tables[f"distant + global + maps, {backbone}"] = convnet
-    return tables
-
-
-def train_and_predict(model, table, masks, split, stopwatch, name):
-    train, test = split
-    with stopwatch(f"training, {name}"):
-        model.fit(table[train], [masks[i] for i in train])
-    with stopwatch(f"prediction, {name}"):
-        return model.predict(table[test])
-
-
-def ceiling(masks, superpixels, **options):
-    """Give the best label maps that the superpixels allow."""
+def ceiling(masks, superpixels, classes=None):
+    """Return the best label maps that the superpixels allow."""
     return [
-        superpixel_labels(s, m, **options)[s.segments]
-        for s, m in zip(superpixels, masks, strict=True)
+        superpixel_labels(segmented, mask, classes)[segmented.segments]
+        for segmented, mask in zip(superpixels, masks, strict=True)
     ]
 
 
 def measure(truth, predictions, **options):
-    """Pixel accuracy, class accuracy and mean IoU in percent."""
-    return 100 * np.array(
-        [
-            f(truth, predictions, **options)
-            for f in (pixel_accuracy, class_accuracy, mean_iou)
-        ]
-    )
+    """Return pixel accuracy, class accuracy and mean IoU in percent."""
+    metrics = (pixel_accuracy, class_accuracy, mean_iou)
+    return 100 * np.array([f(truth, predictions, **options) for f in metrics])
 
 
 def print_setup(args):
+    """Print the machine, the versions and the options."""
     import sklearn
     import torch
 
@@ -237,27 +191,12 @@ def print_setup(args):
 
 
 def print_header(*titles):
+    """Print the titles of the columns: three measures, and others."""
     titles = ("pixel", "class", "IoU", *titles)
     print(f"{'':76s}" + "".join(f"{title:>8s}" for title in titles))
 
 
 def print_row(name, values):
+    """Print a row of numbers, with a blank for None."""
     cells = ("" if value is None else f"{value:.1f}" for value in values)
     print(f"{name:76s}" + "".join(f"{cell:>8s}" for cell in cells), flush=True)
-
-
-def print_cost(stopwatch, n_images, passes=1):
-    """Print seconds by stage; what is fitted on the data was done ``passes`` times."""
-    print(f"\n{'seconds':46s}total   per image and pass")
-    repeated = ("dictionaries", "local and proximal", "all levels, fine-tuned")
-    one_extraction = 0.0
-    for stage, seconds in stopwatch.seconds.items():
-        learned = stage.startswith(("training", "prediction"))
-        anew = learned or stage.startswith(repeated)
-        one_pass = seconds / (passes if anew else 1)
-        if not learned and not stage.startswith("all levels"):  # of the frozen ones
-            one_extraction += one_pass
-        print(f"{stage:44s}{seconds:7.0f}{one_pass / n_images:12.3f}")
-    print(f"one extraction of all that is above: {one_extraction / 60:.1f} minutes")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(f"peak memory: {peak:.1f} GB")

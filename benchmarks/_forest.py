@@ -1,4 +1,4 @@
-"""A random forest on pixels, as in scikit-image's example of trainable segmentation.
+"""A random forest of pixels, as in scikit-image's example of trainable segmentation.
 
 https://scikit-image.org/docs/stable/auto_examples/segmentation/
 plot_trainable_segmentation.html
@@ -8,14 +8,15 @@ import numpy as np
 from skimage.feature import multiscale_basic_features
 from sklearn.ensemble import RandomForestClassifier
 
+from sklearn_zoomout.masks import UNLABELED
+
 N_TREES = 100
-# Pixels drawn from every image, more if all images together would give too few.
+# Pixels to draw from every image; more of each if these are too few in all.
 PIXELS_PER_IMAGE, LEAST_PIXELS = 400, 8000
-VOID = -1
 
 
 def describe_pixels(image):
-    """Give intensity, edges and texture of every channel at scales of 1 to 16 pixels.
+    """Compute intensity, edges and texture of every channel at five scales.
 
     Parameters
     ----------
@@ -40,9 +41,9 @@ def train_forest(images, masks, seed, n_jobs):
     images, masks : sequences of ndarray
         The training images and their label maps, -1 where there is none.
     seed : int
-        Determines the pixels and the trees.
+        Seed of the drawn pixels and of the trees.
     n_jobs : int
-        Number of threads that fit the forest and predict.
+        Number of threads for fitting and prediction.
 
     Returns
     -------
@@ -52,7 +53,7 @@ def train_forest(images, masks, seed, n_jobs):
     n_pixels = max(PIXELS_PER_IMAGE, LEAST_PIXELS // len(images))
     rows, labels = [], []
     for image, mask in zip(images, masks, strict=True):
-        known = np.flatnonzero(np.ravel(mask) != VOID)
+        known = np.flatnonzero(np.ravel(mask) != UNLABELED)
         chosen = rng.permutation(known)[:n_pixels]
         rows.append(describe_pixels(image)[chosen])
         labels.append(np.ravel(mask)[chosen])

@@ -1,7 +1,7 @@
-"""A plain reading of sections 4.1 and 4.2: one library call or loop per sentence.
+"""Sections 4.1 and 4.2 in plain code: one call or loop for each sentence.
 
-Written as on a first try, with scikit-image, scipy and OpenCV, for comparison with the
-library's hand-crafted features. It is given the same superpixels and dictionaries.
+This is a first version with scikit-image, scipy and OpenCV, to compare with the
+library's hand-crafted features. It takes the same superpixels and dictionaries.
 """
 
 import cv2
@@ -20,7 +20,7 @@ def superpixels(image, n_segments):
 
 
 def filter_bank(lab):
-    """Apply TextonBoost's 17 filters one by one."""
+    """Apply the 17 filters of TextonBoost one by one."""
 
     def blur(channel, sigma):
         return ndimage.gaussian_filter(lab[..., channel], sigma, mode="nearest")
@@ -49,10 +49,10 @@ def grid_points(shape):
 def dense_sift(lab, points, naive=False):
     """Describe the points in each channel, at both patch sizes, with OpenCV.
 
-    Its cells are 1.5 times the size of a keypoint, so that a patch is six times as
-    wide. Octave 0 suits patches of 18 pixels, and octave -1, which it stores as 255,
-    those of 8. `naive` takes the size of a patch for that of its keypoint, as is often
-    done: windows are then six times too wide.
+    A patch has 4 x 4 cells. OpenCV's are 1.5 times as wide as a keypoint, so that a
+    patch is six times as wide. Octave 0 suits patches of 18 pixels. Octave -1, which
+    OpenCV stores as 255, suits those of 8. ``naive`` makes the keypoint as wide as the
+    patch, a common mistake: windows are then six times too wide.
     """
     sift = cv2.SIFT_create()
     scaled = (lab - [0, -128, -128]) * [2.55, 1, 1]
@@ -76,7 +76,7 @@ def words(descriptors, centers):
 
 
 def regions(segments, radius):
-    """Give the set of superpixels within a graph distance of each."""
+    """Return, for each superpixel, those within a graph distance of it."""
     neighbors = [set() for _ in range(segments.max() + 1)]
     for one, other in (
         (segments[:, :-1], segments[:, 1:]),
@@ -96,7 +96,7 @@ def regions(segments, radius):
 
 
 def quantiles(lab):
-    """Give the edges of 32 and of 8 bins at the image's quantiles, per channel."""
+    """Return the edges of 32 and of 8 bins at the image's quantiles, per channel."""
     return [
         [
             np.quantile(lab[..., channel], np.arange(1, n) / n, method="inverted_cdf")
@@ -107,7 +107,7 @@ def quantiles(lab):
 
 
 def describe(lab, edges, texton_map, n_textons, points, found_words, n_words, masks):
-    """Give a row of color, texture, words and location for every mask."""
+    """Return a row of color, texture, words and location for every mask."""
     rows = []
     for mask in masks:
         held = mask[points[:, 0], points[:, 1]]
@@ -125,13 +125,13 @@ def describe(lab, edges, texton_map, n_textons, points, found_words, n_words, ma
 
 
 def masks_of(segments, regions):
-    """Give the mask of each region, one by one."""
+    """Yield the mask of each region."""
     for region in regions:
         yield segments == region[0] if len(region) == 1 else np.isin(segments, region)
 
 
 def color(pixels, edges):
-    """Histograms over equal bins, their entropies, histograms over quantiles."""
+    """Return histograms over equal bins, their entropies, and those over quantiles."""
     equal, quantile = {32: [], 8: []}, {32: [], 8: []}
     for values, bounds, inner in zip(pixels.T, RANGES, edges, strict=True):
         for n_bins, cuts in zip((32, 8), inner, strict=True):
@@ -151,7 +151,7 @@ def texture(codes, n_textons):
 
 
 def sift_words(codes, n_words):
-    """Two patch sizes' histograms averaged per channel, and six entropies."""
+    """Return histograms averaged over both patch sizes, and six entropies."""
     histograms = [np.bincount(c, minlength=n_words) / len(c) for c in codes]
     averages = [
         (small + large) / 2

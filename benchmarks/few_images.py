@@ -1,37 +1,37 @@
 """Accuracy and seconds of training against the number of annotated images.
 
-Stanford Background. The test images are always the same: the first fold of
-``KFold(5, shuffle=True, random_state=0)``, as in stanford_background.py, or only the
-first N of them with ``--test-images N``. A draw of n images is the first n of a random
-order of the other images: all methods get the same, and a larger draw contains the
-smaller.
+The data is Stanford Background. The test images are always those of the first fold of
+``KFold(5, shuffle=True, random_state=0)``, as in stanford_background.py, or the first N
+of them with ``--test-images N``. A draw of n images is the first n of a random order of
+the other images. All methods get the same draws, and a larger draw contains the smaller
+ones.
 
     python benchmarks/few_images.py --results results.jsonl --plot few_images.png
     python benchmarks/few_images.py --backbone zoomnet mobilenet_edgetpu_100
     python benchmarks/few_images.py --methods levels --levels maps --sizes 5 10
 
-Four ways of learning, each as a competent user would set it up without a GPU:
+Four methods, each set up as a competent user would without a GPU:
 
 - levels: the library's pipelines with 512 hidden units, one for each ``--levels``;
-  distant+global+maps is its preset "fast".
-- fine-tuned: the preset "fast" with ``fine_tune=True``.
+  distant+global+maps is its preset "fast";
+- fine-tuned: the preset "fast" with a fine-tuned backbone,
+  ``Backbone(fine_tune=True)``;
 - forest: scikit-image's multiscale features of sampled pixels and a random forest, as
-  in scikit-image's example of trainable segmentation (_forest.py).
+  in scikit-image's example of trainable segmentation (_forest.py);
 - fcn: the same backbone, fine-tuned end to end as an FCN-8s (_fcn.py).
 
-Seconds are those of training, from photographs to a model that can predict. Superpixels
-and convnet features do not depend on the draw and are computed once: their seconds per
-image, a mean over all images, count for every training image. The local and proximal
-levels, whose dictionaries are fitted on each draw, the forest's features and all fits
-are measured in each run.
+The seconds are those from photographs to a model that can predict. Superpixels and
+convnet features do not depend on the draw and are computed once. Their seconds per
+image, a mean over all images, count for every training image. The rest is measured in
+each run: the local and proximal levels, whose dictionaries are fitted on the draw, the
+features of the forest, and all training.
 
-With ``--results FILE`` every run is appended to a file as soon as it is done, and what
-the file already has is not run again. The data and weights are found as for
+With ``--results FILE`` every run is appended to a file when it is done, and runs that
+the file already has are not repeated. The data and weights are found as for
 stanford_background.py.
 """
 
 import argparse
-import json
 import os
 import time
 import warnings
@@ -39,41 +39,46 @@ from functools import cache, cached_property, partial
 from pathlib import Path
 
 import numpy as np
-from _common import LEVELS, Stopwatch, describe_convnet, measure
+from _common import LEVELS, default_options, make_parser, measure, pick
+from _experiment import Experiment
 from _fcn import predict_fcn, train_fcn
 from _forest import predict_forest, train_forest
+from _runs import Results, plot, print_table, show_scores, show_seconds
 from sklearn.model_selection import KFold
 
 from sklearn_zoomout import (
+    Backbone,
     FineTuning,
     LocalFeatures,
     ProximalFeatures,
-    SuperpixelSegmenter,
     ZoomoutClassifier,
+    zoomout_pipeline,
 )
 from sklearn_zoomout.datasets import fetch_stanford_background
 from sklearn_zoomout.exceptions import AbsentClassWarning
-from sklearn_zoomout.pipeline import PRESETS, zoomout_pipeline
+from sklearn_zoomout.pipeline import PRESETS
 
 CLASSES = range(8)
 ALL_LEVELS = (*LEVELS, "maps")
 CRAFTED = {"local": LocalFeatures, "proximal": ProximalFeatures}
-#: What --draws counts; draws of more images are few and large.
+#: Draws of up to so many images are repeated --draws times, and others --draws-large.
 SMALL = 50
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument(
         "--sizes",
         nargs="+",
         default=["5", "10", "20", "50", "100", "300", "all"],
-        help='numbers of annotated images; "all" are all that are not tested on',
+        help='numbers of annotated images; "all" is all except the test images',
     )
-    parser.add_argument("--draws", type=int, default=5, help=f"of up to {SMALL} images")
-    parser.add_argument("--draws-large", type=int, default=1, help="of more images")
+    parser.add_argument(
+        "--draws", type=int, default=5, help=f"draws of up to {SMALL} images"
+    )
+    parser.add_argument(
+        "--draws-large", type=int, default=1, help="draws of more images"
+    )
     parser.add_argument("--test-images", type=int, metavar="N", help="default: all")
     methods = ["levels", "fine-tuned", "forest", "fcn"]
     parser.add_argument("--methods", nargs="+", default=methods, choices=methods)
@@ -89,17 +94,25 @@ def parse_arguments():
             LEVELS,
         ],
         metavar="LEVEL+LEVEL",
-        help="a row for each, such as distant+maps",
+        help="sets of levels, each with its own row, such as distant+maps",
     )
     parser.add_argument("--backbone", nargs="+", default=["zoomnet"])
-    parser.add_argument("--epochs", type=int, help="of the pipelines' classifier")
-    parser.add_argument("--tuning-steps", type=int, help="of fine-tuned pipelines")
+    parser.add_argument(
+        "--epochs", type=int, help="training epochs of the pipelines' classifier"
+    )
+    parser.add_argument(
+        "--tuning-steps", type=int, help="training steps of fine-tuned backbones"
+    )
     parser.add_argument(
         "--fcn-steps", type=int, default=400, help="least number of steps of 4 images"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of draws and training")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of draws and training"
+    )
     parser.add_argument("--n-jobs", type=int, default=os.cpu_count())
-    parser.add_argument("--results", type=Path, help="JSON lines: written, and resumed")
+    parser.add_argument(
+        "--results", type=Path, help="JSON lines of all runs, to resume from"
+    )
     parser.add_argument("--plot", type=Path, help="draw accuracy against images")
     return parser.parse_args()
 
@@ -113,34 +126,31 @@ def parse_levels(text):
 
 
 class Frozen:
-    """Superpixels and convnet levels of all images, computed when first asked for."""
+    """Superpixels and convnet levels of all images, computed when first needed."""
 
     def __init__(self, images, n_jobs):
         self.images, self.n_jobs = images, n_jobs
-        self.stopwatch = Stopwatch()
+        self.experiment = Experiment(default_options(n_jobs=n_jobs, maps=[]))
         self.table = cache(self._table)
 
     @cached_property
     def superpixels(self):
         print("superpixels of all images", flush=True)
-        with self.stopwatch("superpixels"):
-            return SuperpixelSegmenter(n_jobs=self.n_jobs).transform(self.images)
+        return self.experiment.segment(self.images)
 
     def _table(self, backbone):
         print(f"convnet features of all images, {backbone}", flush=True)
-        options = argparse.Namespace(
-            **{"input_size": 640, "pooling": "roi", "maps": [], "flip": False},
-            **{"dtype": "float32", "device": "cpu", "verbose": 0},
-        )
-        return describe_convnet(options, backbone, self.superpixels, self.stopwatch)
+        return self.experiment.describe_convnet(backbone, self.superpixels)
 
     def seconds_per_image(self, levels, backbone):
+        """Return the seconds of superpixels and of some levels of an image."""
         stages = ["superpixels", *(f"{level}, {backbone}" for level in levels)]
-        return sum(self.stopwatch.seconds[s] for s in stages) / len(self.images)
+        seconds = self.experiment.stopwatch.seconds
+        return sum(seconds[stage] for stage in stages) / len(self.images)
 
 
 class Levels:
-    """The library's pipeline, cut at what does not depend on the draw."""
+    """The library's pipeline, which computes only what depends on the draw."""
 
     def __init__(self, levels, backbone, frozen, max_epochs):
         self.crafted = [level for level in levels if level in CRAFTED]
@@ -159,15 +169,15 @@ class Levels:
         )
 
     def run(self, train, test, masks, seed):
-        """Train and predict; give label maps of ``test`` and seconds of training."""
-        self._tables(train)  # computes what is frozen, apart from the time of this run
+        """Train and predict; return label maps of ``test`` and seconds of training."""
+        self._tables(train)  # not measured: what does not depend on the draw
         options = {"n_jobs": self.frozen.n_jobs, "random_state": seed}
         crafted = [CRAFTED[level](**options) for level in self.crafted]
         superpixels = self.frozen.superpixels
         start = time.perf_counter()
         tables = [level.fit_transform(superpixels[train]) for level in crafted]
         table = np.concatenate(tables + self._tables(train), axis=1)
-        model = self.classifier(seed).fit(table, [masks[i] for i in train])
+        model = self.classifier(seed).fit(table, pick(masks, train))
         seconds = time.perf_counter() - start
         seconds += len(train) * self.frozen.seconds_per_image(
             self.convnet, self.backbone
@@ -191,14 +201,15 @@ class FineTuned(Levels):
         self.setting["tuning_steps"] = steps
 
     def run(self, train, test, masks, seed):
-        """Train and predict; give label maps of ``test`` and seconds of training."""
+        """Train and predict; return label maps of ``test`` and seconds of training."""
         superpixels = self.frozen.superpixels
-        levels = zoomout_pipeline(
-            backbone=self.backbone,
-            fine_tune=FineTuning(self.setting["tuning_steps"], random_state=seed),
-            n_jobs=self.frozen.n_jobs,
-        )["zoomout"]
-        masks = [masks[i] for i in train]
+        backbone = Backbone(
+            self.backbone,
+            fine_tune=FineTuning(self.setting["tuning_steps"]),
+            random_state=seed,
+        )
+        pipeline = zoomout_pipeline(backbone=backbone, n_jobs=self.frozen.n_jobs)
+        levels, masks = pipeline["zoomout"], pick(masks, train)
         start = time.perf_counter()
         table = levels.fit_transform(superpixels[train], masks)
         model = self.classifier(seed).fit(table, masks)
@@ -208,7 +219,7 @@ class FineTuned(Levels):
 
 
 class Rival:
-    """What learns from images and masks without the library."""
+    """A method that learns from images and masks without the library."""
 
     def __init__(self, name, images, train, predict, **setting):
         self.name, self.images, self.setting = name, images, setting
@@ -216,13 +227,11 @@ class Rival:
         self._predict = predict
 
     def run(self, train, test, masks, seed):
-        """Train and predict; give label maps of ``test`` and seconds of training."""
+        """Train and predict; return label maps of ``test`` and seconds of training."""
         start = time.perf_counter()
-        model = self._train(
-            [self.images[i] for i in train], [masks[i] for i in train], seed=seed
-        )
+        model = self._train(pick(self.images, train), pick(masks, train), seed=seed)
         seconds = time.perf_counter() - start
-        return self._predict(model, [self.images[i] for i in test]), seconds
+        return self._predict(model, pick(self.images, test)), seconds
 
 
 def make_methods(args, images):
@@ -250,29 +259,8 @@ def make_methods(args, images):
     return methods
 
 
-class Results:
-    """Scores and seconds of the runs that are done, kept in a file if one is given."""
-
-    def __init__(self, path):
-        self.path, self._records = path, []
-        if path is not None and path.exists():
-            self._records = [json.loads(line) for line in path.open()]
-
-    def find(self, run):
-        """Give the record of a run, None if it is not done."""
-        return next((r for r in self._records if r["run"] == run), None)
-
-    def add(self, run, scores, seconds):
-        record = {"run": run, "scores": scores, "seconds": seconds}
-        self._records.append(record)
-        if self.path is not None:
-            with self.path.open("a") as file:
-                file.write(json.dumps(record) + "\n")
-        return record
-
-
 def run_all(args, methods, masks, train, test, results):
-    """Give the records of the draws of every (method, number of images)."""
+    """Return the records of all draws by (method, number of images)."""
     wanted = {len(train) if s == "all" else int(s) for s in args.sizes}
     cells = {}
     for size in sorted({min(size, len(train)) for size in wanted}):
@@ -285,7 +273,7 @@ def run_all(args, methods, masks, train, test, results):
                 record = results.find(run)
                 if record is None:
                     maps, seconds = method.run(drawn, test, masks, seed)
-                    scores = measure([masks[i] for i in test], maps).tolist()
+                    scores = measure(pick(masks, test), maps).tolist()
                     record = results.add(run, scores, seconds)
                 print(
                     f"{method.name}, {size} images, draw {draw + 1}: "
@@ -296,82 +284,15 @@ def run_all(args, methods, masks, train, test, results):
     return cells
 
 
-def names_and_sizes(cells):
-    return (list(dict.fromkeys(part)) for part in zip(*cells, strict=True))
-
-
-def print_table(title, cells, show):
-    names, sizes = names_and_sizes(cells)
-    print(f"\n{title}\n\n| images | " + " | ".join(map(str, sizes)) + " |")
-    print("| --- |" + " --- |" * len(sizes))
-    for name in names:
-        row = " | ".join(show(cells[name, size]) for size in sizes)
-        print(f"| {name} | {row} |")
-
-
-def show_scores(records):
-    """Mean and standard deviation of the draws, of every measure."""
-    scores = np.array([record["scores"] for record in records])
-    means = [f"{mean:.1f}" for mean in scores.mean(axis=0)]
-    if len(scores) == 1:
-        return " / ".join(means)
-    spread = [f"{sd:.1f}" for sd in scores.std(axis=0, ddof=1)]
-    return " / ".join(f"{m} ± {sd}" for m, sd in zip(means, spread, strict=True))
-
-
-def show_seconds(records):
-    return f"{np.mean([record['seconds'] for record in records]):.0f}"
-
-
-def plot(cells, rivals, path):
-    """Draw the mean of the draws, its standard deviation as a band."""
-    import matplotlib.pyplot as plt
-
-    names, sizes = names_and_sizes(cells)
-    own = [name for name in names if name not in rivals]
-    shades = plt.colormaps["viridis"](np.linspace(0.05, 0.85, len(own)))
-    contrasts = ("#555555", "#D55E00", "#CC79A7", "#E69F00")
-    styles = {n: {"color": c, "marker": "o"} for n, c in zip(own, shades, strict=True)}
-    for i, name in enumerate(rivals):
-        color = contrasts[i % len(contrasts)]
-        styles[name] = {"color": color, "marker": "s", "linestyle": "--"}
-    figure, axes = plt.subplots(
-        1, 3, figsize=(13, 5.2), sharex=True, layout="constrained"
-    )
-    titles = ("Pixel accuracy (%)", "Class accuracy (%)", "Mean IoU (%)")
-    for k, (ax, title) in enumerate(zip(axes, titles, strict=True)):
-        for name in names:
-            scores = [[r["scores"][k] for r in cells[name, size]] for size in sizes]
-            mean = np.array([np.mean(draws) for draws in scores])
-            ax.plot(sizes, mean, label=name, linewidth=1.8, ms=4.5, **styles[name])
-            sd = [np.std(d, ddof=1) if len(d) > 1 else np.nan for d in scores]
-            band = {"color": styles[name]["color"], "alpha": 0.1, "linewidth": 0}
-            ax.fill_between(sizes, mean - sd, mean + sd, **band)
-        ax.set_xscale("log")
-        ax.set_xticks(sizes, map(str, sizes))
-        ax.minorticks_off()
-        ax.set_title(title, loc="left", fontsize=11)
-        ax.spines[["top", "right"]].set_visible(False)
-        ax.grid(axis="y", color="#E6E6E6")
-        ax.set_axisbelow(True)
-    axes[1].set_xlabel("annotated images")
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=9
-    )
-    figure.savefig(path, dpi=150)
-
-
 def main():
     args = parse_arguments()
-    # Of a few images, some lack a class.
+    # Some draws of a few images lack a class.
     warnings.simplefilter("ignore", AbsentClassWarning)
     data = fetch_stanford_background()
     folds = KFold(5, shuffle=True, random_state=0)
     train, test = next(folds.split(data.images))
     chosen = np.concatenate([train, test[: args.test_images]])
-    images = [data.images[i] for i in chosen]
-    masks = [data.masks[i] for i in chosen]
+    images, masks = pick(data.images, chosen), pick(data.masks, chosen)
     train, test = np.split(np.arange(len(chosen)), [len(train)])
     print(f"{len(train)} images to draw from, {len(test)} test images", flush=True)
     methods = make_methods(args, images)

@@ -1,43 +1,40 @@
-"""What a grid search costs beside one extraction of the features, with ``memory=``.
+"""The cost of a grid search with ``memory=``, next to one extraction of the features.
 
-The preset "fast", three sizes of the hidden layer, five folds. Measured one after the
-other:
+The search is over three sizes of the hidden layer of the preset "fast", with five
+folds. Three things are measured one after the other:
 
 - extraction: superpixels and features of all images once, without a cache;
 - fits and predictions: the same search over the classifier alone, on that table;
-- grid search: over the whole pipeline, whose ``memory`` is an empty folder.
+- grid search: the search over the whole pipeline, whose ``memory`` is an empty folder.
 
-What is computed with the cache is counted: every image once, by every step. The ratio
-of the grid search to the sum of the other two should be at most 1.1. Without a cache,
-every fit and prediction would pay for an extraction: that ratio is computed from the
-first two.
+The benchmark counts what is computed with the cache: every step should compute every
+image once. The ratio of the grid search to the sum of the other two should be at most
+1.1. Without a cache, every fit and every prediction would need an extraction. That
+ratio is computed from the first two.
 
     python benchmarks/grid_search.py
     python benchmarks/grid_search.py --images 20 --folds 3 --hidden 64 128
 
-The images are drawn from Stanford Background where its archive is in the folder that
-SKLEARN_ZOOMOUT_DATA names, or are made up.
+The images are drawn from Stanford Background if its archive is in the folder that
+SKLEARN_ZOOMOUT_DATA names. Otherwise they are made-up scenes.
 """
 
-import argparse
 import tempfile
 import time
 from collections import Counter
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from _common import draw_images, print_setup
+from _common import Stopwatch, load_photographs, make_parser, print_setup
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, KFold
 
 from sklearn_zoomout import FeatureCache, ZoomoutClassifier, zoomout_pipeline
-from sklearn_zoomout.datasets import fetch_stanford_background, make_scenes
 from sklearn_zoomout.metrics import pixel_accuracy_scorer
 
 
 class CountingCache(FeatureCache):
-    """Counts the entries that this process has computed."""
+    """A cache that counts how often this process has computed each entry."""
 
     computed = Counter()
 
@@ -46,43 +43,23 @@ class CountingCache(FeatureCache):
         super().put(key, array)
 
 
-class Clock:
-    """Seconds of the wall clock and of the processor, by name."""
-
-    def __init__(self):
-        self.seconds = {}
-
-    @contextmanager
-    def __call__(self, name):
-        start = np.array([time.perf_counter(), time.process_time()])
-        yield
-        end = np.array([time.perf_counter(), time.process_time()])
-        self.seconds[name] = end - start
-
-
 def parse_arguments():
     defaults = ZoomoutClassifier().get_params()
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("--images", type=int, default=60)
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--hidden", type=int, nargs="+", default=[128, 256, 512])
     parser.add_argument("--epochs", type=int, default=defaults["max_epochs"])
     parser.add_argument("--n-segments", type=int, default=500)
-    parser.add_argument("--seed", type=int, default=0, help="of draws and training")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of draws and training"
+    )
     return parser.parse_args()
 
 
-def load(args):
-    try:
-        data = fetch_stanford_background(download_if_missing=False)
-    except OSError:
-        print("made-up scenes")
-        return make_scenes(args.images, random_state=args.seed)
-    print("Stanford Background")
-    chosen = draw_images(args, len(data.images))
-    return [data.images[i] for i in chosen], [data.masks[i] for i in chosen]
+def wall_and_processor():
+    """Return the seconds of the wall clock and those of the processor."""
+    return np.array([time.perf_counter(), time.process_time()])
 
 
 def search(args, model, parameter, X, masks):
@@ -96,7 +73,8 @@ def search(args, model, parameter, X, masks):
 def main():
     args = parse_arguments()
     print_setup(args)
-    images, masks = load(args)
+    description, images, masks = load_photographs(args)
+    print(description)
     options = {
         "n_segments": args.n_segments,
         "max_epochs": args.epochs,
@@ -104,24 +82,24 @@ def main():
         "random_state": args.seed,
     }
     model = zoomout_pipeline(**options)
-    # torch and skorch are imported on use: not while the clock runs.
+    # The first use imports torch and skorch, which is not to be measured.
     clone(model).set_params(classifier__max_epochs=1).fit(images[:2], masks[:2])
 
-    clock = Clock()
-    with clock("extraction"):
+    stopwatch = Stopwatch(wall_and_processor)
+    with stopwatch("extraction"):
         table = model[:-1].fit_transform(images, masks)
-    with clock("fits and predictions"):
+    with stopwatch("fits and predictions"):
         on_table = search(args, model["classifier"], "hidden_units", table, masks)
     with tempfile.TemporaryDirectory() as folder:
         cached = zoomout_pipeline(**options, memory=CountingCache(folder))
-        with clock("grid search"):
+        with stopwatch("grid search"):
             searched = search(args, cached, "classifier__hidden_units", images, masks)
         n_bytes = sum(path.stat().st_size for path in Path(folder).glob("*/*"))
 
-    print_scores("hidden units", args.hidden)
-    print_scores("pixel accuracy on table", mean_scores(on_table))
-    print_scores("pixel accuracy, cached", mean_scores(searched))
-    print_seconds(clock.seconds, n_fits=len(args.hidden) * args.folds)
+    print_numbers("hidden units", args.hidden)
+    print_numbers("pixel accuracy on table", mean_scores(on_table))
+    print_numbers("pixel accuracy, cached", mean_scores(searched))
+    print_seconds(stopwatch.seconds, n_fits=len(args.hidden) * args.folds)
     print_counts(len(images), 1 + len(model["zoomout"].transformer_list))
     print(f"{n_bytes / len(images) / 1e6:.2f} MB an image on disk")
 
@@ -130,7 +108,7 @@ def mean_scores(searched):
     return 100 * searched.cv_results_["mean_test_score"]
 
 
-def print_scores(name, values):
+def print_numbers(name, values):
     print(f"{name:28s}" + "".join(f"{value:10.2f}" for value in values))
 
 
@@ -143,7 +121,7 @@ def print_seconds(seconds, n_fits):
         "ratio without (computed)": without / parts,
     }
     for name, values in rows.items():
-        print_scores(name, values)
+        print_numbers(name, values)
 
 
 def print_counts(n_images, n_steps):

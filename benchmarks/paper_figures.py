@@ -3,12 +3,11 @@
     python benchmarks/paper_figures.py
     python benchmarks/paper_figures.py --train-images 500 --maps --output figures
 
-Images are drawn at random; none of those shown is learned from. The data comes from
-the folder in SKLEARN_ZOOMOUT_DATA, or is downloaded; ZoomNet's weights come with the
-library.
+Images are drawn at random, and those that are shown are not trained on. The data comes
+from the folder in SKLEARN_ZOOMOUT_DATA, or is downloaded. ZoomNet's weights come with
+the library.
 """
 
-import argparse
 import os
 from collections import Counter
 from pathlib import Path
@@ -19,6 +18,7 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
+from _common import LEVELS, make_parser, pick
 from skimage.segmentation import mark_boundaries
 
 from sklearn_zoomout import ZoomoutClassifier, zoomout_pipeline
@@ -26,12 +26,11 @@ from sklearn_zoomout.datasets import fetch_stanford_background
 from sklearn_zoomout.metrics import pixel_accuracy
 from sklearn_zoomout.plotting import SegmentationDisplay, ZoomoutDisplay
 
-LEVELS = ["local", "proximal", "distant", "global"]
 # The columns of figure 5.
 SUBSETS = {
     "local": LEVELS[:1],
     "local, proximal": LEVELS[:2],
-    "local, proximal, global": ["local", "proximal", "global"],
+    "local, proximal, global": ("local", "proximal", "global"),
     "all four levels": LEVELS,
 }
 CREDITS = (
@@ -40,16 +39,16 @@ CREDITS = (
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("--output", type=Path, default=Path("figures"))
     parser.add_argument("--train-images", type=int, default=100)
-    parser.add_argument("--images", type=int, default=4, help="how many to show")
+    parser.add_argument("--images", type=int, default=4, help="how many images to show")
     parser.add_argument("--backbone", default="zoomnet")
-    parser.add_argument("--maps", action="store_true", help="a fifth level in figure 6")
+    parser.add_argument(
+        "--maps", action="store_true", help="add the maps level in figure 6"
+    )
     parser.add_argument("--hidden", type=int, nargs="*", default=[1024])
-    parser.add_argument("--epochs", type=int, help="of each training")
+    parser.add_argument("--epochs", type=int, help="epochs of each training")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--n-jobs", type=int, default=os.cpu_count())
     parser.add_argument("--verbose", type=int, default=0)
@@ -57,7 +56,7 @@ def parse_arguments():
 
 
 def split(data, n_train, n_shown, seed):
-    """Draw images to learn from, then others to show, of the size that most have."""
+    """Draw images to train on, and others to show, of the most frequent size."""
     order = np.random.RandomState(seed).permutation(len(data.images))
     sizes = [data.images[i].shape for i in order]
     usual = Counter(sizes).most_common(1)[0][0]
@@ -82,12 +81,12 @@ def save(figure, path):
 
 
 def draw_regions(superpixels):
-    """Figure 2: superpixels, and the regions of the levels."""
+    """Draw figure 2: superpixels, and the regions of the levels."""
     figure, axes = plt.subplots(
         1, len(superpixels), figsize=(4 * len(superpixels), 3.7), layout="constrained"
     )
     first, *others = superpixels
-    # At twice the size, so that the lines are thinner than a pixel.
+    # At twice the size the lines are thinner than a pixel.
     rgb, segments = (a.repeat(2, 0).repeat(2, 1) for a in (first.rgb, first.segments))
     axes[0].imshow(mark_boundaries(rgb, segments, color=(0, 0, 0), mode="inner"))
     axes[0].set(xticks=[], yticks=[], title=f"{first.n_segments} superpixels")
@@ -98,7 +97,7 @@ def draw_regions(superpixels):
 
 
 def draw_crops(superpixels):
-    """Figure 3: three superpixels of each image, and what the levels see of them."""
+    """Draw figure 3: three superpixels of each image, and their regions."""
     n = len(superpixels)
     figure = plt.figure(figsize=(3.6 * n, 6.6), layout="constrained")
     for part, segmented in zip(
@@ -123,7 +122,7 @@ def draw_crops(superpixels):
 
 
 def draw_levels(images, masks, predictions, class_names):
-    """Figure 5: what a linear model makes of ever more levels."""
+    """Draw figure 5: the predictions of a linear model on more and more levels."""
     figure, axes = plt.subplots(
         len(images),
         2 + len(predictions),
@@ -145,7 +144,7 @@ def draw_levels(images, masks, predictions, class_names):
 
 
 def draw_examples(images, masks, predictions, class_names):
-    """Figure 6: images, their truth and their predictions, one below the other."""
+    """Draw figure 6: images, masks and predictions, one below the other."""
     figure, axes = plt.subplots(
         3,
         len(images),
@@ -175,8 +174,7 @@ def main():
     data = fetch_stanford_background()
     train, shown = split(data, args.train_images, args.images, args.seed)
     n_train = len(train)
-    images = [data.images[i] for i in [*train, *shown]]
-    masks = [data.masks[i] for i in [*train, *shown]]
+    images, masks = (pick(a, [*train, *shown]) for a in (data.images, data.masks))
     shown_images, shown_masks = images[n_train:], masks[n_train:]
     args.output.mkdir(parents=True, exist_ok=True)
 

@@ -1,15 +1,16 @@
-"""How the cost of extraction grows: images, pixels, superpixels, processes.
+"""How the cost of extraction grows with images, pixels, superpixels and processes.
 
-Superpixels and features of the preset "fast", on photographs of scikit-image's resized
-to the same size, all on one thread a process. Each table gives seconds, and seconds an
-image over those of the first row: 1.00 everywhere if the cost is linear in the number
-of images; for pixels, seconds a pixel likewise. Processes are joblib's, started before
-the clock runs; so are the networks that they load. The convnets see every image at 640
-pixels, so that only a part of the cost grows with the number of pixels; the table of
-pixels therefore scales ``input_size`` with the images. Numbers of processes take turns,
-and the medians of several rounds are printed. "apart" is the limit of the machine for
-processes: as many of them, each with images of its own, which send nothing to each
-other.
+The features are those of the preset "fast", on photographs of scikit-image's, resized
+to one size, with one thread per process. Each table prints seconds, and the seconds per
+image divided by those of the first row: 1.00 everywhere if the cost is linear in the
+number of images. The table of pixels does the same per pixel. The convnets resize every
+image to 640 pixels, so that only a part of the cost would grow with the number of
+pixels. That table therefore scales ``input_size`` with the images.
+
+Processes are joblib's. They start and load their networks before the measurement.
+Numbers of processes take turns, and the table prints the medians of several rounds. The
+column "apart" is the limit of the machine: as many processes, each with images of its
+own, that send nothing to each other.
 
     python benchmarks/scaling.py
     python benchmarks/scaling.py --images 100 --processes 1 2 4 8
@@ -19,7 +20,6 @@ The last one extracts all images of Stanford Background instead, as a user would
 cores: ``zoomout_pipeline(n_jobs=...)``.
 """
 
-import argparse
 import os
 import time
 
@@ -27,7 +27,7 @@ import cv2
 import numpy as np
 import skimage.data
 import torch
-from _common import print_setup
+from _common import make_parser, print_setup
 from joblib import Parallel, delayed, parallel_config
 
 from sklearn_zoomout import zoomout_pipeline
@@ -37,21 +37,19 @@ PHOTOGRAPHS = ("astronaut", "coffee", "chelsea", "rocket")
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("--images", type=int, default=40)
     parser.add_argument("--size", type=int, nargs=2, default=[240, 320])
     parser.add_argument("--n-segments", type=int, default=500)
     parser.add_argument("--input-size", type=int, default=640)
     parser.add_argument("--processes", type=int, nargs="+", default=[1, os.cpu_count()])
-    parser.add_argument("--rounds", type=int, default=5, help="of the processes")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of the processes")
     parser.add_argument("--stanford-background", action="store_true")
     return parser.parse_args()
 
 
 def load(n_images, size):
-    """Give photographs that differ: shifted versions of a few."""
+    """Return photographs that differ: shifted versions of a few."""
     images = []
     for i in range(n_images):
         name = PHOTOGRAPHS[i % len(PHOTOGRAPHS)]
@@ -67,6 +65,7 @@ def make_extractor(n_segments, input_size):
 
 
 def seconds_of(extractor, images):
+    """Return the seconds for all images, after a few that do not count."""
     extractor.transform(images[:4])
     start = time.perf_counter()
     extractor.transform(images)
@@ -74,7 +73,7 @@ def seconds_of(extractor, images):
 
 
 def print_table(title, rows):
-    """Print seconds, and their ratio to the first row's, each over its amount."""
+    """Print seconds, and seconds per amount divided by those of the first row."""
     print(f"\n{title:20s}{'seconds':>10s}{'per unit, to the first':>26s}")
     first = None
     for name, seconds, amount in rows:
@@ -83,7 +82,7 @@ def print_table(title, rows):
 
 
 def work_apart(args):
-    """Seconds of a process with images of its own."""
+    """Return the seconds of a process with images of its own."""
     torch.set_num_threads(1)
     images = load(args.images, args.size)
     return seconds_of(make_extractor(args.n_segments, args.input_size), images)
@@ -116,7 +115,7 @@ def main():
     print_table("images", rows)
 
     def grown(factor):
-        """Photographs of ``factor`` times as many pixels, and as large superpixels."""
+        """Measure ``factor`` times as many pixels, and superpixels of the same size."""
         size = (round(height * factor**0.5), round(width * factor**0.5))
         larger = make_extractor(
             round(args.n_segments * factor), round(args.input_size * factor**0.5)
@@ -127,6 +126,7 @@ def main():
     print_table("pixels", (grown(factor) for factor in (0.25, 1, 4)))
 
     def finer(factor):
+        """Measure ``factor`` times as many superpixels."""
         n = round(args.n_segments * factor)
         seconds = seconds_of(make_extractor(n, args.input_size), images[: counts[0]])
         return str(n), seconds, 1
@@ -137,13 +137,13 @@ def main():
 
 
 def compare_processes(args, extractor, images):
-    """Print seconds by the number of processes, which take turns: medians of rounds."""
+    """Print the median seconds of every number of processes, which take turns."""
     seconds = {n: [] for n in args.processes}
     apart = {n: [] for n in args.processes}
     for _ in range(args.rounds):
         for n in args.processes:
             with parallel_config("loky", n_jobs=n, inner_max_num_threads=1):
-                extractor.transform(images[: 10 * n])  # starts them all
+                extractor.transform(images[: 10 * n])  # starts all processes
                 seconds[n].append(seconds_of(extractor, images))
                 each = Parallel()(delayed(work_apart)(args) for _ in range(n))
             apart[n].append(max(each) / n)

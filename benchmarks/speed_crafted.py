@@ -1,28 +1,39 @@
-"""Speed of superpixels and hand-crafted features, beside a plain reading of the paper.
+"""The speed of superpixels and hand-crafted features, compared with plain code.
 
-Prints, for a photograph of 375 x 500 pixels and about 500 superpixels, the seconds of
-every step in `_plain_crafted.py` and in the library, and how far their results agree
-when they are given the same input; then the library's seconds an image with all cores
-at work on many images; then how its seconds grow with pixels and superpixels; then how
-well its superpixels hold to boundaries beside scikit-image's.
+It prints four parts:
+
+- for a photograph of 375 x 500 pixels with about 500 superpixels, the seconds of every
+  step in `_plain_crafted.py` and in the library, and how far their results agree for
+  the same input;
+- the library's seconds per image, with all cores on many images;
+- the library's milliseconds for other numbers of pixels and superpixels;
+- how well the superpixels of the library and of scikit-image follow boundaries.
 
     python benchmarks/speed_crafted.py
     python benchmarks/speed_crafted.py --runs 1 --images 10
 
-Both sides run in one thread, except where all cores are named; seconds are those of the
-processor, there those of the clock, and the median of several runs after a first one
-that does not count. The images of the last part are those of Stanford Background where
-its archive is found, else made-up scenes. Needs nothing but the library.
+Both sides run in one thread, except where the table names all cores. Seconds are those
+of the processor, and with all cores those of the wall clock. They are the median of
+several runs after a first one that does not count. The images of the last part are from
+Stanford Background if its archive is found, otherwise made-up scenes. Needs nothing but
+the library.
 """
 
-import argparse
 import os
 import time
+from functools import partial
 
 import _plain_crafted as plain
 import cv2
 import numpy as np
-from _common import ceiling, measure, print_setup
+from _common import (
+    ceiling,
+    load_photographs,
+    make_parser,
+    measure,
+    median_seconds,
+    print_setup,
+)
 from scipy.ndimage import maximum_filter
 from skimage.color import rgb2lab
 from skimage.data import astronaut
@@ -35,40 +46,36 @@ from sklearn_zoomout import (
     SuperpixelSegmenter,
     ZoomoutUnion,
 )
-from sklearn_zoomout.datasets import fetch_stanford_background, make_scenes
-from sklearn_zoomout.descriptors._color import color_codes, rgb_to_lab
-from sklearn_zoomout.descriptors._sift import image_sift
-from sklearn_zoomout.descriptors._texture import assign_textons, filter_responses
-from sklearn_zoomout.descriptors._words import assign_words
+from sklearn_zoomout.descriptors import (
+    assign_textons,
+    assign_words,
+    color_codes,
+    filter_responses,
+    image_sift,
+    rgb_to_lab,
+)
+
+seconds = partial(median_seconds, clock=time.process_time)
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("--size", type=int, nargs=2, default=[375, 500])
     parser.add_argument("--n-segments", type=int, default=500)
-    parser.add_argument("--runs", type=int, default=9, help="of the library")
+    parser.add_argument("--runs", type=int, default=9, help="runs of the library")
     parser.add_argument("--plain-runs", type=int, default=3)
     parser.add_argument(
-        "--images", type=int, default=100, help="to compare superpixels on"
+        "--images",
+        type=int,
+        default=100,
+        help="images of the comparison of superpixels",
     )
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
 
-def seconds(function, runs, clock=time.process_time):
-    """Median seconds of the processor or another clock, after a run to warm up."""
-    function()
-    taken = []
-    for _ in range(runs):
-        start = clock()
-        function()
-        taken.append(clock() - start)
-    return np.median(taken)
-
-
 def photograph(height, width):
+    """Return a part of scikit-image's astronaut, or an enlarged copy of it."""
     whole = astronaut()
     if height <= whole.shape[0] and width <= whole.shape[1]:
         return np.ascontiguousarray(whole[:height, :width])
@@ -119,13 +126,13 @@ class Library:
         self.segmented.count(self.textons, len(self.local.textons_))
 
     def run(self):
-        """From the image to both levels, as a pipeline does."""
+        """Compute both levels from the image, as a pipeline does."""
         superpixels = self.segmenter.transform([self.image])
         return [f.transform(superpixels) for f in (self.local, self.proximal)]
 
 
 class Plain:
-    """The same steps by the plain reading, on the same input."""
+    """The same steps in plain code, on the same input."""
 
     def __init__(self, library, n_segments):
         self.library = library
@@ -162,7 +169,7 @@ class Plain:
 
 
 def agreement(step, library, theirs):
-    """Say how far a step of the plain reading agrees with the library's."""
+    """Return how far a step of the plain code agrees with the library's."""
     segmented = library.segmented
     if step in ("L*a*b*", "filter bank"):
         ours = library.lab if step == "L*a*b*" else library.responses
@@ -218,7 +225,7 @@ def compare_steps(args, library):
 
 
 def compare_throughput(args, library, slow):
-    """Print seconds an image of the library on all cores, in as many threads."""
+    """Print the library's seconds per image with a thread on every core."""
     n_jobs = os.cpu_count()
     segmenter = SuperpixelSegmenter(args.n_segments, n_jobs=n_jobs)
     levels = [("local", library.local), ("proximal", library.proximal)]
@@ -228,7 +235,7 @@ def compare_throughput(args, library, slow):
     def extract():
         union.transform(segmenter.transform(images))
 
-    fast = seconds(extract, args.runs, time.perf_counter) / len(images)
+    fast = median_seconds(extract, args.runs) / len(images)
     print_step(f"all of it, {n_jobs} cores here", slow, fast, "the plain loops use one")
 
 
@@ -257,19 +264,8 @@ def print_growth(args, local, proximal):
         print(f"{step:32}" + "".join(f"{value:12.2f}" for value in row))
 
 
-def load_images(args):
-    try:
-        data = fetch_stanford_background(download_if_missing=False)
-    except OSError:
-        return "made-up scenes", *make_scenes(args.images, random_state=args.seed)
-    drawn = np.random.RandomState(args.seed).permutation(len(data.images))
-    drawn = np.sort(drawn[: args.images])
-    images, masks = ([each[i] for i in drawn] for each in (data.images, data.masks))
-    return "images of Stanford Background", images, masks
-
-
 def boundary_recall(segments, mask, tolerance=2):
-    """Count boundary pixels of the mask, and those near one of a superpixel."""
+    """Count the boundary pixels of a mask, and those near a superpixel's boundary."""
     truth, ours = (
         np.pad(x[1:] != x[:-1], ((0, 1), (0, 0)))
         | np.pad(x[:, 1:] != x[:, :-1], ((0, 0), (0, 1)))
@@ -280,10 +276,10 @@ def boundary_recall(segments, mask, tolerance=2):
 
 
 def compare_superpixels(args):
-    name, images, masks = load_images(args)
+    name, images, masks = load_photographs(args)
     theirs = [plain.superpixels(image, args.n_segments) for image in images]
     theirs = [SegmentedImage(*pair) for pair in zip(images, theirs, strict=True)]
-    # No more superpixels than theirs, lest more of them be the reason.
+    # More superpixels than theirs would have an advantage.
     ours = [
         SuperpixelSegmenter(int(0.95 * s.n_segments)).transform([s.image])[0]
         for s in theirs

@@ -1,24 +1,23 @@
-"""Seconds for one photograph: `predict` of the preset "fast" beside other networks.
+"""Seconds for one photograph: `predict` of the preset "fast", and other networks.
 
-The library's pipeline, from the photograph to its labels, with the seconds of each of
-its steps, and within the features those of the network's passes over the image and
-over its square for the global level; and the forward passes of torchvision's LR-ASPP
-(MobileNetV3) and FCN (ResNet-50) on the same photograph at its own size, resized to
-the pixels, with the largest score of each. All of them compute in the same numbers and
-on the same threads, one after the other in each round. Weights are random where that
-does not matter for the time, and photographs are the one of scikit-image's that shows
-a coffee cup, resized.
+It measures the library's pipeline, from the photograph to its labels, each of its
+steps, and within the features the two forward passes: over the image, and over the
+square of the global level. It also measures two networks of torchvision's, LR-ASPP
+(MobileNetV3) and FCN (ResNet-50), on the same photograph at its own size. Their scores
+are resized to the pixels, and every pixel gets the class with the largest score. All
+of them have the same precision and the same threads, and run one after the other in
+each round. The weights of torchvision's networks are random, which does not change
+the time. The photograph is scikit-image's coffee cup, resized.
 
     python benchmarks/speed_predict.py
     python benchmarks/speed_predict.py --dtype bfloat16
     python benchmarks/speed_predict.py --size 240 320 --threads 1
 
-On Linux a part of the time goes into asking the system again and again for the same
-large blocks of memory; with MALLOC_MMAP_THRESHOLD_ and MALLOC_TRIM_THRESHOLD_ of
-1000000000 in the environment, a process keeps them.
+On Linux a part of the time is spent on requests for the same large blocks of memory
+from the system. A process keeps these blocks if the environment variables
+MALLOC_MMAP_THRESHOLD_ and MALLOC_TRIM_THRESHOLD_ are 1000000000.
 """
 
-import argparse
 import os
 import time
 
@@ -26,10 +25,10 @@ import cv2
 import numpy as np
 import skimage.data
 import torch
-from _common import print_setup
+from _common import make_parser, print_setup
 from torchvision.models import segmentation
 
-from sklearn_zoomout import zoomout_pipeline
+from sklearn_zoomout import Backbone, zoomout_pipeline
 from sklearn_zoomout.datasets import make_scenes
 
 RIVALS = {
@@ -40,12 +39,10 @@ N_CLASSES = 8
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("--size", type=int, nargs=2, default=[375, 500])
     parser.add_argument("--backbone", default="zoomnet")
-    parser.add_argument("--dtype", default="float32", help="of all networks")
+    parser.add_argument("--dtype", default="float32", help="precision of all networks")
     parser.add_argument("--n-segments", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
@@ -56,12 +53,11 @@ def parse_arguments():
 
 
 def fit_pipeline(args):
-    """Train on made-up scenes: how well it labels does not matter here."""
+    """Train on made-up scenes, since the accuracy does not matter here."""
     images, masks = make_scenes(n_images=4, random_state=0)
     model = zoomout_pipeline(
         n_segments=args.n_segments,
-        backbone=args.backbone,
-        dtype=args.dtype,
+        backbone=Backbone(args.backbone, dtype=args.dtype),
         classes=range(N_CLASSES),
         max_epochs=1,
         random_state=0,
@@ -70,7 +66,7 @@ def fit_pipeline(args):
 
 
 def time_steps(model, image):
-    """Seconds of each step, from the photograph to its labels."""
+    """Return the seconds of each step, from the photograph to its labels."""
     seconds, value = {}, [image]
     for name, step in model.steps:
         start = time.perf_counter()
@@ -84,7 +80,7 @@ def time_steps(model, image):
 
 
 def time_passes(union, segmented):
-    """Seconds of the network's passes, which are a part of those of the features."""
+    """Return the seconds of the forward passes, a part of those of the features."""
     levels = dict(union.transformer_list)
     maps, square = levels["maps"], levels["global"]
     passes = {
@@ -92,14 +88,15 @@ def time_passes(union, segmented):
         "over its square": lambda: square.describe(segmented),
     }
     seconds = {}
-    for title, look in passes.items():
+    for title, run in passes.items():
         start = time.perf_counter()
-        look()
+        run()
         seconds[f"    pass {title}"] = time.perf_counter() - start
     return seconds
 
 
 def build_rival(build, dtype):
+    """Build a network of torchvision's with random weights."""
     options = {"weights": None, "weights_backbone": None, "num_classes": N_CLASSES}
     net = build(**options).eval()
     if "aux_classifier" in dict(net.named_children()):
@@ -108,7 +105,7 @@ def build_rival(build, dtype):
 
 
 def label_pixels(net, image):
-    """Label the pixels by a network of torchvision, which resizes its scores itself."""
+    """Label the pixels by a network of torchvision's, which resizes its scores."""
     with torch.inference_mode():
         pixels = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
         dtype = next(net.parameters()).dtype

@@ -1,27 +1,30 @@
 """Train on more rows than fit in memory: peak memory and rows per second.
 
-Tables of made-up features, as wide as the paper's on PASCAL VOC (11,851 columns, 4,096
-of them one row an image), are written to files, and `ZoomoutClassifier.fit` learns from
-them, each in a process of its own:
+The tables have made-up features and are as wide as the paper's on PASCAL VOC: 11,851
+columns, of which 4,096 have one row per image. They are written to files, and
+`ZoomoutClassifier.fit` trains on them, each in a process of its own:
 
     python benchmarks/streaming.py                        # 1.6 GB of files
     python benchmarks/streaming.py --rows 50000 1000000   # 15.6 GB
     python benchmarks/streaming.py --rows 5000000 --sparse
 
-"rows/s" is the rate of the training after its first batch. For "in memory" one network
-learns in turn from batches of the files and of a table of --rows-in-memory rows that
-is held in memory: the rate of the former over that of the latter. "of CPU" is the same
-for rows per second of CPU time, all threads together, which is what streaming costs
-where no second core is idle, and says more where other work disturbs the clock.
+"rows/s" is the rate of training after its first batch. "in memory" is a ratio of
+rates: one network is trained in turn on batches of the files and on batches of a table
+of --rows-in-memory rows in memory, and the first rate is divided by the second. "of
+CPU" is the same ratio for rows per second of CPU time, all threads together. That is
+the cost of streaming where no second core is idle, and it depends less on other work of
+the machine.
+
 With --sparse only the first rows are written, and the rest of the file is a hole, which
-the system reads as zeros: memory and rate are those of a table of this size, but for
-the disk. With --cold the system is told to forget the files before the training, so
-that rows are read from the disk even where all would fit into its cache.
+the system reads as zeros. Memory and rate are then those of a table of this size,
+except for the disk. With --cold the system is told to forget the files before the
+training, so that rows are read from the disk even if they would all fit in its cache.
 
 Three measures of memory are printed, in GB and as Linux counts them. "own" is the peak
-of RssAnon, what only this process has. "peak" is VmHWM, which also counts pages of
-mapped files while they are mapped: the system can take them back at any time, and the
-library lets go of them after each use. "before" is "own" before fit: Python and torch.
+of RssAnon, the memory that only this process has. "peak" is VmHWM, which also counts
+pages of mapped files while they are mapped. The system can take these back at any time,
+and the library unmaps them after each use. "before" is "own" before fit: Python and
+torch.
 """
 
 import argparse
@@ -36,7 +39,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from _common import print_setup
+from _common import make_parser, print_setup
 from skorch.callbacks import Callback
 
 from sklearn_zoomout import (
@@ -52,15 +55,17 @@ CHUNK = 2000  # different rows, written again and again
 
 
 def parse(args=None):
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = make_parser(__doc__)
     parser.add_argument("--rows", type=int, nargs="+", default=[20_000, 100_000])
     parser.add_argument("--rows-in-memory", type=int, default=20_000)
     parser.add_argument("--columns", type=int, default=7755)
     parser.add_argument("--columns-of-images", type=int, default=4096)
     parser.add_argument("--dtype", default="float16")
     parser.add_argument("--hidden", type=int, default=1024)
-    parser.add_argument("--seconds", type=float, default=60, help="of training at most")
-    parser.add_argument("--folder", help="where to write; by default a temporary one")
+    parser.add_argument("--seconds", type=float, default=60, help="longest training")
+    parser.add_argument(
+        "--folder", help="where to write the files; by default a temporary folder"
+    )
     parser.add_argument("--sparse", action="store_true")
     parser.add_argument("--cold", action="store_true")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
@@ -69,7 +74,7 @@ def parse(args=None):
 
 
 def files_of(args, n_rows):
-    """Path, shape and per_image of the blocks of a table."""
+    """Return path, shape and per_image of the blocks of a table."""
     folder = Path(args.folder)
     n_images = n_rows // ROWS_OF_AN_IMAGE
     return [
@@ -93,7 +98,7 @@ def write_files(args, n_rows):
 
 
 def make_table(args, n_rows, in_memory=False):
-    """The table of the files, or a copy of it in memory, as float32."""
+    """Return the table of the files, or a float32 copy of it in memory."""
     grid = np.arange(ROWS_OF_AN_IMAGE).reshape(20, -1)
     item = SegmentedImage(np.zeros((*grid.shape, 3), np.uint8), grid)
     blocks = []
@@ -117,7 +122,7 @@ class TimeUp(Exception):
 
 
 class Clock(Callback):
-    """Measure an epoch, and stop it when its time is up."""
+    """Measure an epoch, and end it when its time is up."""
 
     def __init__(self, seconds, forget):
         self.seconds = seconds
@@ -140,7 +145,7 @@ class Clock(Callback):
 
 
 def memory(name):
-    """Give one of the figures of /proc/self/status in GB."""
+    """Return one of the figures of /proc/self/status in GB."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(name):
             return int(line.split()[1]) / 2**20
@@ -148,7 +153,7 @@ def memory(name):
 
 
 class PeakOfOwn(threading.Thread):
-    """Look at the memory of this process every 20 ms."""
+    """Measure the peak memory of this process, every 20 ms."""
 
     def __init__(self):
         super().__init__(daemon=True)
@@ -161,7 +166,7 @@ class PeakOfOwn(threading.Thread):
 
 
 def measure(args):
-    """Fit, and print what was measured."""
+    """Fit, and print the measured figures."""
     n_rows = args.one
     table, masks = make_table(args, n_rows), make_masks(n_rows // ROWS_OF_AN_IMAGE)
 
@@ -175,8 +180,6 @@ def measure(args):
     model = ZoomoutClassifier(
         (args.hidden,), max_epochs=1, callbacks=[clock], random_state=0
     )
-    from sklearn_zoomout import _training  # noqa: F401  torch counts as before
-
     before, own = memory("RssAnon"), PeakOfOwn()
     own.start()
     start = time.perf_counter()
@@ -193,47 +196,45 @@ def measure(args):
     print(json.dumps(result))
 
 
+class Interceptor(Callback):
+    """Keep a network and its training rows, and end the training before it begins."""
+
+    def on_train_begin(self, net, X=None, **kwargs):
+        self.net = net
+        self.rows, _ = net.get_split_datasets(X)
+        raise TimeUp
+
+
+def intercept(args, table):
+    """Return the untrained network of a classifier, and endless batches."""
+    interceptor = Interceptor()
+    model = ZoomoutClassifier(
+        (args.hidden,), max_epochs=1, callbacks=[interceptor], random_state=0
+    )
+    with contextlib.suppress(TimeUp):
+        model.fit(table, make_masks(len(table)))
+    net = interceptor.net
+
+    def batches():
+        while True:
+            yield from net.get_iterator(interceptor.rows, training=True)
+
+    return net, batches()
+
+
 def measure_ratio(args):
     """Train in turn on batches of files and of memory, and print ratios of rates."""
-    from sklearn_zoomout._training import RowBatches, TableRows, make_net
-
-    tables = {
-        "files": make_table(args, args.one),
-        "memory": make_table(args, args.rows_in_memory, in_memory=True),
-    }
-    n_columns = args.columns + args.columns_of_images
-    net = make_net(
-        n_features=n_columns,
-        hidden_units=[args.hidden],
-        class_weight=np.ones(N_CLASSES),
-        mean=np.ones(n_columns),
-        scale=np.ones(n_columns),
-        dropout=0.5,
-        learning_rate=1e-4,
-        weight_decay=1e-3,
-        max_epochs=1,
-        batch_size=512,
-        callbacks=None,
-        device="cpu",
-        verbose=0,
-        seed=0,
-    ).initialize()
-
-    def epochs(table):
-        rows = np.arange(table.n_rows)
-        data = TableRows(table, rows, rows % N_CLASSES)
-        batches = RowBatches(data, 512, np.random.default_rng(0))
-        while True:
-            yield from batches
-
-    streams = {name: epochs(table) for name, table in tables.items()}
+    net, of_files = intercept(args, make_table(args, args.one))
+    table = make_table(args, args.rows_in_memory, in_memory=True)
+    _, of_memory = intercept(args, table)
+    streams = {"files": of_files, "memory": of_memory}
     wall, cpu = dict.fromkeys(streams, 0.0), dict.fromkeys(streams, 0.0)
     for stream in streams.values():
         next(stream)
     while sum(wall.values()) < args.seconds:
         for name, stream in streams.items():
             start, cpu_start = time.perf_counter(), time.process_time()
-            for _ in range(11):  # as many as a window has
+            for _ in range(11):  # as many as the rows that are read at once make
                 net.train_step(next(stream))
             wall[name] += time.perf_counter() - start
             cpu[name] += time.process_time() - cpu_start

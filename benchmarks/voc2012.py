@@ -1,53 +1,46 @@
 """PASCAL VOC 2012: Tables 1 and 2 of the paper.
 
-Trains on the list train.txt and measures on val.txt, whatever images these hold; the
-paper adds SBD's annotations to train.txt (--annotations augmented). Superpixels and
-features are computed once; the dictionaries of textons and visual words are fitted on
-the training images. Measures are taken over all labeled pixels of val.txt.
+Train on the images of train.txt and measure on those of val.txt, whatever images these
+lists hold. The paper adds SBD's annotations to train.txt (--annotations augmented).
+Superpixels and features are computed once. The dictionaries of textons and visual words
+are fitted on the training images. Measures are taken over all labeled pixels of
+val.txt.
 
     python benchmarks/voc2012.py
     python benchmarks/voc2012.py --images 16 --tables 1
     python benchmarks/voc2012.py --tables 2 --backbone zoomnet squeezenet1_0 --maps
 
-Table 1 is a linear classifier on every subset of the levels, of the first --backbone;
-the paper calls its figures "mean class accuracy", and gives the last of them, 52.4,
-again as mean IoU in Table 2. Table 2 is networks of different size on all four levels
-of every --backbone. Table 3, which is not in the paper and not printed by default, is
-the preset "fast" with the first --backbone as it was, fine-tuned, and both.
+Table 1 is a linear classifier on every set of levels, with the first --backbone. The
+paper calls its figures "mean class accuracy", and repeats the last of them, 52.4, as
+mean IoU in Table 2. Table 2 is networks of different sizes on all four levels of every
+--backbone. Table 3 is not in the paper and not printed by default. It is the preset
+"fast" with the first --backbone: with its own weights, fine-tuned, and with both
+networks side by side.
 
     python benchmarks/voc2012.py --tables 3
 
-The features of an image take 7 MB with ZoomNet, which makes 20 GB for the official
-lists and 84 GB for the augmented one.
+The features of an image take 7 MB with ZoomNet: 20 GB for the official lists and 84 GB
+for the augmented one.
 
 The data comes from the folder in SKLEARN_ZOOMOUT_DATA, or --root. ZoomNet's weights
-come with the library; those of other backbones from the folder in
+come with the library. Those of other backbones come from the folder in
 SKLEARN_ZOOMOUT_WEIGHTS, or are downloaded.
 """
-
-import argparse
 
 import numpy as np
 from _common import (
     LEVELS,
     SUBSETS,
-    Stopwatch,
     add_options,
     ceiling,
-    choose_levels,
-    describe_convnets,
-    describe_crafted,
-    describe_fine_tuned,
-    draw_images,
-    make_classifier,
+    draw_positions,
+    make_parser,
     measure,
-    print_cost,
     print_header,
     print_row,
     print_setup,
-    segment,
-    train_and_predict,
 )
+from _experiment import Experiment
 
 from sklearn_zoomout import Superpixels
 from sklearn_zoomout.datasets import load_voc2012, write_voc_submission
@@ -57,6 +50,7 @@ OFFICIAL = {
     "voc": {"train": 1464, "val": 1449},
     "augmented": {"train": 10582, "val": 1449},
 }
+CLASSES = range(21)
 MAPS = [("distant", "global", "maps"), (*LEVELS, "maps")]
 # Mean IoU in percent.
 TABLE_1 = {
@@ -70,8 +64,8 @@ TABLE_1 = {
     LEVELS: 52.4,
 }
 TABLE_1_SYMMETRIC = 20.4
-# With CNN-S and with VGG-16, by hidden units and dropout, whose rate the paper does
-# not tell; 0.5 is the library's.
+# With CNN-S and with VGG-16, by hidden units and dropout. The paper does not state the
+# rate of dropout; 0.5 is the library's.
 TABLE_2 = {
     ((), 0.0): (52.4, None),
     ((256,), 0.0): (57.9, 62.3),
@@ -80,18 +74,15 @@ TABLE_2 = {
     ((256, 256), 0.0): (56.4, None),
     ((256, 256), 0.5): (57.0, None),
 }
-# Not in the paper: the network of the library's preset "fast", with weights of the
-# classes between those of both losses too, as ZoomoutClassifier(class_weight=0.5), and
-# a wider one.
+# Not in the paper: the classifier of the preset "fast" with three weights of the
+# classes in the loss, and a wider classifier.
 OURS = [((512,), 0.5, weight) for weight in ("balanced", 0.5, None)]
 OURS.append(((1024,), 0.5, "balanced"))
 CEILING = 94.4
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("--root", help="the folder that holds VOCdevkit")
     parser.add_argument("--annotations", choices=list(OFFICIAL), default="voc")
     parser.add_argument("--sbd-root", help="the folder that holds benchmark_RELEASE")
@@ -101,7 +92,9 @@ def parse_arguments():
     parser.add_argument(
         "--tables", type=int, nargs="+", choices=[1, 2, 3], default=[1, 2]
     )
-    parser.add_argument("--tuning-steps", type=int, help="of the backbone of Table 3")
+    parser.add_argument(
+        "--tuning-steps", type=int, help="training steps of the backbone of Table 3"
+    )
     parser.add_argument(
         "--submission",
         metavar="FILE",
@@ -111,7 +104,7 @@ def parse_arguments():
     args = parser.parse_args()
     if 3 in args.tables and args.maps is None:
         if args.tables != [3]:
-            parser.error("--tables 3 beside others needs --maps")
+            parser.error("--tables 3 together with others needs --maps")
         args.maps = []
     if args.submission and args.images:
         parser.error("--submission needs all images of val.txt, without --images")
@@ -120,46 +113,132 @@ def parse_arguments():
     return args
 
 
-class Validation:
-    """Train on one list and measure on the other, and keep the best predictions."""
+class Validation(Experiment):
+    """Train on one list and measure on the other, and keep the best predictions.
 
-    classes = {"labels": range(21), "void_label": 255}
+    Parameters
+    ----------
+    args : argparse.Namespace
+        The options.
+    train, val : Bunch
+        The lists, as `load_voc2012` returns them.
+    """
 
-    def __init__(self, args, masks, n_train, stopwatch):
-        self.args = args
-        self.masks = masks
-        self.truth = masks[n_train:]
-        self.split = np.split(np.arange(len(masks)), [n_train])
-        self.stopwatch = stopwatch
+    def __init__(self, args, train, val):
+        super().__init__(args)
+        self.n_train, self.n_val = len(train.masks), len(val.masks)
+        self.masks = train.masks + val.masks
+        self.truth = val.masks
+        self.split = np.split(np.arange(len(self.masks)), [self.n_train])
+        self.superpixels = Superpixels(
+            segmented
+            for data in (train, val)
+            for segmented in self.segment(data.images)
+        )
         self.best_iou = -1.0
+        self.convnets = self.describe_convnets(self.superpixels)
+        self.crafted = None
+        if {1, 2} & set(args.tables):
+            self.crafted = self.describe_crafted(self.superpixels, self.split[0])
+
+    def measure(self, label_maps):
+        """Measure label maps of the images of val.txt."""
+        return measure(self.truth, label_maps, labels=CLASSES)
 
     def print_row(self, title, name, table, paper, hidden, **options):
-        """Print what a network scores beside the paper's figures."""
-        model = make_classifier(
-            self.args, hidden, classes=range(21), void_label=255, **options
+        """Print the measures of a classifier, and the paper's figures."""
+        model = self.classifier(hidden, classes=CLASSES, **options)
+        predictions = self.train_and_predict(
+            model, table, self.masks, self.split, title
         )
-        predictions = train_and_predict(
-            model, table, self.masks, self.split, self.stopwatch, title
-        )
-        scores = measure(self.truth, predictions, **self.classes)
+        scores = self.measure(predictions)
         print_row(name, [*scores, *paper])
         if scores[-1] > self.best_iou:
             self.best_iou, self.best_name = scores[-1], f"{title}: {name}"
             self.best = [labels.astype(np.uint8) for labels in predictions]
 
-    def print_ceiling(self, superpixels):
-        """Print what the majority label of every superpixel scores."""
-        labels = ceiling(
-            self.truth, superpixels[self.split[1]], classes=range(21), void_label=255
-        )
+    def print_networks(self, title, table, rows):
+        """Print a row for each (hidden units, dropout, class weight) of a dict.
+
+        The values of the dict are the paper's figures.
+        """
+        for (hidden, dropout, weight), paper in rows.items():
+            name = "+".join(map(str, hidden)) or "linear"
+            name += f", dropout {dropout}" if dropout else ""
+            name += "" if weight == "balanced" else f", class_weight={weight}"
+            options = {"dropout": dropout, "class_weight": weight}
+            self.print_row(title, name, table, paper, hidden, **options)
+
+    def print_ceiling(self):
+        """Print the measures of the majority label of every superpixel."""
+        labels = ceiling(self.truth, self.superpixels[self.split[1]], CLASSES)
         print_row(
             f"ceiling of the superpixels (paper: {CEILING} pixel accuracy)",
-            measure(self.truth, labels, **self.classes),
+            self.measure(labels),
         )
+
+    def print_table_1(self):
+        """Print linear classifiers of all sets of levels."""
+        backbone, convnet = next(iter(self.convnets.items()))
+        table = np.concatenate([self.crafted, convnet], axis=1)
+        rows = [
+            ("+".join(levels), levels, TABLE_1.get(levels), {}) for levels in SUBSETS
+        ]
+        symmetric = {"class_weight": None}
+        rows.append(("all, symmetric loss", LEVELS, TABLE_1_SYMMETRIC, symmetric))
+        if self.args.maps is not None:
+            rows += [("+".join(levels), levels, None, {}) for levels in MAPS]
+        title = f"Table 1, {backbone}"
+        print(f"\n{title}; the last column is the paper's, with CNN-S")
+        print_header("paper")
+        for name, levels, paper, options in rows:
+            chosen = table.select(levels)
+            self.print_row(title, name, chosen, [paper], (), **options)
+
+    def print_table_2(self):
+        """Print networks of different sizes on all levels."""
+        for levels, table in self.all_levels().items():
+            title = f"Table 2, {levels}"
+            print(f"\n{title} ({table.n_columns} columns); then the paper's IoU")
+            print_header("CNN-S", "VGG-16")
+            rows = {}
+            if table.block_names == list(LEVELS):
+                rows = {(*network, "balanced"): iou for network, iou in TABLE_2.items()}
+            rows |= dict.fromkeys(OURS, ())
+            self.print_networks(title, table, rows)
+
+    def all_levels(self):
+        """Return the tables of all levels of every backbone, by their names."""
+        tables = {}
+        for backbone, convnet in self.convnets.items():
+            table = np.concatenate([self.crafted, convnet], axis=1)
+            tables[f"four levels, {backbone}"] = table.select(LEVELS)
+            if self.args.maps is not None:
+                tables[f"four levels + maps, {backbone}"] = table
+                tables[f"distant + global + maps, {backbone}"] = convnet
+        return tables
+
+    def print_table_3(self):
+        """Print the preset "fast" with the backbone frozen, fine-tuned, and both."""
+        backbone, frozen = next(iter(self.convnets.items()))
+        tuned = self.describe_fine_tuned(
+            backbone, self.superpixels, self.masks, self.split[0]
+        )
+        both = np.concatenate([frozen, tuned], axis=1)
+        tables = {
+            "as it was": frozen,
+            "fine-tuned": tuned,
+            "as it was and fine-tuned": both,
+        }
+        for name, table in tables.items():
+            title = f"Table 3, distant + global + maps, {backbone} {name}"
+            print(f"\n{title}")
+            print_header()
+            self.print_networks(title, table, dict.fromkeys(OURS[:3], ()))
 
 
 def load(args):
-    """Load both lists, and say how they differ from the official ones."""
+    """Load both lists, and print how they differ from the official ones."""
     options = {"annotations": args.annotations, "sbd_root": args.sbd_root}
     train = load_voc2012(args.root, "train", **options)
     val = load_voc2012(args.root, "val")
@@ -172,109 +251,35 @@ def load(args):
     print("the paper's figures: trained on 10,582 images, measured on 1,449")
     both = set(train.ids) & set(val.ids)
     if both:
-        raise SystemExit(f"{len(both)} images are in both lists, as {min(both)}.")
+        raise SystemExit(f"{len(both)} images are in both lists, such as {min(both)}.")
     for data in (train, val):
-        chosen = draw_images(args, len(data.ids))
+        chosen = draw_positions(args, len(data.ids))
         data.images, data.masks = data.images[chosen], list(data.masks[chosen])
     return train, val
-
-
-def print_table_1(validation, crafted, convnets):
-    """Linear classifiers of all subsets of the levels."""
-    backbone, convnet = next(iter(convnets.items()))
-    table = np.concatenate([crafted, convnet], axis=1)
-    rows = [("+".join(levels), levels, TABLE_1.get(levels), {}) for levels in SUBSETS]
-    symmetric = {"class_weight": None}
-    rows.append(("all, symmetric loss", LEVELS, TABLE_1_SYMMETRIC, symmetric))
-    if validation.args.maps is not None:
-        rows += [("+".join(levels), levels, None, {}) for levels in MAPS]
-    title = f"Table 1, {backbone}"
-    print(f"\n{title}; the last column is the paper's, with CNN-S")
-    print_header("paper")
-    for name, levels, paper, options in rows:
-        chosen = table.select(levels)
-        validation.print_row(title, name, chosen, [paper], (), **options)
-
-
-def print_table_2(validation, crafted, convnets):
-    """Networks of different size on all levels."""
-    for levels, table in choose_levels(validation.args, crafted, convnets).items():
-        title = f"Table 2, {levels}"
-        print(f"\n{title} ({table.n_columns} columns); then the paper's IoU")
-        print_header("CNN-S", "VGG-16")
-        rows = {}
-        if table.block_names == list(LEVELS):
-            rows = {(*network, "balanced"): iou for network, iou in TABLE_2.items()}
-        rows |= dict.fromkeys(OURS, ())
-        print_networks(validation, title, table, rows)
-
-
-def print_table_3(validation, superpixels, convnets):
-    """Ours, with the backbone as it was, trained on train.txt, and both."""
-    args, stopwatch = validation.args, validation.stopwatch
-    backbone, frozen = next(iter(convnets.items()))
-    train = validation.split[0]
-    tuned = describe_fine_tuned(
-        args, backbone, superpixels, validation.masks, train, stopwatch, void_label=255
-    )
-    tables = {"as it was": frozen, "fine-tuned": tuned}
-    tables["as it was and fine-tuned"] = np.concatenate([frozen, tuned], axis=1)
-    for name, table in tables.items():
-        title = f"Table 3, distant + global + maps, {backbone} {name}"
-        print(f"\n{title}")
-        print_header()
-        print_networks(validation, title, table, dict.fromkeys(OURS[:3], ()))
-
-
-def print_networks(validation, title, table, rows):
-    """Print a row for each (hidden units, dropout, class weight), and the paper's."""
-    for (hidden, dropout, weight), paper in rows.items():
-        name = "+".join(map(str, hidden)) or "linear"
-        name += f", dropout {dropout}" if dropout else ""
-        name += "" if weight == "balanced" else f", class_weight={weight}"
-        options = {"dropout": dropout, "class_weight": weight}
-        validation.print_row(title, name, table, paper, hidden, **options)
 
 
 def main():
     args = parse_arguments()
     print_setup(args)
     train, val = load(args)
-    n_train = len(train.masks)
-    stopwatch = Stopwatch()
-    superpixels = Superpixels(
-        segmented
-        for data in (train, val)
-        for segmented in segment(args, data.images, stopwatch)
-    )
-    validation = Validation(args, train.masks + val.masks, n_train, stopwatch)
-    convnets = describe_convnets(args, superpixels, stopwatch)
-    crafted = None
-    if {1, 2} & set(args.tables):
-        crafted = describe_crafted(args, superpixels, np.arange(n_train), stopwatch)
-    print(f"\n{len(val.masks)} images of val, {superpixels}")
+    validation = Validation(args, train, val)
+    print(f"\n{validation.n_val} images of val, {validation.superpixels}")
     print_header()
-    validation.print_ceiling(superpixels)
+    validation.print_ceiling()
     if 1 in args.tables:
-        print_table_1(validation, crafted, convnets)
+        validation.print_table_1()
     if 2 in args.tables:
-        print_table_2(validation, crafted, convnets)
+        validation.print_table_2()
     if 3 in args.tables:
-        print_table_3(validation, superpixels, convnets)
+        validation.print_table_3()
     print(f"\nthe best, {validation.best_name}")
-    print(
-        segmentation_report(
-            validation.truth,
-            validation.best,
-            class_names=val.class_names,
-            **Validation.classes,
-        )
-    )
+    names = {"labels": CLASSES, "class_names": val.class_names}
+    print(segmentation_report(validation.truth, validation.best, **names))
     if args.submission:
         write_voc_submission(
             args.submission, val.ids, validation.best, root=args.root, split="val"
         )
-    print_cost(stopwatch, len(superpixels))
+    validation.print_cost(len(validation.superpixels))
 
 
 if __name__ == "__main__":

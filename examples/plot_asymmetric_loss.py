@@ -2,20 +2,20 @@
 The asymmetric loss, and what it costs
 ======================================
 
-Most superpixels show the few common classes, so a classifier that minimizes the plain
-log-loss may neglect the rare ones. Equation (2) of the paper divides the loss of a
+Most superpixels belong to a few common classes. A classifier that minimizes the plain
+log-loss may neglect the rare classes. Equation (2) of the paper divides the loss of a
 superpixel by the frequency of its class (``class_weight="balanced"``, the default).
 
-Here only every fifth photograph is taken at the coast, and a linear classifier gets
-colors and positions alone: sand is easily taken for the common snow, and water for
-the common sky. Which of the two gives way?
+In this example only every fifth image shows a coast, and a linear classifier is trained
+on colors and positions alone. It easily confuses rare sand with common snow, and rare
+water with common sky. Both losses are compared, class by class.
 
-Run ``python plot_asymmetric_loss.py picture.png`` to save the picture, or without an
-argument to show it.
+Run ``python plot_asymmetric_loss.py picture.png`` to save the picture. Run it without
+an argument to show the picture.
 """
 
 # %%
-# Of the made-up scenes, those with an even number are coasts: keep one in four.
+# The made-up scenes with even numbers are coasts. One in four of them is kept.
 import sys
 
 import matplotlib.pyplot as plt
@@ -40,7 +40,7 @@ test_masks = masks[n_train:]
 # %%
 # The features are the same for both losses, so they are computed once.
 superpixels = SuperpixelSegmenter(n_segments=150).fit_transform(images)
-features = LocalFeatures(blocks=("color", "location")).fit(superpixels[:n_train])
+features = LocalFeatures(descriptors=("color", "location")).fit(superpixels[:n_train])
 table = features.transform(superpixels)
 
 recall, iou = {}, {}
@@ -62,9 +62,9 @@ for name, class_weight in (("symmetric", None), ("asymmetric", "balanced")):
     iou[name] = iou_per_class(test_masks, predictions)
 
 # %%
-# Recall tells which share of a class is found. What the rare classes win, the common
-# ones that look like them lose; IoU, which counts false alarms too, shows how much of
-# the gain is real.
+# Recall is the share of the pixels of a class that are found. The recall of the rare
+# classes rises, and that of the similar common classes falls. IoU also counts pixels
+# that are wrongly labeled with the class, so that it rises less.
 frequency = classifier.class_frequency_
 order = np.argsort(frequency)
 print("\n        share of  recall          IoU")
@@ -82,7 +82,7 @@ for shift, (name, values) in zip((-0.2, 0.2), recall.items(), strict=True):
     ax.bar_label(bars, fmt="%.0f", fontsize="small")
 names = [f"{SCENE_CLASSES[k]}\n{frequency[k]:.1%}" for k in order]
 ax.set_xticks(np.arange(7), names)
-ax.set(ylabel="recall, %", ylim=(0, 118), xlabel="class, and its share of the training")
+ax.set(ylabel="recall, %", ylim=(0, 118), xlabel="class, and its share in training")
 ax.legend(loc="upper left", ncols=2, frameon=False)
 ax.spines[["top", "right"]].set_visible(False)
 if len(sys.argv) > 1:

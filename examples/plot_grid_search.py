@@ -2,17 +2,21 @@
 Search over the number of hidden units
 ======================================
 
-The pipeline is one scikit-learn estimator, so ``GridSearchCV`` searches over any of
-its parameters. The samples are images: folds never split an image, and whatever is
-learned from data is learned anew from the training images of each fold.
+The pipeline is one scikit-learn estimator, so that ``GridSearchCV`` can search over any
+of its parameters. Here it searches over one of them, the hidden units of the
+classifier. The network of all convnet levels is one parameter too,
+``zoomout__backbone``.
 
-Run ``python plot_grid_search.py picture.png`` to save the picture, or without an
-argument to show it.
+The samples are images. A fold never splits an image, and everything that is learned
+from data is learned again from the training images of each fold.
+
+Run ``python plot_grid_search.py picture.png`` to save the picture. Run it without an
+argument to show the picture.
 """
 
 # %%
-# ``memory`` keeps the features of a fold's training images, so that candidates that
-# differ in the classifier share them.
+# ``memory`` keeps the features of the training images of a fold. All candidates use
+# them, since they differ in the classifier only.
 import sys
 import tempfile
 
@@ -38,7 +42,8 @@ model = zoomout_pipeline(
 )
 # Colors and positions alone take a fraction of the time of all descriptors.
 quick = ("color", "location")
-model.set_params(zoomout__local__blocks=quick, zoomout__proximal__blocks=quick)
+for level in ("local", "proximal"):
+    model.set_params(**{f"zoomout__{level}__descriptors": quick})
 grid = {"classifier__hidden_units": [(), (16,), (128,)]}
 scoring = {
     "mean IoU": mean_iou_scorer,
@@ -51,8 +56,8 @@ with tempfile.TemporaryDirectory() as folder:
     search.fit(images, masks)
 
 # %%
-# All scores are means over three folds of eight held-out images. With so few images
-# the spread between the folds is as telling as the mean.
+# All scores are means over three folds of eight held-out images. With so few images,
+# the standard deviation between the folds is as important as the mean.
 results = search.cv_results_
 candidates = results["param_classifier__hidden_units"]
 print("hidden units  " + "  ".join(f"{name:>16}" for name in scoring))
@@ -66,8 +71,8 @@ for i, units in enumerate(candidates):
 print(f"best by mean IoU: {search.best_params_}")
 
 # %%
-# A gray line is a fold: the folds differ about as much as the candidates do, so
-# compare along the lines. The blue bars are the means.
+# Each gray line is a fold, and the blue bars are the means. The folds differ about as
+# much as the candidates. Compare the candidates along the lines.
 figure, axes = plt.subplots(1, 3, figsize=(9, 3.6), sharey=True, layout="constrained")
 positions = np.arange(len(candidates))
 for ax, name in zip(axes, scoring, strict=True):

@@ -3,28 +3,28 @@ Features of your own
 ====================
 
 A zoom-out level is a transformer from superpixels to a table with a row for each
-superpixel. Any number of them stand side by side in a ``FeatureUnion``. This example
-adds one that the paper does not have: what lies straight above a superpixel, up to
-the top of the image. Sand and snow look alike, but above snow there is a dark forest.
+superpixel. A ``ZoomoutUnion`` puts the tables of several levels side by side. This
+example adds a level that the paper does not have. It describes the part of the image
+straight above a superpixel. Sand and snow look alike, but above snow is a dark forest.
 
-Run ``python plot_own_features.py picture.png`` to save the picture, or without an
-argument to show it.
+Run ``python plot_own_features.py picture.png`` to save the picture. Run it without an
+argument to show the picture.
 """
 
 # %%
-# A subclass of ``RegionFeatures`` names its block of columns and describes one image.
-# The base class does the rest: checks, progress, threads, and names of the columns.
+# A subclass of ``RegionFeatures`` has a name for its block of columns, and describes
+# one image. The base class does the rest, such as checks, threads and a progress bar.
 import sys
 
 import matplotlib.pyplot as plt
 import numpy as np
-from sklearn.pipeline import FeatureUnion
 
 from sklearn_zoomout import (
     LocalFeatures,
     RegionFeatures,
     SuperpixelSegmenter,
     ZoomoutClassifier,
+    ZoomoutUnion,
 )
 from sklearn_zoomout.datasets import SCENE_CLASSES, make_scenes
 from sklearn_zoomout.metrics import iou_per_class, mean_iou
@@ -32,12 +32,12 @@ from sklearn_zoomout.plotting import SegmentationDisplay
 
 
 class Above(RegionFeatures):
-    """Darkest and lightest color straight above each superpixel, per channel."""
+    """Describe the darkest and the lightest color straight above each superpixel."""
 
     block_name = "above"
 
     def describe(self, segmented):
-        """Return the six values, averaged over the pixels of each superpixel."""
+        """Compute six values: both colors, averaged over the pixels of a superpixel."""
         darkest = np.minimum.accumulate(segmented.rgb, axis=0)
         lightest = np.maximum.accumulate(segmented.rgb, axis=0)
         per_pixel = np.concatenate([darkest, lightest], axis=2).reshape(-1, 6)
@@ -52,18 +52,18 @@ class Above(RegionFeatures):
 
 
 # %%
-# It stands in a union beside a level of the paper, here a small one. The table of
-# all features is made once; ``select`` gives a view on some of its blocks.
+# A union computes it together with a level of the paper, here a small one. The table of
+# all features is computed once. ``select`` returns the table of some of the levels.
 images, masks = make_scenes(36, random_state=0)
-local = LocalFeatures(blocks=("color", "location"))
-union = FeatureUnion([("local", local), ("above", Above())])
+local = LocalFeatures(descriptors=("color", "location"))
+union = ZoomoutUnion([("local", local), ("above", Above())])
 superpixels = SuperpixelSegmenter(n_segments=150).fit_transform(images)
 table = union.fit(superpixels[:24]).transform(superpixels)
 print("columns added:", *table.columns[-6:])
 
 predictions = {}
-for name, blocks in (("without", ["local"]), ("with", ["local", "above"])):
-    chosen = table.select(blocks)
+for name, levels in (("without", ["local"]), ("with", ["local", "above"])):
+    chosen = table.select(levels)
     classifier = ZoomoutClassifier(learning_rate=1e-3, max_epochs=20, random_state=0)
     classifier.fit(chosen[:24], masks[:24])
     predictions[name] = classifier.predict(chosen[24:])
@@ -86,7 +86,7 @@ for column, name in ((2, "without"), (3, "with")):
         class_names=SCENE_CLASSES,
         axes=axes[:, [0, 1, column]],
     )
-    axes[0, column].set_title(f"{name} own features")
+    axes[0, column].set_title(f"{name} the own level")
 figure.legend(
     handles=display.legend_handles(), loc="outside lower center", ncols=7, frameon=False
 )

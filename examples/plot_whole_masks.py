@@ -2,25 +2,25 @@
 From whole masks
 ================
 
-Learn to label every pixel from two dozen annotated images, and look at the result on
-images that were held out.
+Train a pipeline on two dozen annotated images, and label every pixel of images that
+were held out.
 
-The images are made-up landscapes in which pairs of classes look alike from close up:
-moon and stone, sky and water, sand and snow. So each zoom-out level has something to
-add; ``plot_zoomout_levels.py`` draws what they see.
+The images are made-up landscapes. In small regions, pairs of classes look alike: moon
+and stone, sky and water, sand and snow. Each zoom-out level helps to tell some of them
+apart. ``plot_zoomout_levels.py`` draws the regions of the levels.
 
-Run ``python plot_whole_masks.py picture.png`` to save the picture, or without an
-argument to show it.
+Run ``python plot_whole_masks.py picture.png`` to save the picture. Run it without an
+argument to show the picture.
 """
 
 # %%
-# Images and masks are lists of arrays. Images may have any size, each its own, and
-# masks are integer label maps in which -1 means unlabeled.
+# Images and masks are lists of arrays. The sizes of the images may differ. Masks are
+# integer label maps in which unlabeled pixels are -1.
 import sys
 
 import matplotlib.pyplot as plt
 
-from sklearn_zoomout import zoomout_pipeline
+from sklearn_zoomout import Backbone, zoomout_pipeline
 from sklearn_zoomout.datasets import SCENE_CLASSES, make_scenes
 from sklearn_zoomout.metrics import (
     class_accuracy,
@@ -35,11 +35,13 @@ train_images, train_masks = images[:24], masks[:24]
 test_images, test_masks = images[24:], masks[24:]
 
 # %%
-# The four levels of the paper. The defaults of the classifier suit hundreds of
-# photographs; two dozen small scenes are learned in fewer, larger steps, and looking at
-# them at 320 pixels is enough.
+# The pipeline has the four levels of the paper. The distant and the global level use
+# ZoomNet, a small network that comes with the library. The defaults suit hundreds of
+# photographs. For two dozen small scenes, fewer but larger training steps and an
+# ``input_size`` of 320 pixels are enough.
 model = zoomout_pipeline(
     levels=["local", "proximal", "distant", "global"],
+    backbone=Backbone("zoomnet"),
     input_size=320,
     n_segments=150,
     hidden_units=(64,),
@@ -50,16 +52,16 @@ model = zoomout_pipeline(
 model.fit(train_images, train_masks)
 
 # %%
-# Which levels ran? The distant and global ones see the image through ZoomNet, a small
-# network that comes with the library.
-print("level     columns  made by")
-for name, level in model["zoomout"].transformer_list:
-    how = getattr(level, "backbone", "hand-crafted")
+# The levels, and where their columns come from.
+union = model["zoomout"]
+print("level     columns  computed by")
+for name, level in union.transformer_list:
+    how = union.backbone.name if hasattr(level, "backbone") else "hand-crafted"
     print(f"{name:8}  {level.n_features_out_:7}  {how}")
 
 # %%
-# Predictions are label maps of the sizes of the images. Unlabeled pixels count in
-# none of the measures.
+# Predictions are label maps of the sizes of the images. The measures ignore unlabeled
+# pixels.
 predictions = model.predict(test_images)
 print(f"\n{len(test_images)} held-out images, in percent")
 print(f"pixel accuracy  {100 * pixel_accuracy(test_masks, predictions):.1f}")

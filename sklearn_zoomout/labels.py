@@ -235,9 +235,7 @@ class LabeledRows:
 
 
 def label_rows(
-    superpixels: Superpixels,
-    masks: Any,
-    classes: NDArray[np.int64] | None = None,
+    superpixels: Superpixels, masks: Any, classes: NDArray[np.int64] | None = None
 ) -> LabeledRows:
     """Label superpixels by the majority of their pixels.
 

@@ -5,12 +5,14 @@ which is how scikit-learn marks unlabeled samples.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from numbers import Integral
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ._utils.lazy import LazySequence
 from .images import check_sequence, refuse_masked
 
 #: The label of pixels that have none.
@@ -107,11 +109,8 @@ def is_small(mask: NDArray[Any]) -> bool:
 
 
 def mark_unlabeled(
-    masks: Any,
-    unlabeled: int | Sequence[int],
-    *,
-    colors: ArrayLike | None = None,
-) -> "MarkedMasks":
+    masks: Any, unlabeled: int | Sequence[int], *, colors: ArrayLike | None = None
+) -> LazySequence:
     """Turn another convention for unlabeled pixels into -1.
 
     Nothing is read or computed until a mask is asked for, so that masks in files
@@ -164,7 +163,8 @@ def mark_unlabeled(
                 f"unlabeled: expected a label, such as 255, got {unlabeled!r}; for "
                 "masks that are pictures, pass the colors of the classes as colors."
             )
-        return MarkedMasks(masks, int(unlabeled), None)
+        read = partial(_read_marked, masks, int(unlabeled), None)
+        return LazySequence(read, range(len(masks)))
     table = np.asarray(colors)
     color = np.asarray(unlabeled)
     if table.ndim != 2 or table.shape[1] != 3 or table.dtype.kind not in "iu":
@@ -182,51 +182,20 @@ def mark_unlabeled(
             "colors: expected distinct colors, none of them that of unlabeled pixels "
             f"{color.tolist()}, got {table.tolist()}."
         )
-    return MarkedMasks(masks, tuple(color.tolist()), table.astype(np.int64))
+    read = partial(_read_marked, masks, tuple(color.tolist()), table.astype(np.int64))
+    return LazySequence(read, range(len(masks)))
 
 
-class MarkedMasks(Sequence[NDArray[Any]]):
-    """Masks whose unlabeled pixels become -1 when they are read.
-
-    Use `mark_unlabeled` to make one.
-    """
-
-    def __init__(
-        self,
-        masks: Any,
-        unlabeled: int | tuple[int, ...],
-        colors: NDArray[np.int64] | None,
-        positions: NDArray[np.intp] | None = None,
-    ) -> None:
-        self._masks, self._unlabeled, self._colors = masks, unlabeled, colors
-        self._positions = np.arange(len(masks)) if positions is None else positions
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({len(self)} masks, {self._unlabeled} is -1)"
-
-    def __len__(self) -> int:
-        return len(self._positions)
-
-    @property
-    def shape(self) -> tuple[int]:
-        """The number of masks, as scikit-learn looks it up."""
-        return (len(self),)
-
-    @overload
-    def __getitem__(self, key: int) -> NDArray[Any]: ...
-    @overload
-    def __getitem__(self, key: "slice | NDArray[Any] | list[int]") -> "MarkedMasks": ...
-    def __getitem__(self, key: Any) -> Any:
-        """Return the mask of an integer; any other index returns `MarkedMasks`."""
-        if isinstance(key, tuple):  # scikit-learn indexes arrays as X[rows, ...]
-            key = key[0]
-        chosen = self._positions[key]
-        if not isinstance(key, Integral):
-            return MarkedMasks(self._masks, self._unlabeled, self._colors, chosen)
-        mask, name = np.asarray(self._masks[int(chosen)]), f"masks[{int(key)}]"
-        if self._colors is not None:
-            return _labels_of_colors(mask, self._colors, self._unlabeled, name)
-        return _replace_label(mask, self._unlabeled, name)
+def _read_marked(
+    masks: Sequence[Any],
+    unlabeled: int | tuple[int, ...],
+    colors: NDArray[np.int64] | None,
+    i: int,
+) -> NDArray[Any]:
+    mask, name = np.asarray(masks[i]), f"masks[{i}]"
+    if colors is None:
+        return _replace_label(mask, unlabeled, name)
+    return _labels_of_colors(mask, colors, unlabeled, name)
 
 
 def _replace_label(mask: NDArray[Any], unlabeled: Any, name: str) -> NDArray[Any]:

@@ -30,10 +30,7 @@ LabelMaps = Sequence[Any] | NDArray[np.object_]
 
 
 def confusion_matrix(
-    y_true: LabelMaps,
-    y_pred: LabelMaps,
-    *,
-    labels: ArrayLike | None = None,
+    y_true: LabelMaps, y_pred: LabelMaps, *, labels: ArrayLike | None = None
 ) -> NDArray[np.int64]:
     """Count the pixels of every pair of true and predicted class.
 
@@ -68,10 +65,7 @@ def confusion_matrix(
 
 
 def iou_per_class(
-    y_true: LabelMaps,
-    y_pred: LabelMaps,
-    *,
-    labels: ArrayLike | None = None,
+    y_true: LabelMaps, y_pred: LabelMaps, *, labels: ArrayLike | None = None
 ) -> NDArray[np.float64]:
     """Compute the intersection over union of every class.
 
@@ -96,10 +90,7 @@ def iou_per_class(
 
 
 def recall_per_class(
-    y_true: LabelMaps,
-    y_pred: LabelMaps,
-    *,
-    labels: ArrayLike | None = None,
+    y_true: LabelMaps, y_pred: LabelMaps, *, labels: ArrayLike | None = None
 ) -> NDArray[np.float64]:
     """Compute the share of every class's pixels that are predicted correctly.
 
@@ -124,10 +115,7 @@ def recall_per_class(
 
 
 def mean_iou(
-    y_true: LabelMaps,
-    y_pred: LabelMaps,
-    *,
-    labels: ArrayLike | None = None,
+    y_true: LabelMaps, y_pred: LabelMaps, *, labels: ArrayLike | None = None
 ) -> float:
     """Compute the mean over classes of the intersection over union.
 
@@ -152,10 +140,7 @@ def mean_iou(
 
 
 def pixel_accuracy(
-    y_true: LabelMaps,
-    y_pred: LabelMaps,
-    *,
-    labels: ArrayLike | None = None,
+    y_true: LabelMaps, y_pred: LabelMaps, *, labels: ArrayLike | None = None
 ) -> float:
     """Compute the share of labeled pixels that are predicted correctly.
 
@@ -180,10 +165,7 @@ def pixel_accuracy(
 
 
 def class_accuracy(
-    y_true: LabelMaps,
-    y_pred: LabelMaps,
-    *,
-    labels: ArrayLike | None = None,
+    y_true: LabelMaps, y_pred: LabelMaps, *, labels: ArrayLike | None = None
 ) -> float:
     """Compute the mean over classes of the recall.
 

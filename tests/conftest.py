@@ -1,10 +1,11 @@
-"""Small made-up images that most tests share."""
+"""Small synthetic images and small networks that many tests share."""
 
 import os
 import sys
+from functools import partial
 
-# Threads that wait for each other cost more than they give on images this small, and
-# their number changes last digits. The libraries look at it when they are imported.
+# One thread is faster on images this small, and the number of threads changes the last
+# digits. The libraries read the variable when they are imported.
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
@@ -17,7 +18,7 @@ COLORS = np.array([[70, 120, 200], [60, 140, 50], [150, 100, 60]])
 
 
 def make_example(height, width, seed):
-    """Sky, grass and a wall, with noise: a mask of three classes and its image."""
+    """Make an image of sky, grass and a wall with noise, and its mask of 3 classes."""
     rng = np.random.default_rng(seed)
     mask = np.zeros((height, width), dtype=np.int64)
     mask[int(height * rng.uniform(0.4, 0.6)) :] = 1
@@ -29,15 +30,16 @@ def make_example(height, width, seed):
 
 @pytest.fixture(autouse=True)
 def forget_networks():
-    """Networks that one test has changed are not kept for the next."""
+    """Empty the cache of loaded networks after each test."""
     yield
-    loading = sys.modules.get("sklearn_zoomout.backbones.loading")
+    loading = sys.modules.get("sklearn_zoomout.backbones._loading")
     if loading is not None:
         loading._load_once.cache_clear()
 
 
 @pytest.fixture(scope="session")
 def examples():
+    """Pairs of an image and its mask."""
     return [make_example(*size, seed) for seed, size in enumerate(SIZES)]
 
 
@@ -55,9 +57,9 @@ def masks(examples):
 
 @pytest.fixture
 def narrow_fc7(monkeypatch):
-    """Give AlexNet and VGG hidden layers of 8 and 5 units.
+    """Give AlexNet and VGG fully connected layers of 8 and 5 units, and CNN-S of 5.
 
-    Their own have 59 to 124 million weights, which take seconds to draw.
+    The usual ones have 59 to 124 million weights, which take seconds to draw.
     """
     torch = pytest.importorskip("torch")
     models = pytest.importorskip("torchvision").models
@@ -84,9 +86,43 @@ def narrow_fc7(monkeypatch):
         return model
 
     monkeypatch.setattr(models, "get_model", get_model)
+    cnn_s = pytest.importorskip("sklearn_zoomout.backbones._cnn_s")
+    monkeypatch.setattr(cnn_s, "CNNS", partial(cnn_s.CNNS, units=5))
 
 
 @pytest.fixture
 def superpixels(images):
-    """Their superpixels, anew for every test since they carry a memo."""
+    """Their superpixels, new in every test because they keep what is fitted on them."""
     return SuperpixelSegmenter(n_segments=40).fit_transform(images)
+
+
+@pytest.fixture
+def passes(monkeypatch):
+    """The shapes of the batches of all forward passes, as they are computed."""
+    from sklearn_zoomout.backbones import Network
+
+    shapes = []
+    maps = Network.maps
+
+    def record(network, batch, layers):
+        shapes.append(tuple(batch.shape))
+        return maps(network, batch, layers)
+
+    monkeypatch.setattr(Network, "maps", record)
+    return shapes
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """The networks that are fine-tuned, in the order of their trainings."""
+    from sklearn_zoomout.features.convnet import _fine_tuning
+
+    networks = []
+    train = _fine_tuning._train
+
+    def record(network, *args):
+        networks.append(network)
+        train(network, *args)
+
+    monkeypatch.setattr(_fine_tuning, "_train", record)
+    return networks

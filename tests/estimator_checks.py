@@ -1,10 +1,10 @@
-"""What every estimator of this package must do.
+"""Checks of what every estimator of this package must do.
 
-scikit-learn's ``check_estimator`` runs on tables of numbers, so it skips nearly all of
-its checks for estimators whose input is a list of images. These checks ask the same of
+scikit-learn's ``check_estimator`` uses tables of numbers, so it skips nearly all of its
+checks for estimators whose input is a list of images. These checks do the same with
 images, superpixels and feature tables. Each takes an unfitted estimator, an input ``X``
-of at least three images and the masks ``y``, leaves them as they were, and raises
-AssertionError when the estimator misbehaves.
+of at least three images and the masks ``y``. It does not change them, and raises
+AssertionError if the estimator is wrong.
 """
 
 import copy
@@ -26,7 +26,7 @@ ROUNDING = {"rtol": 1e-4, "atol": 1e-5}
 
 
 def per_image(output):
-    """Return the numbers in an estimator's output, one array per image."""
+    """Return an estimator's output as one array per image."""
     if isinstance(output, Superpixels):
         return [segmented.segments for segmented in output]
     if isinstance(output, FeatureTable):
@@ -35,19 +35,19 @@ def per_image(output):
 
 
 def content(X):
-    """Return a digest of all that an estimator must leave alone in its input."""
+    """Return a digest of the input, which an estimator must not change."""
     images = [s.image for s in X] if isinstance(X, Superpixels) else []
     return joblib.hash([images, [np.array(values) for values in per_image(X)]])
 
 
 def output_methods(estimator):
-    """Return the names of the methods that turn images into something per image."""
+    """Return the names of the methods that return something for each image."""
     names = ("transform", "predict", "predict_proba")
     return [name for name in names if hasattr(estimator, name)]
 
 
 def outputs(estimator, X):
-    """Return what the estimator makes of X: one array per method and image."""
+    """Return the outputs for X: one array per method and image."""
     return [
         values
         for name in output_methods(estimator)
@@ -82,7 +82,7 @@ def global_random_states():
 
 
 def check_init_only_assigns(estimator, X, y):
-    """__init__ keeps every argument as it came: no copy, no conversion, no check."""
+    """__init__ stores every argument without a copy, a conversion or a check."""
     given = {name: object() for name in estimator.get_params(deep=False)}
     with errors_as_assertions("__init__ looks at its arguments"):
         built = vars(type(estimator)(**given))
@@ -120,7 +120,7 @@ def check_fit_returns_self(estimator, X, y):
 
 
 def check_fit_keeps_params(estimator, X, y):
-    """What fit finds out it keeps beside the parameters, never in them."""
+    """fit does not change the parameters."""
     estimator = clone(estimator)
     before = estimator.get_params()
     digest = joblib.hash(before)
@@ -133,7 +133,7 @@ def check_fit_keeps_params(estimator, X, y):
 
 
 def check_input_unchanged(estimator, X, y):
-    """Neither fit nor what follows writes to the images, features or masks."""
+    """No method changes images, features or masks."""
     before = content(X), joblib.hash(y)
     estimator = clone(estimator).fit(X, y)
     outputs(estimator, X)
@@ -141,7 +141,7 @@ def check_input_unchanged(estimator, X, y):
 
 
 def check_fitted_names(estimator, X, y):
-    """What fit learned is named with a trailing underscore, and counts as fitted."""
+    """Fitted attributes have a trailing underscore, and the estimator is fitted."""
     estimator = clone(estimator)
     before = set(vars(estimator))
     estimator.fit(X, y)
@@ -152,7 +152,7 @@ def check_fitted_names(estimator, X, y):
 
 
 def check_not_fitted(estimator, X, y):
-    """Asked before fit, an estimator that learns says that it is not fitted."""
+    """An estimator that learns raises NotFittedError before fit."""
     if not get_tags(estimator).requires_fit:
         return
     for name in output_methods(estimator):
@@ -166,17 +166,17 @@ def check_not_fitted(estimator, X, y):
 
 
 def check_one_output_per_image(estimator, X, y):
-    """The sample is the image: every output has one item per image."""
+    """Samples are images: every output has one item per image."""
     estimator = clone(estimator).fit(X, y)
     for name in output_methods(estimator):
         for n_images in (len(X), 1):
             output = getattr(estimator, name)(_safe_indexing(X, np.arange(n_images)))
-            message = f"{name} gives {len(output)} items for {n_images} images"
+            message = f"{name} returns {len(output)} items for {n_images} images"
             assert len(output) == n_images, message
 
 
 def check_outputs_are_finite(estimator, X, y):
-    """No NaN or infinity comes out of good images."""
+    """Outputs of valid images hold no NaN or infinity."""
     for values in outputs(clone(estimator).fit(X, y), X):
         assert np.isfinite(values).all(), "an output holds NaN or infinity"
 
@@ -198,7 +198,7 @@ def check_feature_names(estimator, X, y):
 
 
 def check_order_of_images(estimator, X, y):
-    """What an image gives does not depend on the images beside it."""
+    """The output of an image does not depend on the other images."""
     estimator = clone(estimator).fit(X, y)
     order = np.roll(np.arange(len(X)), 1)
     for name in output_methods(estimator):
@@ -211,7 +211,7 @@ def check_order_of_images(estimator, X, y):
 
 
 def check_fit_transform(estimator, X, y):
-    """fit_transform gives what fit and then transform give."""
+    """fit_transform returns the same as fit and then transform."""
     if not hasattr(estimator, "fit_transform"):
         return
     together = per_image(clone(estimator).fit_transform(X, y))
@@ -220,14 +220,14 @@ def check_fit_transform(estimator, X, y):
 
 
 def check_repeated_output(estimator, X, y):
-    """Asking twice gives the same answer twice."""
+    """A second call returns the same."""
     estimator = clone(estimator).fit(X, y)
     message = "the second output differs from the first"
     assert_same(outputs(estimator, X), outputs(estimator, X), message)
 
 
 def check_repeated_fit(estimator, X, y):
-    """Fitting again forgets the first fit, and an integer seed fixes the result."""
+    """A second fit forgets the first, and an integer seed determines the result."""
     once = clone(estimator).fit(X, y)
     keep = np.arange(len(X) - 1)
     twice = clone(estimator).fit(_safe_indexing(X, keep), _safe_indexing(y, keep))
@@ -237,7 +237,7 @@ def check_repeated_fit(estimator, X, y):
 
 
 def check_pickle(estimator, X, y):
-    """A fitted estimator survives pickling, without its input and after use."""
+    """A fitted and used estimator can be pickled, and computes the same."""
     estimator = clone(estimator).fit(X, y)
     expected = outputs(estimator, X)
     with errors_as_assertions("a fitted estimator cannot be pickled"):
@@ -246,7 +246,7 @@ def check_pickle(estimator, X, y):
 
 
 def check_n_jobs(estimator, X, y):
-    """The number of jobs changes the time, not the result."""
+    """The number of jobs does not change the result."""
     if "n_jobs" not in estimator.get_params(deep=False):
         return
     one, two = (clone(estimator).set_params(n_jobs=n).fit(X, y) for n in (1, 2))
@@ -254,7 +254,7 @@ def check_n_jobs(estimator, X, y):
 
 
 def check_global_random_state(estimator, X, y):
-    """The user's random numbers stay as they were: no global seed, no global draw."""
+    """Global random states are neither set nor used."""
     before = global_random_states()
     outputs(clone(estimator).fit(X, y), X)
     assert global_random_states() == before, "a global random state is used or set"

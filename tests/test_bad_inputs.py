@@ -1,4 +1,4 @@
-"""What wrong and unusual images, masks and parameters get, through the pipeline."""
+"""Wrong and unusual images, masks and parameters, through the pipeline."""
 
 import warnings
 
@@ -9,6 +9,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
 
 from sklearn_zoomout import (
+    Backbone,
     ConvnetRegionFeatures,
     ConvnetSuperpixelFeatures,
     GlobalFeatures,
@@ -17,6 +18,7 @@ from sklearn_zoomout import (
     SegmentedImage,
     SuperpixelSegmenter,
     ZoomoutClassifier,
+    mark_unlabeled,
 )
 from sklearn_zoomout.exceptions import (
     AbsentClassWarning,
@@ -27,7 +29,7 @@ from sklearn_zoomout.labels import superpixel_labels
 
 
 def color_pipeline(n_segments=30, **classifier):
-    """Make a pipeline that takes milliseconds."""
+    """Make a pipeline of color alone, which is fast."""
     return Pipeline(
         [
             ("superpixels", SuperpixelSegmenter(n_segments)),
@@ -54,13 +56,13 @@ def all_features(images, n_segments):
 
 
 def no_work(rgb):
-    """Stand in for the superpixel method where an error must come before it."""
+    """Replace the superpixel method where an error must come before it."""
     raise AssertionError("work began before the input was checked")
 
 
 @pytest.fixture(scope="module")
 def fitted(images, masks):
-    """Return a fitted pipeline, to be asked only."""
+    """A fitted pipeline, which tests must not change."""
     return color_pipeline().fit(images, masks)
 
 
@@ -103,7 +105,7 @@ BAD_IMAGES = {
 
 @pytest.mark.parametrize(("spoil", "says"), BAD_IMAGES.values(), ids=BAD_IMAGES)
 def test_bad_image_is_refused(spoil, says, images, masks, fitted):
-    """fit, before any work, and predict name the bad image and what to do."""
+    """Errors name the bad image and what to do; in fit they come before any work."""
     bad = change(images, 2, spoil(images[2]))
     model = color_pipeline().set_params(superpixels__method=no_work)
     with pytest.raises(ValueError, match=r"images\[2\]") as in_fit:
@@ -126,7 +128,7 @@ def test_bad_image_is_refused(spoil, says, images, masks, fitted):
     ids=["one array", "empty list", "path", "iterator"],
 )
 def test_images_that_are_no_list_are_refused(spoil, error, says, images, fitted):
-    """One image, no image, or no images at all are not taken for a list of images."""
+    """A list of images is needed, with at least one image."""
     with pytest.raises(error, match=f"images: .*{says}"):
         fitted.predict(spoil(images))
 
@@ -145,14 +147,12 @@ def test_tiny_image_is_described_and_labeled(shape, images, masks):
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (2, 2)])
 @pytest.mark.parametrize("pooling", ["roi", "crop"])
 def test_tiny_image_goes_through_the_convnets(shape, pooling, images):
-    """The convnets see tiny images, resized, and give finite features."""
+    """Tiny images are resized, and have finite features."""
     tiny = np.linspace(0, 1, 3 * shape[0] * shape[1]).reshape(*shape, 3)
     superpixels = SuperpixelSegmenter(4).fit_transform([tiny])
     for features in (
-        ConvnetRegionFeatures(
-            weights=None, pooling=pooling, input_size=64, crop_size=64
-        ),
-        GlobalFeatures(weights=None, input_size=64),
+        ConvnetRegionFeatures(pooling=pooling, input_size=64, crop_size=64),
+        GlobalFeatures(crop_size=64),
         ConvnetSuperpixelFeatures(input_size=64),
     ):
         table = features.fit_transform(superpixels)
@@ -168,7 +168,7 @@ def test_fewer_pixels_than_superpixels_warns(images, fitted):
 
 
 def test_constant_image_has_no_entropy(images):
-    """Constant images give finite features, and 0 for each entropy."""
+    """The features of constant images are finite, and each entropy is 0."""
     grays = [np.full((40, 50, 3), gray, np.uint8) for gray in (0, 77, 90, 200, 255)]
     table = all_features([*grays, images[0]], n_segments=30)
     entropies = ["entropy" in column for column in table.columns]
@@ -199,7 +199,7 @@ LAYOUTS = {
 
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
 def test_layout_in_memory_does_not_matter(layout, images, fitted):
-    """However an image lies in memory, it gets the same labels and stays the same."""
+    """An image in any layout gets the same labels, and is not changed."""
     image = images[0].astype(np.float32).astype(float) / 256
     same = layout(image)
     before = np.array(same)
@@ -245,28 +245,28 @@ def test_bad_mask_is_refused(spoil, says, images, masks):
 
 
 def test_number_of_masks_must_be_that_of_images(images, masks):
-    """fit tells both numbers when they differ."""
+    """fit names both numbers when they differ."""
     model = color_pipeline().set_params(superpixels__method=no_work)
     with pytest.raises(ValueError, match="3 masks for 4 images"):
         model.fit(images, masks[:3])
 
 
-def test_void_label_other_than_minus_one_leaves_minus_one_a_mistake(images, masks):
-    """With void_label=255 a -1 in a mask is no class."""
+def test_two_marks_of_unlabeled_pixels_are_refused(images, masks):
+    """A mask in which 255 is to become -1 cannot have -1 too."""
     spoiled = change(masks, 1, np.where(masks[1] == 1, -1, masks[1]))
-    with pytest.raises(ValueError, match=r"masks\[1\].*-1.*void_label"):
-        color_pipeline(void_label=255).fit(images, spoiled)
+    with pytest.raises(ValueError, match=r"masks\[1\].*-1 too"):
+        color_pipeline().fit(images, mark_unlabeled(spoiled, 255))
 
 
 def test_label_unseen_in_fit_is_refused_when_scoring(images, masks, fitted):
-    """A score over classes that the model cannot know would mean nothing."""
+    """A score over classes that the model does not know would be meaningless."""
     unseen = change(masks, 3, np.where(masks[3] == 1, 7, masks[3]))
     with pytest.raises(ValueError, match=r"masks\[3\].*\[7\].*fit"):
         fitted.score(images, unseen)
 
 
 def test_declared_class_that_is_absent_warns(images, masks):
-    """A class that is declared and absent gets weight 0, and the others are learned."""
+    """Its weight is 0, and the other classes are learned."""
     model = color_pipeline(classes=[0, 1, 2, 7]).set_params(
         classifier__max_epochs=30, classifier__learning_rate=1e-2
     )
@@ -280,16 +280,16 @@ def test_declared_class_that_is_absent_warns(images, masks):
 
 
 def test_one_class_only_is_refused(images, masks):
-    """There is nothing to learn from one class."""
+    """One class teaches nothing."""
     with pytest.raises(ValueError, match="(?i)one class|two classes"):
         color_pipeline().fit(images, [np.zeros_like(mask) for mask in masks])
 
 
-def test_image_with_an_all_void_mask_is_skipped(images, masks):
-    """An unlabeled image warns, and changes nothing of what is learned."""
-    void = np.full_like(masks[1], -1)
+def test_an_image_without_a_labeled_pixel_is_skipped(images, masks):
+    """It changes nothing of what is learned; a warning names it."""
+    unlabeled = np.full_like(masks[1], -1)
     with pytest.warns(EmptyMaskWarning, match=r"masks\[1\]"):
-        skipped = color_pipeline().fit(images, change(masks, 1, void))
+        skipped = color_pipeline().fit(images, change(masks, 1, unlabeled))
     keep = [0, 2, 3]
     without = color_pipeline().fit([images[i] for i in keep], [masks[i] for i in keep])
     np.testing.assert_allclose(
@@ -300,8 +300,8 @@ def test_image_with_an_all_void_mask_is_skipped(images, masks):
     )
 
 
-def test_all_masks_void_is_refused(images, masks):
-    """Without a labeled pixel there is nothing to learn."""
+def test_masks_without_a_labeled_pixel_are_refused(images, masks):
+    """There is nothing to learn from."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", EmptyMaskWarning)
         with pytest.raises(ValueError, match="(?i)masks.*label"):
@@ -325,12 +325,11 @@ BAD_PARAMETERS = [
     ("superpixels__n_segments", True),
     ("superpixels__compactness", 0),
     ("superpixels__compactness", -1.0),
-    ("local__blocks", ("colour",)),
+    ("local__descriptors", ("colour",)),
     ("classifier__hidden_units", (0,)),
     ("classifier__max_epochs", 0),
     ("classifier__dropout", 1.5),
     ("classifier__learning_rate", -1.0),
-    ("classifier__void_label", "void"),
 ]
 
 
@@ -347,38 +346,38 @@ def test_bad_parameter_is_refused(name, value, images, masks):
 
 @pytest.mark.parametrize("features", [ConvnetRegionFeatures, GlobalFeatures])
 def test_unknown_backbone_is_refused(features, superpixels):
-    """The error names the backbone and offers others."""
+    """The error names the backbone and suggests others."""
     with pytest.raises(ValueError, match="squeezenet9.*squeezenet1_0"):
-        features(backbone="squeezenet9", weights=None).fit(superpixels)
+        features("squeezenet9").fit(superpixels)
 
 
 @pytest.mark.parametrize("step", ["features", "classifier"])
 def test_missing_gpu_is_refused(step, images, masks, superpixels):
-    """Where there is no GPU, asking for one does not silently use the CPU."""
+    """The CPU does not take the place of a GPU silently."""
     torch = pytest.importorskip("torch")
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
     with pytest.raises((ValueError, RuntimeError), match="(?i)cuda.*cpu"):
         if step == "features":
-            GlobalFeatures(weights=None, device="cuda").fit(superpixels)
+            GlobalFeatures(Backbone(device="cuda")).fit(superpixels)
         else:
             color_pipeline(device="cuda").fit(images, masks)
 
 
 def test_predict_before_fit_is_refused(images):
-    """A pipeline that is not fitted says so, at the step that learns first."""
+    """A pipeline that is not fitted raises NotFittedError."""
     with pytest.raises(NotFittedError):
         color_pipeline().predict(images)
 
 
 def test_transform_before_fit_is_refused(superpixels):
-    """So does a transformer alone."""
+    """A transformer that is not fitted raises NotFittedError."""
     with pytest.raises(NotFittedError, match="LocalFeatures"):
         LocalFeatures().transform(superpixels)
 
 
 def test_other_columns_than_in_fit_are_refused(superpixels, masks):
-    """The classifier tells which columns are missing and which are new."""
+    """The classifier names the columns that are missing or new."""
     color = LocalFeatures(descriptors=("color",)).fit_transform(superpixels)
     location = LocalFeatures(descriptors=("location",)).fit_transform(superpixels)
     both = np.concatenate([color, location], axis=1)
@@ -393,7 +392,7 @@ def test_other_columns_than_in_fit_are_refused(superpixels, masks):
 
 @pytest.mark.parametrize("step", ["features", "classifier"])
 def test_input_of_another_step_is_refused(step, images, masks):
-    """Images where superpixels or features belong get told which step is missing."""
+    """The error for images names the step that is missing."""
     with pytest.raises(TypeError, match="SuperpixelSegmenter"):
         if step == "features":
             LocalFeatures().fit(images)

@@ -13,6 +13,7 @@ from sklearn.pipeline import FeatureUnion
 
 import sklearn_zoomout
 from sklearn_zoomout import (
+    Backbone,
     ConvnetRegionFeatures,
     ConvnetSuperpixelFeatures,
     FineTuning,
@@ -24,6 +25,7 @@ from sklearn_zoomout import (
     ProximalFeatures,
     RegionFeatures,
     SuperpixelSegmenter,
+    Training,
     ZoomoutClassifier,
 )
 
@@ -33,19 +35,21 @@ ESTIMATORS = [
     SuperpixelSegmenter(n_segments=40),
     LocalFeatures(**DICTIONARY),
     # With folds, fit_transform differs from fit().transform() by design.
-    LocalConvnetFeatures(cv=None, max_steps=2, batch_size=8, random_state=0),
+    LocalConvnetFeatures(cv=None, training=Training(2, 8), random_state=0),
     ProximalFeatures(**DICTIONARY),
     ConvnetRegionFeatures(input_size=64),
-    GlobalFeatures(input_size=64),
+    GlobalFeatures(crop_size=64),
     ConvnetSuperpixelFeatures(input_size=64),
-    ConvnetRegionFeatures(input_size=64, fine_tune=FineTuning(2, input_size=64)),
+    ConvnetRegionFeatures(
+        Backbone(fine_tune=FineTuning(2, input_size=64)), input_size=64
+    ),
     CLASSIFIER,
     GraphSmoothing(CLASSIFIER, cv=2),
     IslandRemoval(CLASSIFIER, cv=2),
 ]
 
-# The checks of scikit-learn that need no table of numbers; it runs none of the others
-# on estimators whose input is a list of images.
+# The checks of scikit-learn that need no table of numbers. It skips the others for
+# estimators whose input is a list of images.
 SKLEARN_CHECKS = [
     sklearn_checks.check_do_not_raise_errors_in_init_or_set_params,
     sklearn_checks.check_estimator_cloneable,
@@ -241,7 +245,7 @@ class SeedsTorch(MeanColor):
         torch.manual_seed(0)
 
 
-# For each check, estimators with the fault that it looks for, and what it says.
+# For each check, estimators with the fault that it is for, and its message.
 BROKEN = {
     "init_only_assigns": {
         InitConverts: "changes offsets",
@@ -263,7 +267,7 @@ BROKEN = {
         TransformFits: "got no error",
         TransformNeedsAttribute: "AttributeError",
     },
-    "one_output_per_image": {TransformDropsAnImage: "gives 3 items for 4 images"},
+    "one_output_per_image": {TransformDropsAnImage: "returns 3 items for 4 images"},
     "outputs_are_finite": {DescribesByNaN: "NaN"},
     "feature_names": {
         NamesTooFew: "2 names for 3 columns",
@@ -298,7 +302,7 @@ def name_of(item):
 
 @pytest.fixture
 def inputs_for(images, superpixels):
-    """Return a function that gives the input of an estimator of any step."""
+    """A function that returns the input of an estimator of any step."""
 
     def inputs_for(estimator):
         if isinstance(estimator, SuperpixelSegmenter):
@@ -314,7 +318,7 @@ def inputs_for(images, superpixels):
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=name_of)
 @pytest.mark.parametrize("check", CHECKS, ids=name_of)
 def test_estimator_passes(check, estimator, inputs_for, masks):
-    """Each public estimator does what each check asks."""
+    """Each public estimator passes each check."""
     check(estimator, inputs_for(estimator), masks)
 
 
@@ -328,7 +332,7 @@ def test_estimator_passes_sklearn(check, estimator):
 def test_every_public_estimator_is_checked():
     """A new estimator cannot be forgotten in the list above.
 
-    A FeatureUnion is none that scikit-learn's checks know; it has tests of its own.
+    The checks do not apply to a FeatureUnion; it has tests of its own.
     """
     public = [getattr(sklearn_zoomout, name) for name in sklearn_zoomout.__all__]
     public = {
@@ -344,20 +348,20 @@ def test_every_public_estimator_is_checked():
 
 @pytest.mark.parametrize("check", CHECKS, ids=name_of)
 def test_good_estimator_passes(check, superpixels, masks):
-    """The estimator from which the broken ones derive is a good one."""
+    """The base class of the broken estimators passes."""
     check(MeanColor(), superpixels, masks)
 
 
 @pytest.mark.parametrize(("name", "broken", "says"), CAUGHT)
 def test_broken_estimator_is_caught(name, broken, says, superpixels, masks):
-    """Each check raises on an estimator with the fault that it looks for."""
+    """Each check finds the fault that it is for."""
     check = {check.__name__: check for check in CHECKS}[f"check_{name}"]
-    # Some write to the images, which other tests share, or to their parameters.
+    # Some change the images, which other tests share, or their parameters.
     superpixels = copy.deepcopy(superpixels)
     with pytest.raises(AssertionError, match=re.escape(says)):
         check(broken(offsets=[0, 0, 0]), superpixels, masks)
 
 
 def test_every_check_has_a_broken_estimator():
-    """A check that nothing fails would be no check."""
+    """A check that cannot fail is useless."""
     assert {check.__name__ for check in CHECKS} == {f"check_{name}" for name in BROKEN}

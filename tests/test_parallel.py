@@ -1,4 +1,4 @@
-"""The pipeline on several processes and machines, by joblib's backends."""
+"""The pipeline on several processes, by joblib's backend for dask."""
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from sklearn_zoomout import zoomout_pipeline
 from sklearn_zoomout.metrics import mean_iou_scorer
 
 distributed = pytest.importorskip("distributed")
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -28,18 +29,16 @@ def client(cluster):
 
 @pytest.fixture
 def model():
-    """All kinds of levels: hand-crafted, sharing a pass, one for an image."""
+    """A pipeline with levels of every kind."""
     model = zoomout_pipeline(
         levels=["local", "distant", "global", "maps"],
         hidden_units=(8,),
         max_epochs=2,
         n_segments=40,
+        input_size=96,
         random_state=0,
     )
-    model.set_params(zoomout__local__n_textons=4, zoomout__local__n_words=5)
-    for name in ("distant", "maps"):
-        model.set_params(**{f"zoomout__{name}__input_size": 96})
-    return model
+    return model.set_params(zoomout__local__n_textons=4, zoomout__local__n_words=5)
 
 
 def assert_same(predictions, expected):
@@ -49,7 +48,7 @@ def assert_same(predictions, expected):
 
 @pytest.mark.filterwarnings("ignore")  # of dask's own code
 def test_a_cluster_extracts_the_same_features(client, model, images, masks):
-    """Two workers, and nothing else to learn."""
+    """Both workers take part, and the model is the same."""
     alone = clone(model).fit(images, masks)
     with parallel_config("dask"):
         spread = clone(model).fit(images, masks)
@@ -57,7 +56,7 @@ def test_a_cluster_extracts_the_same_features(client, model, images, masks):
         predicted = spread.predict(images)
     assert_same(predicted, alone.predict(images))
     rows, expected = table.to_numpy(), alone[:-1].transform(images).to_numpy()
-    # Processes may round otherwise.
+    # Processes may round differently.
     np.testing.assert_allclose(rows, expected, rtol=1e-4, atol=1e-4)
     tasks = client.run(lambda dask_worker: dask_worker.state.executed_count)
     assert len(tasks) == 2 and min(tasks.values()) > 0
@@ -65,7 +64,7 @@ def test_a_cluster_extracts_the_same_features(client, model, images, masks):
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_cluster_searches_for_parameters(client, model, images, masks, tmp_path):
-    """Candidates are spread, and share the cache; scores are those of one process."""
+    """Candidates share a cache; the scores are those of one process."""
     model.set_params(superpixels__memory=tmp_path)
     grid = {"classifier__hidden_units": [(4,), (8,)]}
     options = {"scoring": mean_iou_scorer, "cv": 2}

@@ -1,296 +1,54 @@
-"""The estimators within scikit-learn: pipelines, searches, cross-validation."""
+"""The standard pipelines in one call."""
 
-import joblib
+import pickle
+import warnings
+from collections import Counter
+
 import numpy as np
 import pytest
-from sklearn import config_context
 from sklearn.base import clone
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import (
-    GridSearchCV,
-    KFold,
-    cross_val_predict,
-    cross_val_score,
-    cross_validate,
-)
-from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.model_selection import GridSearchCV, KFold
 
 from sklearn_zoomout import (
+    Backbone,
     ConvnetRegionFeatures,
+    ConvnetSuperpixelFeatures,
+    FineTuning,
     GlobalFeatures,
     LocalFeatures,
-    ProximalFeatures,
-    SuperpixelSegmenter,
-    ZoomoutClassifier,
+    Training,
+    ZoomoutUnion,
+    mark_unlabeled,
     zoomout_pipeline,
 )
-from sklearn_zoomout.datasets import make_scenes
-from sklearn_zoomout.metrics import (
-    class_accuracy_scorer,
-    mean_iou_scorer,
-    pixel_accuracy_scorer,
-)
+from sklearn_zoomout.datasets import FileSequence, make_scenes
+
+TINY = FineTuning(max_steps=2, batch_size=2, input_size=96)
 
 
-@pytest.fixture
-def model():
-    """Return the four levels with a small convnet input and small dictionaries."""
-    dictionary = {"n_textons": 8, "n_words": 20, "random_state": 0}
-    levels = [
-        ("local", LocalFeatures(**dictionary)),
-        ("proximal", ProximalFeatures(**dictionary)),
-        ("distant", ConvnetRegionFeatures(input_size=64)),
-        ("global", GlobalFeatures(input_size=64)),
-    ]
-    classifier = ZoomoutClassifier(hidden_units=(8,), max_epochs=5, random_state=0)
-    return Pipeline(
-        [
-            ("superpixels", SuperpixelSegmenter(n_segments=30)),
-            ("zoomout", FeatureUnion(levels)),
-            ("classifier", classifier),
-        ]
-    )
+def small_pipeline(**options):
+    """Make a pipeline for small images."""
+    small = {"n_segments": 30, "input_size": 96, "max_epochs": 3, "random_state": 0}
+    return zoomout_pipeline(**{**small, **options})
 
 
-@pytest.fixture
-def color_model(model):
-    """Return the pipeline with nothing but two cheap levels."""
-    return model.set_params(
-        zoomout__local__blocks=("color", "location"),
-        zoomout__proximal__blocks=("color",),
-        zoomout__distant="drop",
-        zoomout__global="drop",
-    )
+def levels_of(model):
+    """Return the levels by the names of their steps."""
+    return dict(model["zoomout"].transformer_list)
 
 
-def assert_equal_maps(maps, others):
-    """Assert that two sets of label maps are the same."""
-    assert len(maps) == len(others)
-    for one, other in zip(maps, others, strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
-def assert_equal_tables(table, other):
-    """Assert that two feature tables agree up to rounding."""
-    assert table.columns == other.columns
-    np.testing.assert_allclose(table.to_numpy(), other.to_numpy(), rtol=1e-4, atol=1e-5)
-
-
-def test_pipeline_learns_the_examples(model, images, masks):
-    """All four levels together learn four simple images nearly by heart."""
-    model.set_params(classifier__max_epochs=40, classifier__learning_rate=1e-2)
-    predicted = model.fit(images, masks).predict(images)
-    agreement = [(y == p).mean() for y, p in zip(masks, predicted, strict=True)]
-    assert np.mean(agreement) > 0.9
-    assert model.score(images, masks) > 0.8
-
-
-def test_predictions_are_maps_of_classes_and_of_probabilities(model, images, masks):
-    """predict gives a label for each pixel, predict_proba K numbers that sum to 1."""
-    model.fit(images, masks)
-    for image, labels, probabilities in zip(
-        images, model.predict(images), model.predict_proba(images), strict=True
-    ):
-        assert labels.shape == image.shape[:2]
-        assert probabilities.shape == (*labels.shape, 3)
-        np.testing.assert_allclose(probabilities.sum(axis=2), 1, rtol=1e-5)
-        best = model[-1].classes_[probabilities.argmax(axis=2)]
-        np.testing.assert_array_equal(best, labels)
-
-
-def test_columns_are_named_by_level(model, images, masks):
-    """The union names its columns as the classifier saw them, each level by its own."""
-    model.fit(images, masks)
-    names = model["zoomout"].get_feature_names_out()
-    np.testing.assert_array_equal(names, model[-1].feature_names_in_)
-    assert len(names) == model[-1].n_features_in_
-    levels = [name.partition("__")[0] for name in names]
-    assert list(dict.fromkeys(levels)) == ["local", "proximal", "distant", "global"]
-
-
-def test_grid_search_over_hidden_units(color_model, images, masks):
-    """A search over the classifier refits the best candidate."""
-    grid = {"classifier__hidden_units": [(), (8,), (8, 4)]}
-    search = GridSearchCV(color_model, grid, cv=2, error_score="raise")
-    search.fit(images, masks)
-    scores = search.cv_results_["mean_test_score"]
-    assert scores.shape == (3,)
-    assert ((scores > 0) & (scores <= 1)).all()
-    assert search.best_estimator_[-1].hidden_units in grid["classifier__hidden_units"]
-    assert search.predict(images[:1])[0].shape == masks[0].shape
-
-
-def test_grid_search_over_levels(model, images, masks):
-    """Dropping and exchanging a level, the paper's ablation, is a grid like others."""
-    levels = ["drop", GlobalFeatures(input_size=64)]
-    search = GridSearchCV(
-        model.set_params(zoomout__local="drop", zoomout__proximal="drop"),
-        {"zoomout__distant": [*levels, model["zoomout"].transformer_list[2][1]]},
-        scoring=mean_iou_scorer,
-        cv=KFold(2),
-        error_score="raise",
-    ).fit(images, masks)
-    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
-
-
-def test_cross_validation_splits_images(color_model, images, masks):
-    """Each of four folds scores the one image that it left out."""
-    scores = cross_val_score(
-        color_model, images, masks, cv=4, scoring=mean_iou_scorer, error_score="raise"
-    )
-    expected = []
-    for i in range(4):
-        rest = [j for j in range(4) if j != i]
-        fitted = clone(color_model)
-        fitted.fit([images[j] for j in rest], [masks[j] for j in rest])
-        expected.append(fitted.score([images[i]], [masks[i]]))
-    np.testing.assert_allclose(scores, expected)
-
-
-def test_several_scores_at_once(color_model, images, masks):
-    """A dictionary of scorers gives each measure of the paper in one run."""
-    scoring = {
-        "mean_iou": mean_iou_scorer,
-        "pixel": pixel_accuracy_scorer,
-        "class": class_accuracy_scorer,
-    }
-    result = cross_validate(
-        color_model, images, masks, cv=2, scoring=scoring, error_score="raise"
-    )
-    for name in scoring:
-        assert ((result[f"test_{name}"] > 0) & (result[f"test_{name}"] <= 1)).all()
-
-
-def test_cross_val_predict_returns_each_image_in_its_place(color_model, images, masks):
-    """Out-of-fold label maps come back in the order of the images."""
-    predicted = cross_val_predict(color_model, images, masks, cv=2)
-    fitted = clone(color_model).fit(images[2:], masks[2:])
-    assert_equal_maps(predicted[:2], fitted.predict(images[:2]))
-    assert [labels.shape for labels in predicted] == [mask.shape for mask in masks]
-
-
-def test_clone_is_unfitted_and_equal(color_model, images, masks):
-    """A clone of a fitted pipeline learns the same again."""
-    color_model.fit(images, masks)
-    again = clone(color_model).fit(images, masks)
-    assert_equal_maps(again.predict(images), color_model.predict(images))
-
-
-def test_parameters_of_every_step_can_be_set(model):
-    """set_params reaches superpixels, levels and classifier."""
-    changes = {
-        "superpixels__compactness": 10.0,
-        "zoomout__distant__pooling": "crop",
-        "zoomout__local__n_words": 30,
-        "classifier__class_weight": None,
-    }
-    params = model.set_params(**changes).get_params()
-    assert {name: params[name] for name in changes} == changes
-
-
-def test_pandas_output_changes_nothing(color_model, images, masks):
-    """scikit-learn's global choice of pandas as output container does no harm."""
-    expected = clone(color_model).fit(images, masks).predict(images)
-    with config_context(transform_output="pandas"):
-        predicted = clone(color_model).fit(images, masks).predict(images)
-    assert_equal_maps(predicted, expected)
-
-
-def test_fitted_pipeline_survives_joblib(model, images, masks, tmp_path):
-    """A pipeline dumped and loaded predicts the same, convnets included."""
-    model.fit(images, masks)
-    joblib.dump(model, tmp_path / "model.joblib")
-    loaded = joblib.load(tmp_path / "model.joblib")
-    assert_equal_maps(loaded.predict(images), model.predict(images))
-
-
-def test_fitted_pipeline_leaves_the_images_behind(color_model, images, masks, tmp_path):
-    """A dumped pipeline does not grow with the number of training images."""
-    sizes = []
-    for n_copies in (1, 10):
-        color_model.set_params(classifier__batch_size=10_000)
-        fitted = clone(color_model).fit(images * n_copies, masks * n_copies)
-        joblib.dump(fitted, tmp_path / "model.joblib")
-        sizes.append((tmp_path / "model.joblib").stat().st_size)
-    assert sizes[1] < 1.05 * sizes[0]
-
-
-def test_union_of_two_threads_gives_the_same(model, images):
-    """Levels may be computed at once, convnets included."""
-    superpixels = model["superpixels"].fit_transform(images)
-    union = model["zoomout"]
-    expected = clone(union).fit_transform(superpixels)
-    with joblib.parallel_config("threading"):
-        table = clone(union).set_params(n_jobs=2).fit_transform(superpixels)
-    assert_equal_tables(table, expected)
-
-
-@pytest.mark.slow
-def test_union_of_two_processes_gives_the_same(color_model, images):
-    """Tables that come from other processes are stacked like others."""
-    superpixels = color_model["superpixels"].fit_transform(images)
-    union = color_model["zoomout"]
-    expected = clone(union).fit_transform(superpixels)
-    table = clone(union).set_params(n_jobs=2).fit_transform(superpixels)
-    assert_equal_tables(table, expected)
-
-
-def test_order_of_images_does_not_matter(model, images, masks):
-    """Images in another order get the same labels."""
-    model.fit(images, masks)
-    order = [2, 0, 3, 1]
-    expected = model.predict(images)
-    moved = model.predict([images[i] for i in order])
-    assert_equal_maps(moved, [expected[i] for i in order])
-
-
-def test_same_seed_same_model(model, images, masks):
-    """Two runs with the same random_state give the same probabilities."""
-    one, other = (clone(model).fit(images, masks) for _ in range(2))
-    assert_equal_maps(one.predict_proba(images), other.predict_proba(images))
-
-
-def test_uint8_and_float_images_give_the_same_labels(model, images, masks):
-    """A model fitted on images in 0..255 takes the same images in 0..1."""
-    model.fit(images, masks)
-    floats = [image / 255 for image in images]
-    assert_equal_maps(model.predict(floats), model.predict(images))
-
-
-def test_labels_of_any_value(color_model, images, masks):
-    """Classes need not be 0..K-1, and masks may be of any integer type."""
-    values = np.array([10, 20, 255])
-    other = [values[mask].astype(np.uint8) for mask in masks]
-    expected = clone(color_model).fit(images, masks).predict(images)
-    predicted = color_model.fit(images, other).predict(images)
-    np.testing.assert_array_equal(color_model[-1].classes_, values)
-    assert_equal_maps(predicted, [values[labels] for labels in expected])
-
-
-def test_sklearn_classifier_in_place_of_the_net(color_model, images, masks):
-    """Any classifier of scikit-learn can label the superpixels."""
-    color_model.set_params(classifier__estimator=LogisticRegression())
-    assert color_model.fit(images, masks).score(images, masks) > 0.8
-
-
-def test_zoomout_pipeline_makes_the_documented_steps():
-    """The pipeline in one call has the steps and levels that searches refer to."""
+def test_the_documented_steps():
+    """Searches refer to them by these names."""
     model = zoomout_pipeline(levels=["local", "global"], hidden_units=(16,))
     assert list(model.named_steps) == ["superpixels", "zoomout", "classifier"]
-    assert [name for name, _ in model["zoomout"].transformer_list] == [
-        "local",
-        "global",
-    ]
+    assert list(levels_of(model)) == ["local", "global"]
     assert model.get_params()["classifier__hidden_units"] == (16,)
 
 
 def test_the_default_needs_nothing_but_the_library(images, masks):
-    """The fast preset: ZoomNet at three levels, nothing hand-crafted."""
-    model = zoomout_pipeline(n_segments=30, max_epochs=5)
-    names = [name for name, _ in model["zoomout"].transformer_list]
-    assert names == ["distant", "global", "maps"]
-    for name in ("distant", "maps"):
-        model.set_params(**{f"zoomout__{name}__input_size": 96})
+    """The preset "fast" has three levels of ZoomNet and nothing hand-crafted."""
+    model = small_pipeline()
+    assert list(levels_of(model)) == ["distant", "global", "maps"]
     predicted = model.fit(images, masks).predict(images[:1])
     assert predicted[0].shape == masks[0].shape
     assert model["classifier"].n_features_in_ == 256 + 256 + 328
@@ -298,19 +56,22 @@ def test_the_default_needs_nothing_but_the_library(images, masks):
 
 @pytest.fixture(scope="module")
 def n_columns():
-    """Return a function that counts the columns of a preset with a random VGG-16."""
+    """A function that counts the columns of a preset with a random VGG-16."""
     count_of = {}  # VGG-16 is large: the same level is fitted once
 
     def count(preset, n_classes, **options):
         (image,), _ = make_scenes(n_images=1, size=(96, 96), random_state=0)
-        model = zoomout_pipeline(preset, weights=None, n_segments=100, **options)
+        model = zoomout_pipeline(preset, n_segments=100, **options)
+        vgg16 = model["zoomout"].backbone.replace(weights=None)
         superpixels = model["superpixels"].fit_transform([image, image])
         labels = superpixels[0].segments % n_classes
         total = 0
-        for name, level in model["zoomout"].transformer_list:
+        for name, level in levels_of(model).items():
             key = (name, n_classes if "local_" in name else None)
             if "local_" in name:
-                level.set_params(max_steps=1)
+                level.set_params(training=Training(max_steps=1))
+            elif name in ("distant", "global", "maps"):
+                level.set_params(backbone=vgg16)
             if key not in count_of:
                 level.fit(superpixels, [labels, labels])
                 count_of[key] = level.n_features_out_
@@ -328,93 +89,263 @@ def n_columns():
         ("cvpr2015", 8, {}, 12_416),
     ],
 )
-def test_presets_have_the_papers_columns(
+def test_presets_have_the_columns_of_the_papers(
     n_columns, preset, n_classes, options, expected
 ):
     """Both forms of the method with VGG-16, on Stanford Background and on VOC."""
     assert n_columns(preset, n_classes, **options) == expected
 
 
-def test_labels_reach_the_local_convnets():
-    """What marks void, and all classes, is the same for every step that learns."""
-    model = zoomout_pipeline("arxiv2014", background=3, void_label=255, classes=[1, 3])
+def test_classes_and_background_reach_the_local_convnets():
+    """They are the same for every step that learns."""
+    model = zoomout_pipeline("arxiv2014", background=3, classes=[1, 3])
     for name in ("zoomout__local_convnet", "zoomout__local_foreground", "classifier"):
-        assert model.get_params()[f"{name}__void_label"] == 255
         assert model.get_params()[f"{name}__classes"] == [1, 3]
     assert model.get_params()["zoomout__local_foreground__background"] == 3
+    assert model.get_params()["zoomout__local_convnet__background"] is None
 
 
-def test_parameters_go_before_the_preset():
-    """Levels, backbone and hidden units of a preset can be replaced one by one."""
+def test_parameters_replace_those_of_the_preset():
+    """Levels, backbone and hidden units can be replaced one by one."""
     model = zoomout_pipeline("cvpr2015", backbone="zoomnet", hidden_units=(7,))
-    assert model.get_params()["zoomout__maps__backbone"] == "zoomnet"
+    assert model["zoomout"].backbone == Backbone("zoomnet")
     assert model.get_params()["classifier__hidden_units"] == (7,)
-    assert model.set_params(zoomout__maps="drop")
+    assert zoomout_pipeline("cvpr2015")["zoomout"].backbone == Backbone("vgg16")
+    model.set_params(zoomout__maps="drop")
+    assert levels_of(model)["maps"] == "drop"
 
 
-@pytest.mark.parametrize("preset", ["quick", ["distant", "global"], None])
-def test_zoomout_pipeline_refuses_an_unknown_preset(preset):
-    """The error lists those that there are, and tells where levels belong."""
-    with pytest.raises(ValueError, match="preset.*fast.*arxiv2014.*levels="):
-        zoomout_pipeline(preset)
+def test_all_levels_use_one_backbone():
+    """It is a parameter of the union; the levels have none of their own."""
+    backbone = Backbone("zoomnet", None, flip=True, dtype="bfloat16", random_state=5)
+    model = zoomout_pipeline(backbone=backbone, random_state=3, input_size=320)
+    assert model["zoomout"].backbone == backbone
+    for level in levels_of(model).values():
+        assert level.backbone is None
+    sizes = {n: getattr(x, "input_size", None) for n, x in levels_of(model).items()}
+    assert sizes == {"distant": 320, "global": None, "maps": 320}
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"background": 0},
-        {"preset": "cvpr2015", "background": 0},
-        {"levels": ["local_foreground"]},
-    ],
-)
-def test_background_and_foreground_come_together(options):
-    """A label of the background that nothing looks at is a mistake."""
-    with pytest.raises(ValueError, match=r"background: .*'local_foreground'"):
-        zoomout_pipeline(**options)
+@pytest.mark.parametrize("backbone", [None, "resnet18"])
+def test_the_seed_is_that_of_a_backbone_by_name(backbone):
+    """It determines random weights and fine-tuning."""
+    model = zoomout_pipeline(backbone=backbone, random_state=3)
+    assert model["zoomout"].backbone == Backbone(backbone or "zoomnet", random_state=3)
+    assert zoomout_pipeline()["zoomout"].backbone.random_state == 0
 
 
-@pytest.mark.parametrize(
-    ("options", "name"),
-    [
-        ({"hidden_units": 128}, "hidden_units"),
-        ({"class_weight": 2}, "class_weight"),
-        ({"preset": "arxiv2014", "background": "sky"}, "background"),
-        ({"n_segments": 0}, "n_segments"),
-        ({"flip": "yes"}, "flip"),
-        ({"levels": ["local"], "dtype": "double"}, "dtype"),
-    ],
-)
-def test_zoomout_pipeline_checks_parameters_at_once(options, name):
-    """And not after hours of features."""
-    with pytest.raises(ValueError, match=f"'{name}' parameter"):
-        zoomout_pipeline(**options)
+def test_one_device_for_all_steps():
+    """It is that of the backbone, unless it is given."""
+    options = {"levels": ["local_convnet", "maps"]}
+    for model in (
+        zoomout_pipeline(device="cuda", backbone="zoomnet", **options),
+        zoomout_pipeline(backbone=Backbone(device="cuda"), **options),
+        zoomout_pipeline(backbone=Backbone(device="mps"), device="cuda", **options),
+    ):
+        params = model.get_params()
+        assert params["zoomout__backbone__device"] == "cuda"
+        assert params["zoomout__local_convnet__device"] == "cuda"
+        assert params["classifier__device"] == "cuda"
 
 
-def test_random_networks_differ_by_seed_but_not_by_level():
-    """Without weights, all levels see by one network, which the seed determines."""
-    options = {"flip": True, "dtype": "bfloat16", "input_size": 320}
-    model = zoomout_pipeline(weights=None, random_state=3, **options)
-    for name, level in model["zoomout"].transformer_list:
-        assert level.random_state == 3
-        assert level.flip
-        assert level.dtype == "bfloat16"
-        assert level.input_size == (224 if name == "global" else 320)
+class TestErrors:
+    """Wrong arguments are refused at once, not after hours of features."""
+
+    @pytest.mark.parametrize("preset", ["quick", ["distant", "global"], None])
+    def test_unknown_presets(self, preset):
+        """The error lists the presets, and says where levels belong."""
+        with pytest.raises(ValueError, match="preset.*fast.*arxiv2014.*levels="):
+            zoomout_pipeline(preset)
+
+    @pytest.mark.parametrize("levels", [[], "local", ["locale"], 4, [["distant"]]])
+    def test_unknown_levels(self, levels):
+        """The error lists the levels."""
+        with pytest.raises(ValueError, match="levels.*proximal"):
+            zoomout_pipeline(levels=levels)
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"background": 0},
+            {"preset": "cvpr2015", "background": 0},
+            {"levels": ["local_foreground"]},
+        ],
+    )
+    def test_background_and_foreground_come_together(self, options):
+        """A label of the background that no level uses is a mistake."""
+        with pytest.raises(ValueError, match=r"background: .*'local_foreground'"):
+            zoomout_pipeline(**options)
+
+    def test_a_backbone_that_no_level_uses(self):
+        """The error names the levels that would."""
+        with pytest.raises(ValueError, match=r"backbone: expected a level .*'maps'"):
+            zoomout_pipeline(levels=["local", "proximal"], backbone="zoomnet")
+
+    @pytest.mark.parametrize(
+        ("options", "name"),
+        [
+            ({"hidden_units": 128}, "hidden_units"),
+            ({"class_weight": 2}, "class_weight"),
+            ({"preset": "arxiv2014", "background": "sky"}, "background"),
+            ({"n_segments": 0}, "n_segments"),
+            ({"input_size": 0}, "input_size"),
+            ({"backbone": 3}, "name"),
+            ({"random_state": -1}, "random_state"),
+        ],
+    )
+    def test_values_out_of_range(self, options, name):
+        """The error names the parameter."""
+        with pytest.raises(ValueError, match=f"'{name}' parameter"):
+            zoomout_pipeline(**options)
+
+    @pytest.mark.parametrize("name", ["layers", "flip", "weights", "fine_tune"])
+    def test_parameters_of_a_level_or_backbone(self, name):
+        """The error says where they belong."""
+        with pytest.raises(TypeError, match=rf"\['{name}'\] .*Backbone.*__distant__"):
+            zoomout_pipeline(**{name: None})
 
 
-def test_fit_without_masks_says_what_to_do(color_model, images):
-    """Masks are the second argument."""
-    with pytest.raises(TypeError, match=r"masks: .* got none; call fit\(images, masks"):
-        color_model.fit(images)
+class TestFineTuning:
+    """A pipeline whose backbone is trained first."""
+
+    def test_fit_and_predict(self, images, masks, trainings):
+        """One training serves all levels; a pickle predicts the same."""
+        model = small_pipeline(backbone=Backbone(fine_tune=TINY))
+        predicted = model.fit(images, masks).predict(images)
+        assert len(trainings) == 1
+        assert [p.shape for p in predicted] == [m.shape for m in masks]
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            loaded = pickle.loads(pickle.dumps(model))
+        for p, q in zip(loaded.predict(images), predicted, strict=True):
+            assert np.array_equal(p, q)
+
+    def test_grid_search(self, images, masks, trainings):
+        """One parameter compares a backbone with and without fine-tuning."""
+        fine_tune = FineTuning(max_steps=2, input_size=96)
+        grid = {"zoomout__backbone__fine_tune": [None, fine_tune]}
+        search = GridSearchCV(small_pipeline(), grid, cv=2, error_score="raise")
+        search.fit(images, masks)
+        assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+        refits = search.best_params_["zoomout__backbone__fine_tune"] is not None
+        assert len(trainings) == 2 + refits
+        candidates = search.cv_results_["param_zoomout__backbone__fine_tune"]
+        assert list(candidates) == [None, fine_tune]
+
+    def test_grid_search_over_nested_settings(self, images, masks, trainings):
+        """The steps of a training are a parameter like others."""
+        model = small_pipeline(levels=["maps"], backbone=Backbone(fine_tune=TINY))
+        grid = {"zoomout__backbone__fine_tune__max_steps": [1, 2]}
+        search = GridSearchCV(model, grid, cv=2, refit=False, error_score="raise")
+        search.fit(images, masks)
+        assert len(trainings) == 4
 
 
-def test_zoomout_pipeline_refuses_parameters_of_a_level():
-    """The message says how to set them, and not that the classifier has none such."""
-    with pytest.raises(TypeError, match=r"\['layers'\] are no.*zoomout__distant__"):
-        zoomout_pipeline(layers=("blocks.5",))
+def test_grid_search_over_a_level(images, masks):
+    """A level is dropped, or replaced by another."""
+    levels = ["drop", ConvnetRegionFeatures(input_size=96)]
+    search = GridSearchCV(
+        small_pipeline(),
+        {"zoomout__distant": levels, "zoomout__backbone__flip": [False, True]},
+        cv=KFold(2),
+        error_score="raise",
+    ).fit(images, masks)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert search.cv_results_["mean_test_score"].shape == (4,)
 
 
-@pytest.mark.parametrize("levels", [[], "local", ["locale"], 4, [["distant"]]])
-def test_zoomout_pipeline_refuses_unknown_levels(levels):
-    """A level that does not exist is an error that lists those that do."""
-    with pytest.raises(ValueError, match="levels.*proximal"):
-        zoomout_pipeline(levels=levels)
+@pytest.fixture(scope="module")
+def renamed(images, masks):
+    """A fitted pipeline whose steps have other names than their levels."""
+    levels = [
+        ("maps", ConvnetSuperpixelFeatures(input_size=96)),
+        (
+            "maps_tuned",
+            ConvnetSuperpixelFeatures(Backbone(fine_tune=TINY), input_size=96),
+        ),
+        ("boxes", ConvnetRegionFeatures(input_size=96)),
+        ("scene", GlobalFeatures(crop_size=96)),
+        ("crafted", LocalFeatures(("color",))),
+    ]
+    model = small_pipeline().set_params(zoomout=ZoomoutUnion(levels))
+    return model.fit(images, masks)
+
+
+def test_columns_have_the_names_of_their_steps(renamed, images):
+    """The table, scikit-learn and the classifier agree."""
+    table = renamed[:-1].transform(images)
+    expected = ["maps", "maps_tuned", "boxes", "scene", "crafted"]
+    assert table.block_names == expected
+    assert list(renamed[:-1].get_feature_names_out()) == table.columns
+    assert list(renamed["classifier"].feature_names_in_) == table.columns
+    steps = [name.partition("__")[0] for name in table.columns]
+    assert list(dict.fromkeys(steps)) == expected
+
+
+def test_importance_has_the_names_of_the_steps(renamed, images):
+    """A level is what the user called it."""
+    from sklearn_zoomout.inspection import zoom_importance
+
+    importance = zoom_importance(renamed, images[0])
+    assert importance.levels == ["maps", "maps_tuned", "boxes", "scene", "crafted"]
+
+
+class TestReading:
+    """Images and masks may be files, which are read when they are needed."""
+
+    @pytest.fixture
+    def read(self):
+        """How often each file was read."""
+        return Counter()
+
+    @pytest.fixture
+    def files(self, images, masks, read):
+        """Sequences of images and masks that count how often they are read."""
+        arrays = {"image": images, "mask": masks}
+
+        def count(file):
+            read[file] += 1
+            kind, i = file
+            return arrays[kind][i]
+
+        return [
+            FileSequence(count, [(kind, i) for i in range(len(images))])
+            for kind in arrays
+        ]
+
+    @pytest.fixture
+    def once(self, images):
+        """Counts of one reading of every image and every mask."""
+        return Counter((kind, i) for kind in ("image", "mask") for i in range(4))
+
+    @pytest.fixture
+    def model(self):
+        """Every step that learns from masks: local convnets, a backbone, a net."""
+        model = small_pipeline(
+            levels=["local_convnet", "distant", "maps"],
+            backbone=Backbone(fine_tune=TINY),
+        )
+        return model.set_params(zoomout__local_convnet__training=Training(max_steps=2))
+
+    def test_fit_reads_every_file_once(self, model, files, read, once):
+        """Three trainings see the masks, each of them once."""
+        model.fit(*files)
+        assert read == once
+
+    def test_fit_reads_masks_of_another_convention_once(self, model, files, read, once):
+        """They are converted while they are read."""
+        images, masks = files
+        model.fit(images, mark_unlabeled(masks, 255))
+        assert read == once
+
+    def test_predict_reads_images_once(self, model, files, images, masks, read):
+        """And no masks."""
+        model.fit(images, masks).predict(files[0])
+        assert read == Counter(("image", i) for i in range(4))
+
+    def test_results_are_those_of_arrays(self, model, files, images, masks):
+        """Where the data are does not matter."""
+        predicted = clone(model).fit(*files).predict(files[0])
+        expected = clone(model).fit(images, masks).predict(images)
+        for labels, others in zip(predicted, expected, strict=True):
+            np.testing.assert_array_equal(labels, others)

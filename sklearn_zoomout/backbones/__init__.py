@@ -5,17 +5,6 @@ convolutional classifier of torchvision or, as "timm:NAME", of timm, "cnn_s", or
 callable that returns a ``torch.nn.Module``. The network is built when it is first used.
 """
 
-from ._backbone import Backbone
-from ._loading import load_network
-from ._network import Network
-from ._training import FineTuning, Training
-from .names import known_backbones
+import lazy_loader
 
-__all__ = [
-    "Backbone",
-    "FineTuning",
-    "Network",
-    "Training",
-    "known_backbones",
-    "load_network",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

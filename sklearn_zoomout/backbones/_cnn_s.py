@@ -43,9 +43,7 @@ class CNNS(nn.Module):
     """
 
     def __init__(
-        self,
-        channels: Sequence[int] = (96, 256, 512, 512, 512),
-        units: int = 4096,
+        self, channels: Sequence[int] = (96, 256, 512, 512, 512), units: int = 4096
     ) -> None:
         super().__init__()
         c1, c2, c3, c4, c5 = channels

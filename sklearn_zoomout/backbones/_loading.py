@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from .._utils.device import check_device
 from ._backbone import Backbone
 from ._fine_tuned import FineTunedWeights
+from ._names import find_backbone, import_torchvision
 from ._network import Network
 from ._spec import TIMM, BackboneSpec
 from ._timm import build_timm
-from .names import find_backbone, import_torchvision
-from .weights import digest_tensors, find_weights, load_state, read_weights
+from ._weights import digest_tensors, find_weights, load_state, read_weights
 
 if TYPE_CHECKING:
     import torch
@@ -131,10 +131,7 @@ def load_shared_network(
 
 
 def _build(
-    backbone: Backbone,
-    spec: BackboneSpec,
-    meta: bool = False,
-    pretrained: bool = False,
+    backbone: Backbone, spec: BackboneSpec, meta: bool = False, pretrained: bool = False
 ) -> "torch.nn.Module":
     """Build the network: random, without weights (`meta`), or with those of timm."""
     import torch

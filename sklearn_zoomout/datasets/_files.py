@@ -1,29 +1,30 @@
 """Arrays that stay in their files until asked for."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from numbers import Integral
-from typing import Any, overload
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+
+from .._utils.lazy import LazySequence
 
 _KINDS = ["BMP", "JPEG", "PNG", "TIFF", "WEBP"]
 # What Pillow turns into RGB without a loss: gray, palettes and other colors.
 _MODES = ["RGB", "L", "P", "CMYK", "YCbCr"]
 
 
-class FileSequence(Sequence[NDArray[Any]]):
+class FileSequence(LazySequence):
     """A sequence of arrays, each read from its file whenever it is asked for.
 
     It takes the place of a list of arrays: in scikit-learn's splitters and searches,
     in every ``fit`` and ``predict`` and in the measures of this package. Nothing is
-    kept: a second access reads again, and pickling it for another process copies
-    names of files only. scikit-learn's own ``Pipeline(memory=)`` therefore tells two of
-    them apart by the names of their files, not by what is in these; a `FeatureCache`
-    looks at the pixels.
+    kept: a second access reads again, and a pickle for another process holds only the
+    names of the files. Therefore scikit-learn's own ``Pipeline(memory=)`` compares two
+    of them by the names of their files. A `FeatureCache` compares the pixels.
 
     Parameters
     ----------
@@ -48,34 +49,7 @@ class FileSequence(Sequence[NDArray[Any]]):
                 f"files: expected a list of files, got the path {os.fspath(files)!r}; "
                 "list them, for example with sorted(Path(folder).glob('*.jpg'))."
             )
-        self._read = read
-        self._files = list(files)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({len(self)} arrays, not in memory)"
-
-    def __len__(self) -> int:
-        return len(self._files)
-
-    @property
-    def shape(self) -> tuple[int]:
-        """The number of arrays, as scikit-learn looks it up."""
-        return (len(self),)
-
-    @overload
-    def __getitem__(self, key: int) -> NDArray[Any]: ...
-    @overload
-    def __getitem__(
-        self, key: "slice | NDArray[Any] | list[int]"
-    ) -> "FileSequence": ...
-    def __getitem__(self, key: Any) -> Any:
-        """Read the array of an integer; any other index gives a `FileSequence`."""
-        if isinstance(key, tuple):  # scikit-learn indexes arrays as X[rows, ...]
-            key = key[0]
-        if isinstance(key, Integral):
-            return self._read(self._files[int(key)])
-        positions = np.arange(len(self))[key]
-        return FileSequence(self._read, (self._files[i] for i in positions))
+        super().__init__(read, list(files))
 
 
 def read_photograph(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
@@ -162,3 +136,8 @@ def open_picture(
                 f"{path} cannot be read as a {' or '.join(kinds)} file ({error}); "
                 f"{cure}."
             ) from error
+
+
+def read_description(name: str) -> str:
+    """Read the text on a data set that its ``DESCR`` holds."""
+    return (Path(__file__).parent / "descr" / f"{name}.rst").read_text("utf-8")

@@ -9,17 +9,14 @@ from PIL import Image
 from sklearn.utils import Bunch
 
 from ..masks import UNLABELED
+from ._files import read_description
 
+# fmt: off
 CLASS_NAMES = (
-    "sky",
-    "foliage",
-    "building",
-    "flower",
-    "water",
-    "person",
-    "spacecraft",
+    "sky", "foliage", "building", "flower", "water", "person", "spacecraft",
     "background",
 )
+# fmt: on
 
 # The photographs, with the package that holds them and what installs it. They are read
 # in place: scikit-image's own functions would download what they do not find.
@@ -31,42 +28,6 @@ _PHOTOGRAPHS = {
 }
 _STROKES = files("sklearn_zoomout.datasets")  # holds the folders scribbles and checks
 _UNLABELED_INDEX = 255
-
-_DESCR = """\
-Scribbled photographs
----------------------
-Four photographs that scikit-image and scikit-learn ship for their own examples, with
-a few strokes on each that say what is there. Nothing is downloaded.
-
-The classes are sky, foliage, building (with launch towers and pad), flower, water,
-person (with suit and helmet), spacecraft and background (all else, such as a flag).
-Pixels without a stroke are -1.
-
-- The scribbles, to learn from, are strokes 5 or 6 pixels wide on 2 to 3 % of the
-  pixels. Ten of them were added after a first prediction, where it looked wrong:
-  close to the rocket and the towers, to the roof, hair and shuttle, and on the water
-  at the left.
-- The checks, to count how much was learned, are other strokes, none closer than 10
-  pixels to a scribble, and were drawn before any prediction. They favor the hard
-  places: boundaries, small and thin things, and patches that look unlike every
-  scribble. They sample the photographs and are no complete ground truth; the shore in
-  the haze, the boats and the lamps are in neither.
-
-Both were drawn by eye for this project, without the help of an algorithm, and have its
-license. They are PNG files whose palette indices are the labels, 255 where there is
-none.
-
-The photographs, as the two libraries describe them:
-
-- astronaut.png (scikit-image): Eileen Collins, from the NASA Great Images database,
-  https://flic.kr/p/r9qvLn; public domain.
-- china.jpg (scikit-learn): by danielbuechele, CC BY 2.0,
-  https://www.flickr.com/photos/danielbuechele/6061409035/
-- flower.jpg (scikit-learn): CC BY 2.0; credited to danielbuechele, but with links to
-  https://www.flickr.com/photos/vultilion/6056698931/
-- rocket.jpg (scikit-image): DSCOVR on Falcon 9, by SpaceX, public domain,
-  https://www.flickr.com/photos/spacexphotos/16511594820/
-"""
 
 
 def load_scribbled_photographs() -> Bunch:
@@ -117,7 +78,7 @@ def load_scribbled_photographs() -> Bunch:
         checks=_read_strokes("checks", images),
         class_names=list(CLASS_NAMES),
         filenames=list(_PHOTOGRAPHS),
-        DESCR=_DESCR,
+        DESCR=read_description("photographs"),
     )
 
 

@@ -14,34 +14,17 @@ from sklearn.utils._param_validation import validate_params
 from tqdm.auto import tqdm
 
 from ..masks import UNLABELED
+from ._files import read_description
 from ._remote import download, find_data_home
 
 URL = "http://dags.stanford.edu/data/iccv09Data.tar.gz"
 ARCHIVE = "iccv09Data.tar.gz"
+# fmt: off
 CLASS_NAMES = (
-    "sky",
-    "tree",
-    "road",
-    "grass",
-    "water",
-    "building",
-    "mountain",
+    "sky", "tree", "road", "grass", "water", "building", "mountain",
     "foreground object",
 )
-
-
-_DESCR = """\
-Stanford Background Dataset
----------------------------
-715 outdoor photographs of about 320x240 pixels from LabelMe, MSRC, PASCAL VOC and
-Geometric Context, every pixel labeled by workers of Amazon's Mechanical Turk with
-one of eight classes; -1 marks unknown pixels. For research use only.
-
-Gould, Fulton, Koller: "Decomposing a scene into geometric and semantically
-consistent regions", ICCV 2009.
-
-The authors publish no checksum of the archive: `sha256` is that of the file read.
-"""
+# fmt: on
 
 
 @validate_params(
@@ -132,7 +115,7 @@ def fetch_stanford_background(
         filenames=[f"{stem}.jpg" for stem in stems],
         horizons=_read_horizons(files.get("horizons.txt", b""), stems),
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-        DESCR=_DESCR,
+        DESCR=read_description("stanford_background"),
     )
 
 

@@ -12,7 +12,7 @@ from sklearn.utils import Bunch
 from sklearn.utils._param_validation import StrOptions, validate_params
 
 from ..masks import UNLABELED
-from ._files import FileSequence, open_picture
+from ._files import FileSequence, open_picture, read_description
 from ._remote import DATA_VARIABLE, find_data_home
 
 VOC_URL = "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar"
@@ -20,50 +20,16 @@ SBD_URL = (
     "https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/"
     "semantic_contours/benchmark.tgz"
 )
+# fmt: off
 CLASS_NAMES = (
-    "background",
-    "aeroplane",
-    "bicycle",
-    "bird",
-    "boat",
-    "bottle",
-    "bus",
-    "car",
-    "cat",
-    "chair",
-    "cow",
-    "diningtable",
-    "dog",
-    "horse",
-    "motorbike",
-    "person",
-    "pottedplant",
-    "sheep",
-    "sofa",
-    "train",
-    "tvmonitor",
+    "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car",
+    "cat", "chair", "cow", "diningtable", "dog", "horse", "motorbike", "person",
+    "pottedplant", "sheep", "sofa", "train", "tvmonitor",
 )
+# fmt: on
 _UNLABELED_INDEX = 255
 _LISTS = Path("ImageSets", "Segmentation")
 _CURE = "extract it from its archive again"
-
-_DESCR = """\
-PASCAL Visual Object Classes Challenge 2012, segmentation
----------------------------------------------------------
-Photographs from Flickr of at most 500x500 pixels: 1,464 images in the official
-train.txt, 1,449 in val.txt, and 1,456 in the separately published test.txt, whose
-masks are not public. 20 classes of objects and background; 255 marks pixels that are
-difficult or within about 5 pixels of an object's outline (-1 here).
-
-Everingham, Van Gool, Williams, Winn, Zisserman: "The PASCAL Visual Object Classes
-(VOC) Challenge", IJCV 2010.
-
-The Semantic Boundaries Dataset (SBD) annotates 11,355 images of VOC 2011 with the same
-classes and without unlabeled pixels.
-
-Hariharan, Arbelaez, Bourdev, Maji, Malik: "Semantic contours from inverse detectors",
-ICCV 2011.
-"""
 
 
 @validate_params(
@@ -178,7 +144,7 @@ def load_voc2012(
         class_names=list(CLASS_NAMES),
         ids=ids,
         filenames=[f"{name}.jpg" for name in ids],
-        DESCR=_DESCR,
+        DESCR=read_description("voc2012"),
     )
 
 

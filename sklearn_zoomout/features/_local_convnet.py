@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import Interval
 
 from .._utils.device import check_device, device_to_predict_on
 from .._utils.draws import draw_evenly
-from .._utils.frozen import FrozenParamsMixin
+from .._utils.frozen import FrozenParams, FrozenParamsMixin
 from .._utils.params import forget_fit
 from ..backbones import Training
 from ..descriptors import cut_patches, rgb_to_lab
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 # Superpixels of an image are similar. Trained on 100 images of Stanford Background,
-# the network had a log-loss on new images of 1.23 after one pass and of 1.34 after 1.35.
+# the network had a log-loss on new images of 1.23 after one pass, 1.34 after 1.35.
 # 2,000 steps take 2.5 to 4 minutes of one core.
 _LEAST_STEPS, _MOST_STEPS = 200, 2000
 
@@ -66,8 +66,8 @@ class LocalConvnetFeatures(FrozenParamsMixin, RegionFeatures):
     classes : array-like of integers of shape (n_classes,), default=None
         All classes, so that a class that is absent from a fold keeps its column; by
         default the labels of the masks.
-    training : Training, default=Training()
-        Steps, batches, rates and weights of the classes.
+    training : Training or None, default=None
+        Steps, batches, rates and weights of the classes. None is ``Training()``.
     device : str, default="cpu"
         Where torch trains and predicts. A level that was trained on "cuda" predicts on
         the CPU where there is none.
@@ -121,7 +121,7 @@ class LocalConvnetFeatures(FrozenParamsMixin, RegionFeatures):
         "background": [Interval(Integral, 0, None, closed="left"), None],
         "cv": [Interval(Integral, 2, None, closed="left"), None],
         "classes": ["array-like", None],
-        "training": [Training],
+        "training": [Training, None],
         "device": [str],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -133,7 +133,7 @@ class LocalConvnetFeatures(FrozenParamsMixin, RegionFeatures):
         *,
         cv: int | None = 3,
         classes: ArrayLike | None = None,
-        training: Training = Training(),  # noqa: B008  (frozen)
+        training: Training | None = None,
         device: str = "cpu",
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
@@ -145,6 +145,13 @@ class LocalConvnetFeatures(FrozenParamsMixin, RegionFeatures):
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
+
+    @property
+    def _training(self) -> Training:
+        return Training() if self.training is None else self.training
+
+    def _as_frozen(self, name: str) -> FrozenParams | None:
+        return self._training if name == "training" else None
 
     @property
     def block_name(self) -> str:
@@ -260,7 +267,7 @@ class LocalConvnetFeatures(FrozenParamsMixin, RegionFeatures):
             labeled = self._foreground(labeled)
         # Those of all images also serve in the folds, where a class may be absent.
         weight = class_weights(
-            self.training.class_weight, labeled.classes, labeled.frequency()
+            self._training.class_weight, labeled.classes, labeled.frequency()
         )
         return labeled, weight
 
@@ -302,7 +309,7 @@ class LocalConvnetFeatures(FrozenParamsMixin, RegionFeatures):
         from ._local_net import train_local_net
 
         n_rows = len(labeled.rows)
-        size = min(self.training.batch_size, n_rows)
+        size = min(self._training.batch_size, n_rows)
         n_steps = self._n_steps(n_rows)
         order = draw_evenly(n_rows, n_steps * size, np.random.default_rng(seed))
         drawn, order = np.unique(order, return_inverse=True)
@@ -312,16 +319,16 @@ class LocalConvnetFeatures(FrozenParamsMixin, RegionFeatures):
             labeled.codes[drawn],
             batches,
             class_weight=weight,
-            training=self.training,
+            training=self._training,
             device=self.device,
             seed=seed,
             verbose=self.verbose,
         )
 
     def _n_steps(self, n_rows: int) -> int:
-        if self.training.max_steps is not None:
-            return self.training.max_steps
-        one_pass = math.ceil(n_rows / self.training.batch_size)
+        if self._training.max_steps is not None:
+            return self._training.max_steps
+        one_pass = math.ceil(n_rows / self._training.batch_size)
         return min(max(one_pass, _LEAST_STEPS), _MOST_STEPS)
 
     def __sklearn_tags__(self) -> Any:

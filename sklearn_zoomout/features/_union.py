@@ -79,6 +79,31 @@ class ZoomoutUnion(FrozenParamsMixin, FeatureUnion):
     def _as_frozen(self, name: str) -> FrozenParams | None:
         return as_backbone(self.backbone) if name == "backbone" else None
 
+    def set_params(self, **params: Any) -> Self:
+        """Set the parameters of the union and of its levels.
+
+        Parameters
+        ----------
+        **params
+            Their values by name. "distant__backbone__dtype" changes the network of the
+            level "distant", which is that of the union if the level has none.
+
+        Returns
+        -------
+        self : ZoomoutUnion
+        """
+        # Levels change the backbone of the union as it is after this call.
+        nested = {
+            name: value
+            for name, value in params.items()
+            if "__" in name and not name.startswith("backbone__")
+        }
+        super().set_params(**{k: v for k, v in params.items() if k not in nested})
+        if nested:
+            self._share_backbone()
+            super().set_params(**nested)
+        return self
+
     def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
         """Fit all levels, one after the other.
 
@@ -173,10 +198,13 @@ class ZoomoutUnion(FrozenParamsMixin, FeatureUnion):
                 "transformer_list: expected at least one level, got none that is not "
                 "dropped."
             )
-        for level in levels.values():
+        self._share_backbone()
+        return levels
+
+    def _share_backbone(self) -> None:
+        for _, level in self.transformer_list:
             if isinstance(level, ConvnetLevel):
                 level.default_backbone = self.backbone
-        return levels
 
     def _describe(
         self, levels: dict[str, RegionFeatures], superpixels: Superpixels

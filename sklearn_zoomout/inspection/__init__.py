@@ -1,13 +1,5 @@
 """What a fitted pipeline decides by, and where it loses accuracy."""
 
-from ._display import ZoomImportanceDisplay
-from ._error_budget import ErrorBudget, error_budget
-from ._zoom_importance import ZoomImportance, zoom_importance
+import lazy_loader
 
-__all__ = [
-    "ErrorBudget",
-    "ZoomImportance",
-    "ZoomImportanceDisplay",
-    "error_budget",
-    "zoom_importance",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

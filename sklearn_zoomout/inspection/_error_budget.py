@@ -60,9 +60,7 @@ class ErrorBudget:
 
 
 def error_budget(
-    model: Pipeline,
-    images: Sequence[ArrayLike],
-    masks: Sequence[ArrayLike],
+    model: Pipeline, images: Sequence[ArrayLike], masks: Sequence[ArrayLike]
 ) -> ErrorBudget:
     """Tell how much the superpixels, the features and the classifier lose.
 

@@ -49,10 +49,7 @@ class ZoomImportance:
 
 
 def zoom_importance(
-    model: Pipeline,
-    image: ArrayLike,
-    *,
-    reference: Sequence[ArrayLike] | None = None,
+    model: Pipeline, image: ArrayLike, *, reference: Sequence[ArrayLike] | None = None
 ) -> ZoomImportance:
     """Measure how much each zoom-out level says for the label of each superpixel.
 

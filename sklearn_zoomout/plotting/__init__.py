@@ -1,11 +1,5 @@
 """Pictures of label maps, and of what the zoom-out levels see."""
 
-from ._segmentation import PALETTE, UNLABELED_COLOR, SegmentationDisplay
-from ._zoomout import ZoomoutDisplay
+import lazy_loader
 
-__all__ = [
-    "PALETTE",
-    "UNLABELED_COLOR",
-    "SegmentationDisplay",
-    "ZoomoutDisplay",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -3,7 +3,6 @@
 Islands are removed as in section 4.4; smoothing is what section 5 calls inference.
 """
 
-from ._islands import IslandRemoval
-from ._smoothing import GraphSmoothing
+import lazy_loader
 
-__all__ = ["GraphSmoothing", "IslandRemoval"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -13,8 +13,8 @@ from sklearn.model_selection import KFold
 from sklearn.pipeline import Pipeline
 from sklearn.utils._param_validation import HasMethods
 
-from .._superpixel_classifier import SuperpixelClassifier
 from .._utils.params import forget_fit, validate_params
+from ..classifier import SuperpixelClassifier
 from ..descriptors import rgb_to_lab
 from ..exceptions import AbsentClassWarning
 from ..labels import encode_labels

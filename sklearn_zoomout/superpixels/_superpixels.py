@@ -26,9 +26,9 @@ class Superpixels(Sequence[SegmentedImage]):
         ``row_offsets[i + 1]`` of a `FeatureTable`.
     n_rows : int
         Number of superpixels of all images.
-    memo : dict
-        Room for what is fitted on these images and shared by several
-        transformers, such as a dictionary of textons. Not pickled.
+    fitted : SharedResults
+        What was fitted on these images for several transformers, such as a dictionary
+        of textons. It is not pickled.
 
     Examples
     --------
@@ -94,7 +94,7 @@ class Superpixels(Sequence[SegmentedImage]):
             If the masks do not fit the images; see `check_masks`.
         """
         known = self._checked_masks
-        if known is not None and known.source is masks:
+        if known is not None and known.hold(masks):
             return iter(known.masks)
         return iter_masks(masks, self)
 
@@ -117,6 +117,16 @@ class CheckedMasks(NamedTuple):
 
     source: Any
     masks: list[NDArray[Any]]
+
+    def hold(self, masks: Any) -> bool:
+        """Return whether these are the masks that were checked."""
+        if masks is not self.source:
+            return False
+        if not isinstance(masks, (list, tuple, np.ndarray)):
+            return True  # such as files, which must not be read again
+        # The user may have replaced some masks of a list.
+        same = len(masks) == len(self.masks)
+        return same and all(a is b for a, b in zip(masks, self.masks, strict=True))
 
 
 def check_superpixels(superpixels: Any) -> Superpixels:

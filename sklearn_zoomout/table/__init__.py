@@ -10,10 +10,6 @@ are in memory, or in the files of a folder:
   (``_open``, ``_stored_superpixels``).
 """
 
-from ._block import Block
-from ._check import check_table
-from ._feature_table import FeatureTable
-from ._open import open_features
-from ._store import store_features
+import lazy_loader
 
-__all__ = ["Block", "FeatureTable", "check_table", "open_features", "store_features"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

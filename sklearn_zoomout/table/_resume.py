@@ -40,10 +40,7 @@ def describe_transformer(transformer: Any) -> str:
 
 
 def check_same_features(
-    folder: Path,
-    stored: dict[str, Any],
-    asked: dict[str, Any],
-    images: Sequence[Any],
+    folder: Path, stored: dict[str, Any], asked: dict[str, Any], images: Sequence[Any]
 ) -> None:
     """Check that a folder contains the features that are asked for, or some of them.
 

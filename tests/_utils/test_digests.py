@@ -12,7 +12,12 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_zoomout import LocalConvnetFeatures, LocalFeatures, SuperpixelSegmenter
+from sklearn_zoomout import (
+    LocalConvnetFeatures,
+    LocalFeatures,
+    SuperpixelSegmenter,
+    Training,
+)
 from sklearn_zoomout._utils import digests
 from sklearn_zoomout._utils.digests import digest_transformer
 
@@ -144,7 +149,7 @@ def test_values_count_and_not_where_they_are(tmp_path):
 def test_a_trained_network_counts_by_its_weights(superpixels, masks):
     """The same weights give the same digest, also on a GPU."""
     features = LocalConvnetFeatures(
-        max_steps=1, batch_size=4, cv=None, random_state=0, device="cpu"
+        training=Training(max_steps=1, batch_size=4), cv=None, random_state=0
     ).fit(superpixels, masks)
     expected = digest_transformer(features)
     features.device = "cuda"
@@ -189,7 +194,9 @@ def test_digests_are_equal_in_another_process(fitted, tmp_path):
 @pytest.mark.slow
 def test_digests_of_networks_are_equal_in_another_process(superpixels, masks, tmp_path):
     """The addresses of tensors do not count."""
-    features = LocalConvnetFeatures(max_steps=1, batch_size=4, cv=None, random_state=0)
+    features = LocalConvnetFeatures(
+        training=Training(max_steps=1, batch_size=4), cv=None, random_state=0
+    )
     features.fit(superpixels, masks)
     assert digest_in_another_process(features, tmp_path) == digest_transformer(features)
 

@@ -12,12 +12,14 @@ huggingface_hub = pytest.importorskip("huggingface_hub")
 safetensors = pytest.importorskip("safetensors.torch")
 
 from sklearn_zoomout import (  # noqa: E402
+    Backbone,
     ConvnetRegionFeatures,
     ConvnetSuperpixelFeatures,
     GlobalFeatures,
 )
-from sklearn_zoomout.backbones import find_backbone, load_network  # noqa: E402
-from sklearn_zoomout.backbones.weights import find_weights  # noqa: E402
+from sklearn_zoomout.backbones import load_network  # noqa: E402
+from sklearn_zoomout.backbones._names import find_backbone  # noqa: E402
+from sklearn_zoomout.backbones._weights import find_weights  # noqa: E402
 
 NAME = "timm:test_efficientnet"  # timm's own tiny model for tests
 
@@ -69,18 +71,20 @@ def save(model, path):
 
 
 def test_last_map_is_that_of_timm(model):
-    """The model's own features, without its class scores; random weights repeat."""
+    """The last map has no class scores, and random weights follow the seed."""
     before = torch.random.get_rng_state()
-    network = load_network(NAME, None, seed=3)
+    network = load_network(Backbone(NAME, None, random_state=3))
+    taps = network.taps()
     assert torch.equal(before, torch.random.get_rng_state())
     x = batch(2, 3, 64, 101)
     with torch.inference_mode():
         expected = model.forward_features(x)
     assert expected.shape[1:] == (256, 2, 4)
-    torch.testing.assert_close(network.maps(x)[0], expected)
-    torch.testing.assert_close(network.vectors(x), expected.mean(dim=(2, 3)))
+    torch.testing.assert_close(network.maps(x, taps.layers)[0], expected)
+    torch.testing.assert_close(network.vectors(x, taps), expected.mean(dim=(2, 3)))
     assert network.source == "random"
-    assert network.sha256 != load_network(NAME, None, seed=4).sha256
+    other = load_network(Backbone(NAME, None, random_state=4))
+    assert network.sha256 != other.sha256
 
 
 @pytest.mark.parametrize(
@@ -93,10 +97,11 @@ def test_last_map_is_that_of_timm(model):
 )
 def test_all_layers_are_the_maps_of_every_resolution(name, strides):
     """From the finest to the model's own last map."""
-    network = load_network(name, None, "all")
-    maps = network.maps(torch.zeros(1, 3, 96, 128))
+    network = load_network(Backbone(name, None))
+    x = torch.zeros(1, 3, 96, 128)
+    maps = network.maps(x, network.taps("all").layers)
     assert [tuple(m.shape[2:]) for m in maps] == [(96 // s, 128 // s) for s in strides]
-    (last_map,) = load_network(name, None).maps(torch.zeros(1, 3, 96, 128))
+    (last_map,) = network.maps(x, network.taps().layers)
     assert torch.equal(maps[-1], last_map)
 
 
@@ -105,10 +110,10 @@ def test_layers_are_named_as_in_timm(model):
     x = batch(1, 3, 64, 64)
     with torch.inference_mode():
         expected = model.blocks[0](model.bn1(model.conv_stem(x)))
-    network = load_network(NAME, None, ["blocks.0"], seed=3)
-    torch.testing.assert_close(network.maps(x)[0], expected)
+    network = load_network(Backbone(NAME, None, random_state=3))
+    torch.testing.assert_close(network.maps(x, ["blocks.0"])[0], expected)
     with pytest.raises(ValueError, match=r"no module 'blocks.9'; similar: \['blocks"):
-        load_network(NAME, None, ["blocks.9"])
+        network.taps(["blocks.9"])
 
 
 @pytest.mark.parametrize(
@@ -134,7 +139,7 @@ def test_preprocessing_is_that_of_the_weights(name, mean):
     ],
 )
 def test_unknown_names(name, message):
-    """Close matches are told; nothing is fetched by another kind of name."""
+    """The error lists close matches; names of other sources are refused."""
     with pytest.raises(ValueError, match=message):
         find_backbone(f"timm:{name}")
 
@@ -150,7 +155,7 @@ def test_unknown_names(name, message):
 def test_models_without_maps_of_any_size_are_refused(name, message):
     """Transformers, channels that come last, and sizes that must be multiples."""
     with pytest.raises(ValueError, match=message):
-        load_network(f"timm:{name}", None)
+        load_network(Backbone(f"timm:{name}", None))
 
 
 @pytest.mark.parametrize(
@@ -164,7 +169,7 @@ def test_models_without_maps_of_any_size_are_refused(name, message):
     ],
 )
 def test_file_is_chosen_by_its_name(folder, backbone, files, expected):
-    """The colon is an underscore; named weights stand in for unnamed ones."""
+    """A colon becomes an underscore; a file of named weights fits the plain name."""
     for file in files.split():
         (folder / file).write_bytes(b"")
     found = find_weights(find_backbone(f"timm:{backbone}"), "default")
@@ -180,7 +185,7 @@ def test_files_of_timm_are_not_for_torchvision(folder):
 
 
 def test_file_of_named_weights_brings_its_preprocessing(tmp_path):
-    """As variants of torchvision's networks do."""
+    """The same holds for variants of torchvision's networks."""
     path = tmp_path / "timm_inception_v3.gluon_in1k.safetensors"
     path.write_bytes(b"")
     plain = find_backbone("timm:inception_v3")
@@ -190,51 +195,53 @@ def test_file_of_named_weights_brings_its_preprocessing(tmp_path):
 
 
 def test_timms_own_weights(model, folder, hub, capsys):
-    """Announced unless cached; the same as a file of them, which goes first."""
-    online = load_network(NAME)
+    """A download is announced unless it is cached; a file in the folder goes first."""
+    online = load_network(Backbone(NAME))
     assert online.source == "timm"
     message = capsys.readouterr().err
     assert message.startswith(f"Downloading weights of {NAME} from https://huggingface")
     hub.cached = "somewhere"
-    assert load_network(NAME).sha256 == online.sha256
+    assert load_network(Backbone(NAME)).sha256 == online.sha256
     assert capsys.readouterr().err == ""
     hub.online = False
     path = save(model, folder / "timm_test_efficientnet.safetensors")
-    offline = load_network(NAME)
+    offline = load_network(Backbone(NAME))
     assert offline.source == str(path)
     assert offline.sha256 == online.sha256
     x = batch(1, 3, 64, 64)
-    torch.testing.assert_close(offline.maps(x)[0], model.forward_features(x))
-    torch.testing.assert_close(offline.maps(x)[0], online.maps(x)[0])
+    layers = offline.taps().layers
+    (last_map,) = offline.maps(x, layers)
+    torch.testing.assert_close(last_map, model.forward_features(x))
+    torch.testing.assert_close(last_map, online.maps(x, layers)[0])
 
 
 def test_offline_without_weights_says_what_to_bring(folder, hub):
-    """Never random weights in silence."""
+    """Random weights never take their place silently."""
     hub.online = False
     with pytest.raises(OSError, match="timm could not download") as error:
-        load_network(NAME)
+        load_network(Backbone(NAME))
     assert "'timm_test_efficientnet.safetensors'" in str(error.value)
     assert "timm.create_model('test_efficientnet', pretrained=True)" in str(error.value)
 
 
 def test_model_without_pretrained_weights(folder):
-    """Another error than that of a download, and nothing is built."""
+    """The error is another than that of a failed download, and no network is built."""
     names = (n for n in timm.list_models() if not timm.is_model_pretrained(n))
     name = next(n for n in names if not timm.get_pretrained_cfg(n).fixed_input_size)
     with pytest.raises(FileNotFoundError, match=f"has none for backbone 'timm:{name}'"):
-        load_network(f"timm:{name}")
+        load_network(Backbone(f"timm:{name}"))
 
 
 def test_file_is_checked(model, tmp_path):
     """Keys must fit, and numbers must be finite."""
     path = save(model, tmp_path / "w.safetensors")
     with pytest.raises(ValueError, match="does not fit backbone 'timm:test_resnet'"):
-        load_network("timm:test_resnet", path)
+        load_network(Backbone("timm:test_resnet", path))
     state = {key: tensor.clone() for key, tensor in model.state_dict().items()}
     state["conv_stem.weight"][0] = float("nan")
     safetensors.save_file(state, path)
     with pytest.raises(ValueError, match="NaN or inf in .*conv_stem.weight"):
-        load_network(NAME, path)
+        load_network(Backbone(NAME, path))
 
 
 @pytest.mark.parametrize(
@@ -242,20 +249,20 @@ def test_file_is_checked(model, tmp_path):
     [
         (ConvnetRegionFeatures(NAME, input_size=96), 256),
         (ConvnetRegionFeatures(NAME, pooling="crop", crop_size=32), 256),
-        (GlobalFeatures(NAME, input_size=64), 256),
+        (GlobalFeatures(NAME, crop_size=64), 256),
         (ConvnetSuperpixelFeatures(NAME, input_size=96), 16 + 24 + 32 + 48 + 256),
     ],
 )
 def test_estimators_take_it(superpixels, model, tmp_path, features, n_columns):
-    """By name; after unpickling the same weights must be there."""
+    """They take it by name; after unpickling the weights must be the same."""
     path = save(model, tmp_path / "w.safetensors")
-    features.set_params(weights=path)
+    features.set_params(backbone__weights=path)
     table = features.fit_transform(superpixels[:1])
     assert table.n_columns == n_columns
     assert np.isfinite(table.to_numpy()).all()
     restored = pickle.loads(pickle.dumps(features))
     again = restored.transform(superpixels[:1])
     np.testing.assert_array_equal(again.to_numpy(), table.to_numpy())
-    save(load_network(NAME, None).module, path)
+    save(load_network(Backbone(NAME, None)).module, path)
     with pytest.raises(ValueError, match="expected those of fit"):
         pickle.loads(pickle.dumps(features)).transform(superpixels[:1])

@@ -11,9 +11,11 @@ torch = pytest.importorskip("torch")
 torchvision = pytest.importorskip("torchvision")
 safetensors = pytest.importorskip("safetensors.torch")
 
-from sklearn_zoomout.backbones import find_backbone, load_network  # noqa: E402
-from sklearn_zoomout.backbones import weights as weights_module  # noqa: E402
-from sklearn_zoomout.backbones.weights import WeightsFile, find_weights, read_weights  # noqa: E402
+from sklearn_zoomout import Backbone  # noqa: E402
+from sklearn_zoomout.backbones import _weights as weights_module  # noqa: E402
+from sklearn_zoomout.backbones import load_network  # noqa: E402
+from sklearn_zoomout.backbones._names import find_backbone  # noqa: E402
+from sklearn_zoomout.backbones._weights import WeightsFile, find_weights, read_weights  # noqa: E402
 
 SPEC = find_backbone("squeezenet1_1")
 
@@ -55,7 +57,7 @@ def equal_weights(network, state):
 def test_file_of_weights_is_loaded(state, tmp_path, suffix):
     """Each format gives the same network, its path and its sha256."""
     path = save(state, tmp_path / f"any_name{suffix}")
-    network = load_network("squeezenet1_1", path)
+    network = load_network(Backbone("squeezenet1_1", path))
     assert equal_weights(network, state)
     assert network.source == str(path)
     assert network.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
@@ -64,7 +66,9 @@ def test_file_of_weights_is_loaded(state, tmp_path, suffix):
 def test_half_precision_becomes_single(state, tmp_path):
     """Float16 files run in float32."""
     half = {key: tensor.half() for key, tensor in state.items()}
-    network = load_network("squeezenet1_1", save(half, tmp_path / "w.safetensors"))
+    network = load_network(
+        Backbone("squeezenet1_1", save(half, tmp_path / "w.safetensors"))
+    )
     assert equal_weights(network, {key: tensor.float() for key, tensor in half.items()})
     assert {p.dtype for p in network.module.parameters()} == {torch.float32}
 
@@ -73,7 +77,7 @@ def test_loading_leaves_the_global_generator_alone(state, tmp_path):
     """No random numbers are drawn for weights that are replaced."""
     path = save(state, tmp_path / "w.pth")
     before = torch.random.get_rng_state()
-    load_network("squeezenet1_1", path)
+    load_network(Backbone("squeezenet1_1", path))
     assert torch.equal(before, torch.random.get_rng_state())
 
 
@@ -81,7 +85,9 @@ def test_batch_norm_counters_may_be_missing(tmp_path):
     """Older files hold no num_batches_tracked."""
     state = torchvision.models.shufflenet_v2_x0_5(weights=None).state_dict()
     old = {k: t for k, t in state.items() if "num_batches" not in k}
-    network = load_network("shufflenet_v2_x0_5", save(old, tmp_path / "w.pth"))
+    network = load_network(
+        Backbone("shufflenet_v2_x0_5", save(old, tmp_path / "w.pth"))
+    )
     assert equal_weights(network, old)
 
 
@@ -96,14 +102,14 @@ def test_old_densenet_keys_are_renamed(tmp_path):
         for key, tensor in state.items()
     }
     assert old.keys() != state.keys()
-    network = load_network("densenet121", save(old, tmp_path / "w.pth"))
+    network = load_network(Backbone("densenet121", save(old, tmp_path / "w.pth")))
     assert equal_weights(network, state)
 
 
 def test_regnet_loads_although_it_cannot_be_built_empty(tmp_path):
     """RegNet computes its widths with tensors, which need numbers."""
     state = torchvision.models.regnet_y_400mf(weights=None).state_dict()
-    network = load_network("regnet_y_400mf", save(state, tmp_path / "w.pth"))
+    network = load_network(Backbone("regnet_y_400mf", save(state, tmp_path / "w.pth")))
     assert equal_weights(network, state)
 
 
@@ -202,7 +208,7 @@ def test_downloaded_file_that_was_altered(folder, state):
     path = save(state, place / "squeezenet1_1-b8a52dc0.pth")
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     with pytest.raises(ValueError, match=f"begins with b8a52dc0, found {sha256}"):
-        load_network("squeezenet1_1")
+        load_network(Backbone("squeezenet1_1"))
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
@@ -221,7 +227,7 @@ def test_damaged_files(state, tmp_path, suffix, damage):
     path = save(state, tmp_path / f"w{suffix}")
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(ValueError, match=f"w{suffix}.*sha256 .*not a file of weights"):
-        load_network("squeezenet1_1", path)
+        load_network(Backbone("squeezenet1_1", path))
 
 
 class Attack:
@@ -245,7 +251,7 @@ def test_code_in_a_file_is_not_run(tmp_path, suffix, how):
     else:
         torch.save(attack, path)
     with pytest.raises(ValueError, match="nothing else is run"):
-        load_network("squeezenet1_1", path)
+        load_network(Backbone("squeezenet1_1", path))
     assert not victim.exists()
     content = path.read_bytes()  # careless reading shows that the attack is real
     if how == "pickle":
@@ -271,7 +277,7 @@ def test_foreign_weights_name_the_difference(state, tmp_path):
     state["classifier.1.bias"] = torch.zeros(1000, dtype=torch.int8)
     path = save(state, tmp_path / "w.safetensors")
     with pytest.raises(ValueError, match="does not fit backbone") as error:
-        load_network("squeezenet1_1", path)
+        load_network(Backbone("squeezenet1_1", path))
     message = str(error.value)
     assert "1 missing (features.0.bias)" in message
     assert "1 unexpected (extra)" in message
@@ -283,7 +289,7 @@ def test_weights_of_another_network(state, tmp_path):
     """A whole other network is told apart without listing every key."""
     path = save(state, tmp_path / "w.safetensors")
     with pytest.raises(ValueError, match=r"missing \(conv1.weight.*\.\.\.\); 52 unexp"):
-        load_network("resnet18", path)
+        load_network(Backbone("resnet18", path))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -293,7 +299,7 @@ def test_weights_that_are_not_finite(state, tmp_path, value):
     state["features.3.squeeze.weight"][1, 2] = value
     path = save(state, tmp_path / "w.safetensors")
     with pytest.raises(ValueError, match=r"NaN or inf in .*features.3.squeeze.weight"):
-        load_network("squeezenet1_1", path)
+        load_network(Backbone("squeezenet1_1", path))
 
 
 def test_weights_without_classifier_give_maps_but_no_fc7(narrow_fc7, tmp_path):
@@ -307,9 +313,9 @@ def test_weights_without_classifier_give_maps_but_no_fc7(narrow_fc7, tmp_path):
     }
     path = save({k: t.half() for k, t in state.items()}, tmp_path / "w.safetensors")
     with pytest.raises(ValueError, match="no usable classifier.*IMAGENET1K_FEATURES"):
-        load_network("alexnet", path)
-    network = load_network("alexnet", path, layers=["features"])
-    assert network.widths == [256]
+        load_network(Backbone("alexnet", path)).taps()
+    network = load_network(Backbone("alexnet", path))
+    assert network.taps(["features"]).widths == (256,)
 
 
 def test_callable_takes_a_file_too(tmp_path):
@@ -320,7 +326,7 @@ def test_callable_takes_a_file_too(tmp_path):
 
     state = {"weight": torch.rand(4, 3, 1, 1), "bias": torch.rand(4)}
     path = save(state, tmp_path / "w.safetensors")
-    assert equal_weights(load_network(build, path), state)
+    assert equal_weights(load_network(Backbone(build, path)), state)
 
 
 def test_digest_sees_names_shapes_and_values():

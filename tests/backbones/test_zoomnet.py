@@ -10,13 +10,9 @@ import skimage.data
 torch = pytest.importorskip("torch")
 safetensors = pytest.importorskip("safetensors.torch")
 
-from sklearn_zoomout import (  # noqa: E402
-    ConvnetRegionFeatures,
-    GlobalFeatures,
-    zoomout_pipeline,
-)
-from sklearn_zoomout.backbones import known_backbones, load_network  # noqa: E402
-from sklearn_zoomout.backbones import weights as weights_module  # noqa: E402
+from sklearn_zoomout import Backbone  # noqa: E402
+from sklearn_zoomout.backbones import _weights as weights_module  # noqa: E402
+from sklearn_zoomout.backbones import load_network  # noqa: E402
 from sklearn_zoomout.backbones.zoomnet import ZoomNet  # noqa: E402
 
 FILE = weights_module.EMBEDDED_FILE
@@ -25,7 +21,7 @@ STRIDES = {"stem": 2, "blocks.2": 4, "blocks.5": 8, "blocks.12": 16, "blocks.15"
 
 @pytest.fixture
 def nothing_else(monkeypatch):
-    """Neither torchvision nor a network nor a folder of weights."""
+    """An environment without torchvision, the internet and a folder of weights."""
     monkeypatch.setitem(sys.modules, "torchvision", None)
     monkeypatch.delenv("SKLEARN_ZOOMOUT_WEIGHTS", raising=False)
 
@@ -43,23 +39,23 @@ def small_photo(image, height=96, width=128):
 
 
 def test_it_needs_nothing_but_the_library(nothing_else):
-    """Offline and without torchvision it loads its weights and gives two maps."""
-    network = load_network("zoomnet")
+    """Offline and without torchvision it loads its weights and computes two maps."""
+    network = load_network(Backbone("zoomnet"))
     assert network.source == str(FILE)
-    maps = network.maps(torch.zeros(2, 3, 64, 96))
+    maps = network.maps(torch.zeros(2, 3, 64, 96), network.taps().layers)
     assert [tuple(m.shape) for m in maps] == [(2, 96, 4, 6), (2, 160, 2, 3)]
 
 
 def test_weights_are_the_ones_that_were_measured():
-    """The digest in the code is the file's, and `weights_sha256_` tells it."""
+    """The digest in the code is that of the file and of the loaded network."""
     digest = hashlib.sha256(FILE.read_bytes()).hexdigest()
     assert digest == weights_module.EMBEDDED_SHA256
-    assert load_network("zoomnet").sha256 == digest
+    assert load_network(Backbone("zoomnet")).sha256 == digest
 
 
 @pytest.mark.parametrize("damage", ["truncated", "one bit"])
 def test_damaged_weights_are_refused(damage, tmp_path, monkeypatch):
-    """The message names the file and says how to mend it."""
+    """The error names the file and says what to do."""
     content = bytearray(FILE.read_bytes())
     if damage == "truncated":
         del content[-100:]
@@ -71,24 +67,24 @@ def test_damaged_weights_are_refused(damage, tmp_path, monkeypatch):
     with pytest.raises(
         ValueError, match=r"zoomnet.safetensors' is damaged.*install that"
     ):
-        load_network("zoomnet")
+        load_network(Backbone("zoomnet"))
 
 
 def test_missing_weights_are_explained(tmp_path, monkeypatch):
-    """An installation without the file says what to do."""
+    """The error says what to do."""
     monkeypatch.setattr(weights_module, "EMBEDDED_FILE", tmp_path / "none")
     with pytest.raises(FileNotFoundError, match="is missing; .* install that again"):
-        load_network("zoomnet")
+        load_network(Backbone("zoomnet"))
 
 
 def test_default_weights_are_always_its_own(tmp_path, monkeypatch):
-    """A file of the same name in the user's folder changes nothing by itself."""
+    """A file of the same name in the user's folder is used only if it is named."""
     state = ZoomNet().state_dict()
     path = tmp_path / "zoomnet_mine.safetensors"
     safetensors.save_file(state, path)
     monkeypatch.setenv("SKLEARN_ZOOMOUT_WEIGHTS", str(tmp_path))
-    assert load_network("zoomnet").source == str(FILE)
-    mine = load_network("zoomnet", path)
+    assert load_network(Backbone("zoomnet")).source == str(FILE)
+    mine = load_network(Backbone(weights=path))
     assert torch.equal(mine.module.stem.weight, state["stem.weight"])
 
 
@@ -97,7 +93,7 @@ def test_weights_of_another_network_are_refused(tmp_path):
     path = tmp_path / "mobilenet_v2.safetensors"
     safetensors.save_file({"features.0.0.weight": torch.zeros(32, 3, 3, 3)}, path)
     with pytest.raises(ValueError, match=r"does not fit backbone 'zoomnet'.*missing"):
-        load_network("zoomnet", path)
+        load_network(Backbone(weights=path))
 
 
 def test_it_is_small():
@@ -119,18 +115,19 @@ def test_it_is_small():
 
 @pytest.mark.parametrize("size", [(96, 128), (97, 131), (33, 190)])
 def test_maps_have_a_cell_for_every_stride_begun(size):
-    """A map of stride s has ceil(size / s) cells a side, whatever the size."""
-    network = load_network("zoomnet", layers=list(STRIDES))
-    maps = network.maps(torch.zeros(1, 3, *size))
+    """A map of stride s has ceil(size / s) cells along each side."""
+    network = load_network(Backbone("zoomnet"))
+    maps = network.maps(torch.zeros(1, 3, *size), list(STRIDES))
     for stride, found in zip(STRIDES.values(), maps, strict=True):
         assert found.shape[2:] == tuple(-(-side // stride) for side in size)
 
 
 @pytest.mark.parametrize(("layer", "stride"), STRIDES.items())
-def test_cells_look_at_their_own_place(layer, stride):
-    """The pixels that a cell depends on are centered on it, to a quarter of it.
+def test_cells_are_centered_on_their_receptive_fields(layer, stride):
+    """Their centers are at most a quarter of a cell apart.
 
-    All weights are equal, so that the center of the gradient is that of the windows.
+    All weights are equal, so that the center of the gradient is that of the receptive
+    field.
     """
     network = ZoomNet().double().requires_grad_(False)
     for conv in network.modules():
@@ -150,18 +147,10 @@ def test_cells_look_at_their_own_place(layer, stride):
     assert abs(center - ((cell + 0.5) * stride - 0.5)) <= stride / 4
 
 
-def test_it_is_the_default_everywhere():
-    """The estimators and the pipeline use it unless told otherwise."""
-    levels = [level for _, level in zoomout_pipeline()["zoomout"].transformer_list]
-    for level in (ConvnetRegionFeatures(), GlobalFeatures(), *levels):
-        assert level.backbone == "zoomnet"
-    assert "zoomnet" in known_backbones()
-
-
 def test_features_tell_photographs_apart():
-    """Two crops of a photograph are nearer than crops of two; not so by chance.
+    """Crops of one photograph are more alike than crops of two photographs.
 
-    The crops differ in place, size and brightness, so that more than colors is needed.
+    The crops differ in place, size and brightness, so that colors do not suffice.
     """
     photos = [
         skimage.data.astronaut(),
@@ -169,14 +158,14 @@ def test_features_tell_photographs_apart():
         skimage.data.coffee(),
         skimage.data.rocket(),
     ]
-    network = load_network("zoomnet")
+    network = load_network(Backbone("zoomnet"))
     views = []
     for photo in photos:
         height, width, _ = photo.shape
         left = photo[:, : int(0.7 * width)]
         right = photo[int(0.1 * height) :, int(0.35 * width) :, :] // 2
         views += [small_photo(left), small_photo(np.ascontiguousarray(right))]
-    vectors = network.vectors(torch.cat(views)).numpy()
+    vectors = network.vectors(torch.cat(views), network.taps()).numpy()
     vectors = (vectors - vectors.mean(axis=0)) / vectors.std(axis=0)
     correlation = np.corrcoef(vectors)
     np.fill_diagonal(correlation, -1)
@@ -184,8 +173,8 @@ def test_features_tell_photographs_apart():
     np.testing.assert_array_equal(correlation.argmax(axis=1), partner)
 
 
-def test_model_card_and_licence_lie_beside_the_weights():
-    """The card tells the digest of the very file."""
+def test_model_card_and_license_are_beside_the_weights():
+    """The card states the digest of the file."""
     card = (FILE.parent / "MODEL_CARD.md").read_text()
     assert weights_module.EMBEDDED_SHA256 in card
     assert "Apache License" in (FILE.parent / "LICENSE").read_text()

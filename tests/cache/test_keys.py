@@ -35,32 +35,33 @@ CHANGES = [
     ),
     (
         LocalFeatures(descriptors=("color", "texture"), n_textons=8, random_state=0),
-        [{"blocks": ("texture", "color")}, {"n_textons": 9}, {"random_state": 1}],
+        [{"descriptors": ("texture", "color")}, {"n_textons": 9}, {"random_state": 1}],
         [{"n_jobs": 2}, {"n_words": 9}, {"dictionary_images": 4}],
     ),
     (
         ProximalFeatures(descriptors=("color",), random_state=0),
-        [{"radius": 1}, {"blocks": ("color", "location")}],
+        [{"radius": 1}, {"descriptors": ("color", "location")}],
         [{"random_state": 1}, {"random_state": np.random.RandomState(0)}],
     ),
     (
         ConvnetRegionFeatures(input_size=64, crop_size=32, layers=("blocks.9",)),
         [
             *({"radius": 2}, {"pooling": "crop"}, {"layers": ("blocks.8",)}),
-            *({"input_size": 65}, {"flip": True}, {"weights": None}),
-            *({"weights": None, "random_state": 1}, {"dtype": "bfloat16"}),
+            *({"input_size": 65}, {"backbone__flip": True}),
+            *({"backbone__weights": None}, {"backbone__dtype": "bfloat16"}),
+            {"backbone__weights": None, "backbone__random_state": 1},
         ],
-        [{"random_state": 1}, {"batch_size": 2}],
+        [{"backbone__random_state": 1}],
     ),
     (
-        GlobalFeatures(input_size=64, layers=("blocks.9",)),
-        [{"layers": ("blocks.8",)}, {"input_size": 65}, {"flip": True}],
-        [{"random_state": 1}, {"batch_size": 2}],
+        GlobalFeatures(crop_size=64, layers=("blocks.9",)),
+        [{"layers": ("blocks.8",)}, {"crop_size": 65}, {"backbone__flip": True}],
+        [{"backbone__random_state": 1}],
     ),
     (
         ConvnetSuperpixelFeatures(input_size=64, layers=("blocks.9",)),
         [{"radius": 1}, {"layers": ("blocks.8",)}, {"input_size": 65}],
-        [{"random_state": 1}],
+        [{"backbone__random_state": 1}],
     ),
     (MeanColor(), [{"gain": 2.0}], [{"n_jobs": 2}]),
 ]
@@ -89,14 +90,14 @@ def test_parameters_in_the_key(
 
 def test_weights_count_by_their_content(superpixels, tmp_path):
     """A copy of the weights has the same entries; another preprocessing has not."""
-    from sklearn_zoomout.backbones.weights import EMBEDDED_FILE
+    from sklearn_zoomout.backbones._weights import EMBEDDED_FILE
 
     features = ConvnetSuperpixelFeatures(
         input_size=64, layers=("blocks.9",), memory=tmp_path / "cache"
     )
     expected = values(features.fit_transform(superpixels))
     path = shutil.copy(EMBEDDED_FILE, tmp_path / "zoomnet.safetensors")
-    features.set_params(weights=path).fit(superpixels)
+    features.set_params(backbone__weights=path).fit(superpixels)
     np.testing.assert_array_equal(values(features.transform(superpixels)), expected)
     assert len(entries(tmp_path / "cache")) == 4
     features._preprocessing = features._preprocessing.replace("bgr=False", "bgr=True")

@@ -42,8 +42,7 @@ FEATURES = [
     LocalFeatures(n_textons=8, n_words=20, random_state=0),
     ProximalFeatures(n_textons=8, n_words=20, random_state=0),
     ConvnetRegionFeatures(input_size=64),
-    # In larger batches the last bits depend on the images beside it.
-    GlobalFeatures(input_size=64, batch_size=1),
+    GlobalFeatures(crop_size=64),
     ConvnetSuperpixelFeatures(input_size=64),
 ]
 
@@ -242,7 +241,7 @@ def small_network():
 
 def test_features_of_a_callable_backbone_are_not_kept(superpixels, tmp_path):
     """Its weights do not show what its code does."""
-    features = GlobalFeatures(small_network, weights=None, input_size=64)
+    features = GlobalFeatures(small_network, crop_size=64)
     expected = values(features.fit_transform(superpixels))
     with pytest.warns(CacheWarning, match="callable backbone"):
         kept = with_memory(features, tmp_path).fit_transform(superpixels)
@@ -274,15 +273,14 @@ def test_grid_search_describes_each_image_once(images, masks, tmp_path, monkeypa
 
     count(SuperpixelSegmenter, "_slic")
     count(ConvnetSuperpixelFeatures, "describe")
-    count(GlobalFeatures, "_square")
+    count(GlobalFeatures, "_describe")
     model = zoomout_pipeline(
         levels=["global", "maps"],
         n_segments=40,
         estimator=DecisionTreeClassifier(random_state=0),
     )
     model.set_params(
-        zoomout__global__input_size=64,
-        zoomout__global__batch_size=1,
+        zoomout__global__crop_size=64,
         zoomout__maps__input_size=64,
     )
     steps = ("superpixels", "zoomout__global", "zoomout__maps")

@@ -1,3 +1,5 @@
+"""The local level: hand-crafted features of superpixels."""
+
 import pickle
 
 import numpy as np
@@ -6,20 +8,20 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from sklearn_zoomout import LocalFeatures, ProximalFeatures, SuperpixelSegmenter
-from sklearn_zoomout.features import _dictionaries, local
+from sklearn_zoomout.features import _dictionaries, _local
 
 SMALL = {"n_textons": 8, "n_words": 16, "random_state": 0}
 SIZES = {"color": 243, "texture": 65, "sift": 1506, "location": 4}
 
 
 def describe(images, features=None, n_segments=40):
-    """Rows of the features of images, fitted on the same images."""
+    """Fit the features on images, and return the rows of these images."""
     superpixels = SuperpixelSegmenter(n_segments).fit_transform(images)
     return (features or LocalFeatures(**SMALL)).fit_transform(superpixels).to_numpy()
 
 
 def test_there_are_1818_columns(superpixels):
-    """The defaults give the paper's 1,818 values, each with a name of its own."""
+    """The defaults make the paper's 1,818 columns, whose names differ."""
     features = LocalFeatures(random_state=0).fit(superpixels[:1])
     names = features.get_feature_names_out()
     table = features.transform(superpixels[:2])
@@ -35,31 +37,31 @@ def test_there_are_1818_columns(superpixels):
         assert name in names
 
 
-@pytest.mark.parametrize("block", SIZES)
-def test_blocks_can_be_chosen(superpixels, block):
-    """A block alone has its share of the columns, equal to those among all."""
+@pytest.mark.parametrize("kind", SIZES)
+def test_descriptors_can_be_chosen(superpixels, kind):
+    """A descriptor has the same columns alone and beside others."""
     superpixels = superpixels[:1]  # fewer samples to cluster
     dictionary = {"n_textons": 64, "n_words": 500, "random_state": 0}
-    alone = LocalFeatures(descriptors=[block], **dictionary).fit_transform(superpixels)
-    assert alone.n_columns == SIZES[block]
-    both = LocalFeatures(descriptors=("location", block), **dictionary)
-    if block == "location":
-        both.blocks = ("color", block)
+    alone = LocalFeatures(descriptors=[kind], **dictionary).fit_transform(superpixels)
+    assert alone.n_columns == SIZES[kind]
+    both = LocalFeatures(descriptors=("location", kind), **dictionary)
+    if kind == "location":
+        both.descriptors = ("color", kind)
     table = both.fit_transform(superpixels)
     columns = [table.columns.index(name) for name in alone.columns]
     np.testing.assert_array_equal(table.to_numpy()[:, columns], alone.to_numpy())
 
 
-def test_only_the_chosen_blocks_fit_dictionaries(superpixels):
-    """Without texture and words there is nothing to learn."""
+def test_only_chosen_descriptors_fit_dictionaries(superpixels):
+    """Without texture and SIFT there is nothing to learn."""
     features = LocalFeatures(descriptors=("color", "location")).fit(superpixels)
     assert not hasattr(features, "textons_")
     assert not hasattr(features, "words_")
-    assert superpixels.memo == {}
+    assert len(superpixels.fitted) == 0
 
 
 def test_histograms_sum_to_one_and_nothing_is_nan(superpixels):
-    """Every superpixel has complete histograms, of words too."""
+    """Every superpixel has complete histograms, also of words."""
     table = LocalFeatures(**SMALL).fit_transform(superpixels)
     values = dict(zip(table.columns, table.to_numpy().T, strict=True))
     for prefix in ["a_hist32_", "a_quantile8_", "texton_", "sift_b_word_"]:
@@ -72,7 +74,7 @@ def test_histograms_sum_to_one_and_nothing_is_nan(superpixels):
     assert np.isfinite(table.to_numpy()).all()
 
 
-def test_uint8_and_float_images_give_equal_features(images):
+def test_uint8_and_float_images_have_equal_features(images):
     """An image x and the image x / 255 are the same image."""
     floats = [image / 255 for image in images]
     np.testing.assert_array_equal(describe(images), describe(floats))
@@ -118,14 +120,14 @@ def test_result_does_not_depend_on_the_number_of_threads(images):
 
 
 def test_seed_repeats_the_dictionaries(images):
-    """The same seed gives the same features, another seed gives others."""
+    """Equal seeds make equal features, other seeds make others."""
     other = LocalFeatures(n_textons=8, n_words=16, random_state=1)
     np.testing.assert_array_equal(describe(images), describe(images))
     assert not np.array_equal(describe(images), describe(images, other))
 
 
 def test_dictionary_samples_no_more_images_than_asked_for(superpixels, monkeypatch):
-    """Only dictionary_images of the training images are looked at."""
+    """Only dictionary_images of the training images are sampled."""
     seen = []
     original = _dictionaries._draw_from_image
     monkeypatch.setattr(
@@ -141,7 +143,7 @@ def test_dictionary_samples_no_more_images_than_asked_for(superpixels, monkeypat
 def test_levels_share_dictionaries_and_work_per_pixel(
     superpixels, monkeypatch, random_state
 ):
-    """The proximal level fits no dictionary and looks at no pixel again."""
+    """The proximal level reuses dictionaries, colors and SIFT of the local level."""
     calls = {"fit": 0, "lab": 0, "sift": 0}
 
     def count(name, module, attribute):
@@ -154,8 +156,8 @@ def test_levels_share_dictionaries_and_work_per_pixel(
         monkeypatch.setattr(module, attribute, counted)
 
     count("fit", _dictionaries, "_draw_samples")
-    count("lab", local, "rgb_to_lab")
-    count("sift", local, "image_sift")
+    count("lab", _local, "rgb_to_lab")
+    count("sift", _local, "image_sift")
     params = SMALL | {"random_state": random_state}
     levels = [LocalFeatures(**params), ProximalFeatures(**params)]
     for level in levels:
@@ -165,8 +167,8 @@ def test_levels_share_dictionaries_and_work_per_pixel(
     assert calls == {"fit": 2, "lab": len(superpixels), "sift": len(superpixels)}
 
 
-def test_memo_of_another_dictionary_is_not_used(superpixels):
-    """Features fitted elsewhere count their own words on images seen before."""
+def test_codes_of_another_dictionary_are_not_used(superpixels):
+    """Each transformer counts the words of its own dictionary."""
     first = LocalFeatures(**SMALL)
     second = LocalFeatures(n_textons=8, n_words=16, random_state=1).fit(superpixels)
     expected = second.transform(superpixels).to_numpy()
@@ -176,14 +178,14 @@ def test_memo_of_another_dictionary_is_not_used(superpixels):
 
 
 def test_training_images_alone_decide_the_dictionary(superpixels):
-    """Fitted on a part of the images, as in a fold, the dictionary is another."""
+    """A part of the images, as in a fold, makes another dictionary."""
     whole = LocalFeatures(**SMALL).fit(superpixels)
     part = LocalFeatures(**SMALL).fit(superpixels[:2])
     assert not np.array_equal(whole.words_, part.words_)
 
 
 def test_clone_and_pickle(superpixels):
-    """A clone is not fitted; an unpickled estimator gives the same features."""
+    """A clone is not fitted; an unpickled transformer computes the same features."""
     features = LocalFeatures(**SMALL)
     expected = features.fit_transform(superpixels).to_numpy()
     copy = clone(features)
@@ -198,10 +200,10 @@ def test_clone_and_pickle(superpixels):
 @pytest.mark.parametrize(
     "params, message",
     [
-        ({"blocks": ("color", "colour")}, r"blocks: .*'location'.*'colour'"),
-        ({"blocks": ()}, "blocks: expected one or more"),
-        ({"blocks": ("color", "color")}, "each once"),
-        ({"blocks": "color"}, "'blocks' parameter"),
+        ({"descriptors": ("color", "colour")}, r"descriptors: .*'location'.*'colour'"),
+        ({"descriptors": ()}, "descriptors: expected one or more"),
+        ({"descriptors": ("color", "color")}, "each once"),
+        ({"descriptors": "color"}, "'descriptors' parameter"),
         ({"n_textons": 0}, "'n_textons' parameter"),
         ({"n_words": 2.5}, "'n_words' parameter"),
         ({"n_words": True}, "'n_words' parameter"),
@@ -216,6 +218,6 @@ def test_wrong_parameters_are_refused(superpixels, params, message):
 
 
 def test_images_instead_of_superpixels_are_refused(images):
-    """The error says which step is missing."""
+    """The error names the step that is missing."""
     with pytest.raises(TypeError, match="SuperpixelSegmenter"):
         LocalFeatures().fit(images)

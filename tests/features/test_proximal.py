@@ -1,3 +1,5 @@
+"""The proximal level: hand-crafted features of neighborhoods."""
+
 import pickle
 
 import numpy as np
@@ -16,7 +18,7 @@ SMALL = {"n_textons": 8, "n_words": 16, "random_state": 0}
 
 
 def columns_of(table, *prefixes):
-    """Columns whose names begin with one of the prefixes, as rows of features."""
+    """Return the columns whose names begin with one of the prefixes."""
     chosen = [
         i
         for i, name in enumerate(table.columns)
@@ -26,7 +28,7 @@ def columns_of(table, *prefixes):
 
 
 def mask_of_region(segmented, superpixel, radius=2):
-    """Pixels of all superpixels within the radius, found by walking the graph."""
+    """Mark the pixels of all superpixels within the radius, by walking the graph."""
     reached = {superpixel}
     for _ in range(radius):
         reached |= {j for i in reached for j in segmented.adjacency[[i]].indices}
@@ -34,7 +36,7 @@ def mask_of_region(segmented, superpixel, radius=2):
 
 
 def test_there_are_1818_columns_named_after_the_level(superpixels):
-    """The proximal level repeats the local columns under its own name."""
+    """The proximal level has the local columns, in a block of its own name."""
     superpixels = superpixels[:1]  # fewer samples to cluster
     features = ProximalFeatures(random_state=0)
     table = features.fit_transform(superpixels)
@@ -96,7 +98,7 @@ def test_word_histograms_are_those_of_the_points_of_the_region(superpixels):
 
 
 def test_location_is_the_centroid_of_the_region(superpixels):
-    """The region's own centroid is used, not that of its superpixel."""
+    """It is not that of the superpixel."""
     segmented = superpixels[2]
     table = ProximalFeatures(descriptors=["location"]).fit_transform(superpixels[2:3])
     rows, columns = np.nonzero(mask_of_region(segmented, 3))
@@ -116,11 +118,11 @@ def test_radius_zero_is_the_local_level(superpixels):
 
 
 def test_only_a_region_without_any_grid_point_borrows_one():
-    """A thin superpixel has words of its own level only where it must borrow."""
+    """A superpixel between grid points takes words of its neighbor, a region not."""
     image = np.random.default_rng(0).integers(0, 256, (8, 24, 3), dtype=np.uint8)
     segments = np.tile(np.repeat([0, 1, 2], [2, 6, 16]), (8, 1))
     superpixels = Superpixels([SegmentedImage(image, segments)])
-    params = {"blocks": ["sift"], "n_words": 4, "random_state": 0}
+    params = {"descriptors": ["sift"], "n_words": 4, "random_state": 0}
     local = LocalFeatures(**params).fit_transform(superpixels).to_numpy()
     near = ProximalFeatures(radius=1, **params).fit_transform(superpixels).to_numpy()
     np.testing.assert_array_equal(local[0], local[1])
@@ -129,7 +131,7 @@ def test_only_a_region_without_any_grid_point_borrows_one():
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_union_with_the_local_level(superpixels, n_jobs):
-    """A FeatureUnion puts both levels side by side, also when fitted in threads."""
+    """Both levels share dictionaries, also when they are fitted in threads."""
     params = {"n_textons": 8, "n_words": 16}
     levels = [("local", LocalFeatures(**params)), ("near", ProximalFeatures(**params))]
     with parallel_config("threading", n_jobs=n_jobs):

@@ -1,8 +1,7 @@
-"""All levels of an image at once."""
+"""All levels of an image together."""
 
 import io
-import pickle
-from concurrent.futures import ThreadPoolExecutor
+import weakref
 
 import numpy as np
 import pytest
@@ -11,7 +10,10 @@ from sklearn.base import clone
 from sklearn.pipeline import FeatureUnion
 from sklearn.preprocessing import FunctionTransformer
 
-from sklearn_zoomout import (
+pytest.importorskip("torch")
+
+from sklearn_zoomout import (  # noqa: E402
+    Backbone,
     ConvnetRegionFeatures,
     ConvnetSuperpixelFeatures,
     GlobalFeatures,
@@ -20,47 +22,41 @@ from sklearn_zoomout import (
     ProximalFeatures,
     RegionFeatures,
     SegmentedImage,
+    Training,
     ZoomoutUnion,
 )
-from sklearn_zoomout.backbones import FrozenNetwork, load_network, loading
-from sklearn_zoomout.features import _convnet, fine_tuning
 
 SMALL = {"input_size": 96}
 
 
 def make_levels():
+    """Make a level of every kind that learns no labels."""
     crafted = {"n_textons": 4, "n_words": 5, "random_state": 0}
     return [
         ("local", LocalFeatures(**crafted)),
         ("proximal", ProximalFeatures(**crafted)),
-        ("distant", ConvnetRegionFeatures(**SMALL)),
-        ("global", GlobalFeatures(**SMALL, batch_size=3)),
-        ("maps", ConvnetSuperpixelFeatures(**SMALL)),
+        *convnet_levels(),
     ]
 
 
-@pytest.fixture
-def n_passes(monkeypatch):
-    """Count the passes over whole images, as they are made."""
-    counted = []
-    maps = FrozenNetwork.maps
-
-    def counting(self, batch, layers=None):
-        counted.append(batch.shape)
-        return maps(self, batch, layers)
-
-    monkeypatch.setattr(FrozenNetwork, "maps", counting)
-    return counted
-
-
-def assert_same(table, other):
-    assert table.columns == other.columns
-    assert_close(table.to_numpy(), other.to_numpy())
+def convnet_levels(backbone=None):
+    """Make the levels of a convnet."""
+    return [
+        ("distant", ConvnetRegionFeatures(backbone, **SMALL)),
+        ("global", GlobalFeatures(backbone, crop_size=96)),
+        ("maps", ConvnetSuperpixelFeatures(backbone, **SMALL)),
+    ]
 
 
 def assert_close(rows, others):
-    """Batches of another size may change last bits."""
+    """Forward passes for other layers may change the last bits."""
     np.testing.assert_allclose(rows, others, rtol=1e-5, atol=1e-6)
+
+
+def assert_same(table, other):
+    """Tables must have equal columns and values."""
+    assert table.columns == other.columns
+    assert_close(table.to_numpy(), other.to_numpy())
 
 
 def test_features_are_those_of_a_feature_union(superpixels):
@@ -71,105 +67,130 @@ def test_features_are_those_of_a_feature_union(superpixels):
     assert union.transform(superpixels[:0]).n_rows == 0
 
 
-@pytest.mark.parametrize("flip", [False, True])
-def test_levels_of_one_network_share_a_pass(superpixels, n_passes, flip):
-    """One pass an image for distant and maps, and one for global."""
-    levels = [(n, x) for n, x in make_levels() if n in ("distant", "global", "maps")]
-    union = ZoomoutUnion(levels)
-    for name, _ in levels:
-        union.set_params(**{f"{name}__flip": flip})
-    union.fit(superpixels)
-    shared = union.transform(superpixels)
-    assert len(n_passes) == 2 * len(superpixels)
-    n_passes.clear()
-    separate = FeatureUnion(union.transformer_list).transform(superpixels)
-    assert len(n_passes) == 2 * len(superpixels) + 2  # global goes in two batches
-    assert_same(shared, separate)
+class TestNames:
+    """The blocks of the table have the names of the steps."""
+
+    @pytest.fixture
+    def union(self):
+        """A union whose steps have other names than their levels."""
+        location = LocalFeatures(("location",))
+        inner = ZoomoutUnion([("here", location), ("near", ProximalFeatures())])
+        inner.set_params(near__descriptors=("location",))
+        return ZoomoutUnion(
+            [
+                ("maps", ConvnetSuperpixelFeatures(**SMALL)),
+                ("maps_fine", ConvnetSuperpixelFeatures(layers=["stem"], **SMALL)),
+                ("boxes", ConvnetRegionFeatures(**SMALL)),
+                ("where", inner),
+                ("honest", LocalConvnetFeatures(training=Training(1), cv=2)),
+            ]
+        )
+
+    def test_blocks_are_named_after_steps(self, union, superpixels, masks):
+        """In fit_transform and in transform; inner names follow the outer."""
+        expected = ["maps", "maps_fine", "boxes", "where__here", "where__near"]
+        expected.append("honest")
+        assert union.fit_transform(superpixels, masks).block_names == expected
+        assert union.transform(superpixels).block_names == expected
+
+    def test_names_are_those_that_scikit_learn_makes(self, union, superpixels, masks):
+        """So that columns have one name everywhere."""
+        table = union.fit_transform(superpixels, masks)
+        assert list(union.get_feature_names_out()) == table.columns
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        *({"input_size": 128}, {"flip": True}, {"dtype": "bfloat16"}),
-        *({"weights": None}, {"backbone": "cnn_s"}),
-    ],
-)
-def test_levels_that_see_otherwise_do_not_share(superpixels, n_passes, other):
-    """Another size, mirror images, or another network: each has its own maps."""
-    if "backbone" in other:
-        other = {**other, "weights": None, "layers": ["features.relu1"]}
-    levels = [
-        ("distant", ConvnetRegionFeatures(**SMALL)),
-        ("maps", ConvnetSuperpixelFeatures(**{**SMALL, **other})),
-    ]
-    union = ZoomoutUnion(levels).fit(superpixels)
-    table = union.transform(superpixels)
-    assert len(n_passes) == 2 * len(superpixels)
-    assert_same(table, FeatureUnion(levels).transform(superpixels))
+class TestSharing:
+    """Levels share a forward pass if they compute the same feature maps."""
 
+    @pytest.mark.parametrize("flip", [False, True])
+    def test_levels_of_one_network(self, superpixels, passes, flip):
+        """One pass for the distant and the maps level, and one for the global level."""
+        union = ZoomoutUnion(convnet_levels(), backbone=Backbone(flip=flip))
+        union.fit(superpixels)
+        shared = union.transform(superpixels)
+        assert len(passes) == 2 * len(superpixels)
+        passes.clear()
+        separate = FeatureUnion(union.transformer_list).transform(superpixels)
+        assert len(passes) == 3 * len(superpixels)
+        assert_same(shared, separate)
 
-def test_levels_of_another_preprocessing_do_not_share(superpixels, tmp_path):
-    """The same weights in files whose names tell of TensorFlow's padding, or not."""
-    torch, vision = pytest.importorskip("torch"), pytest.importorskip("torchvision")
-    content = io.BytesIO()
-    torch.save(vision.models.mobilenet_v2().state_dict(), content)
-    levels = []
-    for name in ("mobilenet_v2", "mobilenet_v2_tf2"):
-        path = tmp_path / f"{name}.pt"
-        path.write_bytes(content.getvalue())
-        options = {"weights": path, "layers": ("features.3",), **SMALL}
-        level = ConvnetSuperpixelFeatures("mobilenet_v2", **options)
-        levels.append((name, level.fit(superpixels)))
-    digests = {level.weights_sha256_ for _, level in levels}
-    assert len(digests) == 1
-    union = ZoomoutUnion(levels).fit(superpixels)
-    separate = [level.transform(superpixels).to_numpy() for _, level in levels]
-    assert np.abs(separate[0] - separate[1]).max() > 1e-3
-    rows = union.transform(superpixels).to_numpy()
-    assert_close(rows, np.concatenate(separate, axis=1))
+    def test_other_layers(self, superpixels, passes):
+        """One pass computes the layers of all levels."""
+        levels = [
+            (str(i), ConvnetSuperpixelFeatures(layers=layers, **SMALL))
+            for i, layers in enumerate(
+                (["blocks.0"], ["blocks.15", "stem"], ["stem"], "all")
+            )
+        ]
+        union = ZoomoutUnion(levels).fit(superpixels)
+        rows = union.transform(superpixels).to_numpy()
+        assert len(passes) == len(superpixels)
+        separate = [level.transform(superpixels).to_numpy() for _, level in levels]
+        assert_close(rows, np.hstack(separate))
 
+    @pytest.mark.parametrize(
+        "level",
+        [
+            ConvnetSuperpixelFeatures(input_size=128),
+            ConvnetSuperpixelFeatures(Backbone(flip=True), **SMALL),
+            ConvnetSuperpixelFeatures(Backbone(dtype="bfloat16"), **SMALL),
+            ConvnetSuperpixelFeatures(Backbone(weights=None), **SMALL),
+            ConvnetSuperpixelFeatures(Backbone("squeezenet1_1", None), **SMALL),
+        ],
+        ids=lambda level: f"{level.backbone}, {level.input_size}",
+    )
+    def test_other_sizes_and_networks(self, superpixels, passes, level):
+        """Each level has maps of its own."""
+        levels = [("distant", ConvnetRegionFeatures(**SMALL)), ("maps", clone(level))]
+        union = ZoomoutUnion(levels).fit(superpixels)
+        table = union.transform(superpixels)
+        assert len(passes) == 2 * len(superpixels)
+        assert_same(table, FeatureUnion(levels).transform(superpixels))
 
-def test_crops_are_no_passes_over_the_image(superpixels):
-    """Where regions are seen one by one, there is nothing to share."""
-    levels = [
-        ("distant", ConvnetRegionFeatures(pooling="crop", crop_size=32)),
-        ("maps", ConvnetSuperpixelFeatures(**SMALL)),
-    ]
-    union = ZoomoutUnion(levels).fit(superpixels[:1])
-    table = union.transform(superpixels[:1])
-    assert_same(table, FeatureUnion(levels).transform(superpixels[:1]))
+    def test_other_preprocessing(self, superpixels, passes, tmp_path):
+        """Two files of equal weights, one of which needs TensorFlow's padding."""
+        torch = pytest.importorskip("torch")
+        vision = pytest.importorskip("torchvision")
+        content = io.BytesIO()
+        torch.save(vision.models.mobilenet_v2().state_dict(), content)
+        levels = []
+        for name in ("mobilenet_v2", "mobilenet_v2_tf2"):
+            path = tmp_path / f"{name}.pt"
+            path.write_bytes(content.getvalue())
+            backbone = Backbone("mobilenet_v2", path)
+            options = {"layers": ("features.3",), **SMALL}
+            level = ConvnetSuperpixelFeatures(backbone, **options)
+            levels.append((name, level.fit(superpixels)))
+        assert len({level.weights_sha256_ for _, level in levels}) == 1
+        union = ZoomoutUnion(levels).fit(superpixels)
+        rows = union.transform(superpixels).to_numpy()
+        assert len(passes) == 2 * len(superpixels)
+        separate = [level.transform(superpixels).to_numpy() for _, level in levels]
+        assert np.abs(separate[0] - separate[1]).max() > 1e-3
+        assert_close(rows, np.concatenate(separate, axis=1))
 
+    def test_crops(self, superpixels, passes):
+        """Regions that are cropped need passes of their own."""
+        levels = [
+            ("distant", ConvnetRegionFeatures(pooling="crop", crop_size=32)),
+            ("maps", ConvnetSuperpixelFeatures(**SMALL)),
+        ]
+        union = ZoomoutUnion(levels).fit(superpixels[:1])
+        table = union.transform(superpixels[:1])
+        assert {shape[2:] for shape in passes} == {(32, 32), (96, 96)}
+        assert_same(table, FeatureUnion(levels).transform(superpixels[:1]))
 
-class Fails(RegionFeatures):
-    """Fails when it is told to."""
-
-    block_name = "fails"
-    told = False
-
-    def describe(self, segmented):
-        if self.told:
-            raise OSError("gone")
-        return np.zeros((segmented.n_segments, 1))
-
-    def column_names(self):
-        return ["zero"]
-
-
-def test_maps_do_not_outlive_their_image(superpixels):
-    """They would fill the memory; neither do they after an error."""
-    fails = Fails()
-    levels = [("maps", ConvnetSuperpixelFeatures(**SMALL)), ("fails", fails)]
-    union = ZoomoutUnion(levels).fit(superpixels)
-    union.transform(superpixels)
-    assert _convnet._SHARED.passes is None
-    fails.told = True
-    with pytest.raises(OSError, match="gone"):
-        union.transform(superpixels)
-    assert _convnet._SHARED.passes is None
+    @pytest.mark.parametrize("n_jobs", [None, 2])
+    def test_an_image_that_comes_twice(self, superpixels, n_jobs):
+        """Two threads may describe it at the same moment."""
+        union = ZoomoutUnion(convnet_levels(), n_jobs=n_jobs).fit(superpixels)
+        table = union.transform(superpixels[[0] * 12])
+        one = union.transform(superpixels[:1]).to_numpy()
+        np.testing.assert_array_equal(table.to_numpy(), np.tile(one, (12, 1)))
 
 
 class Mirrored(RegionFeatures):
-    """Describes the mirror image by a level of its own, fitted beforehand."""
+    """Describe the mirror image by a level that was fitted before."""
 
     block_name = "mirrored"
 
@@ -185,7 +206,7 @@ class Mirrored(RegionFeatures):
 
 
 class Inner(Mirrored):
-    """Describes the image by a level that the union does not know of."""
+    """Describe the image by a level that the union does not know."""
 
     block_name = "inner"
 
@@ -200,16 +221,50 @@ class Inner(Mirrored):
     ids=str,
 )
 def test_maps_are_those_of_the_image_and_layers_asked_for(superpixels, kind, options):
-    """A level may look at another image meanwhile, or at what nobody else needs."""
+    """A level of a level may describe another image, or read other layers."""
     inner = ConvnetSuperpixelFeatures(**{**SMALL, **options}).fit(superpixels)
     own = kind(inner).fit(superpixels)
-    levels = [("distant", ConvnetRegionFeatures(**SMALL)), ("own", own)]
+    levels = [("distant", ConvnetRegionFeatures(**SMALL)), (own.block_name, own)]
     table = ZoomoutUnion(levels).fit(superpixels).transform(superpixels)
     assert_same(table, FeatureUnion(levels).transform(superpixels))
 
 
+class Observer(RegionFeatures):
+    """Keep weak references to the forward passes of images, and fail if told to."""
+
+    block_name = "observer"
+    told_to_fail = False
+
+    def __init__(self, references=None):
+        self.references = references
+
+    def describe(self, segmented):
+        if segmented.passes is not None:
+            self.references.append(weakref.ref(segmented.passes))
+        if self.told_to_fail:
+            raise OSError("gone")
+        return np.zeros((segmented.n_segments, 1))
+
+    def column_names(self):
+        return ["zero"]
+
+
+def test_maps_do_not_outlive_their_image(superpixels):
+    """They would fill the memory, also after an error."""
+    observer = Observer(references=[])
+    levels = [("maps", ConvnetSuperpixelFeatures(**SMALL)), ("observer", observer)]
+    union = ZoomoutUnion(levels).fit(superpixels)
+    union.transform(superpixels)
+    observer.told_to_fail = True
+    with pytest.raises(OSError, match="gone"):
+        union.transform(superpixels)
+    assert len(observer.references) == 5
+    assert not any(reference() for reference in observer.references)
+    assert all(segmented.passes is None for segmented in superpixels)
+
+
 class CountsWorkers(RegionFeatures):
-    """Tells how many tasks of its own a level may start at once."""
+    """Count the tasks that a level may start at once."""
 
     block_name = "workers"
 
@@ -222,50 +277,82 @@ class CountsWorkers(RegionFeatures):
 
 @pytest.mark.parametrize("n_jobs", [None, 2])
 def test_an_image_is_one_task(superpixels, n_jobs):
-    """Tasks of a task would run elsewhere, and could not share its passes."""
+    """Levels start no tasks, which could not share the passes of the image."""
     union = ZoomoutUnion([("workers", CountsWorkers())], n_jobs=n_jobs)
     assert (union.fit_transform(superpixels).to_numpy() == 1).all()
 
 
-def test_sharing_ends_at_the_thread(superpixels):
-    """What another thread does meanwhile is of other images, and other data."""
-    shared = [lambda: _convnet._SHARED.passes, lambda: fine_tuning._SHARED.weights]
-    with (
-        _convnet.share_passes([], superpixels[0]),
-        fine_tuning.share_fine_tuning(),
-        ThreadPoolExecutor() as pool,
-    ):
-        assert [look() is None for look in shared] == [False, False]
-        assert [pool.submit(look).result() for look in shared] == [None, None]
+@pytest.mark.parametrize(
+    "backend", ["threading", pytest.param("loky", marks=pytest.mark.slow)]
+)
+def test_images_are_spread_over_threads_and_processes(superpixels, backend):
+    """The features are bit for bit those of one image after the other."""
+    union = ZoomoutUnion(make_levels()).fit(superpixels)
+    alone = union.transform(superpixels).to_numpy()
+    with parallel_config(backend, n_jobs=2):
+        spread = union.transform(superpixels).to_numpy()
+    np.testing.assert_array_equal(spread, alone)
 
 
-def test_an_image_that_comes_twice_is_described_twice(superpixels):
-    """Two threads may have it at the same moment."""
-    levels = [
-        ("distant", ConvnetRegionFeatures(**SMALL)),
-        ("maps", ConvnetSuperpixelFeatures(**SMALL)),
-    ]
-    union = ZoomoutUnion(levels, n_jobs=4).fit(superpixels)
-    table = union.transform(superpixels[[0] * 12])
-    one = union.transform(superpixels[:1]).to_numpy()
-    np.testing.assert_array_equal(table.to_numpy(), np.tile(one, (12, 1)))
+class TestBackbone:
+    """The network of the union is that of all levels that have none of their own."""
+
+    def test_levels_without_a_backbone_take_it(self, superpixels):
+        """None is ZoomNet; a name is short for a Backbone."""
+        for given, expected in (
+            ("squeezenet1_1", "squeezenet1_1"),
+            (Backbone("squeezenet1_1"), "squeezenet1_1"),
+            (None, "zoomnet"),
+        ):
+            union = ZoomoutUnion(convnet_levels(), backbone=given)
+            union.set_params(backbone__weights=None)
+            union.fit(superpixels)
+            for _, level in union.transformer_list:
+                assert level.get_network().spec.name == expected
+                assert level.backbone is None
+
+    def test_levels_keep_a_backbone_of_their_own(self, superpixels):
+        """It need not be that of the others."""
+        union = ZoomoutUnion(convnet_levels(), backbone=Backbone(weights=None))
+        union.set_params(distant__backbone="zoomnet").fit(superpixels)
+        sources = [level.weights_ for _, level in union.transformer_list]
+        assert sources[0].endswith("zoomnet.safetensors")
+        assert sources[1:] == ["random", "random"]
+
+    def test_it_can_be_changed_and_fitted_again(self, superpixels):
+        """As a grid search does with clones."""
+        union = ZoomoutUnion(convnet_levels()).fit(superpixels)
+        first = union.transform(superpixels).to_numpy()
+        again = clone(union).set_params(backbone__weights=None).fit(superpixels)
+        assert not np.allclose(again.transform(superpixels).to_numpy(), first)
+        union.set_params(backbone=Backbone(weights=None)).fit(superpixels)
+        assert_same(union.transform(superpixels), again.transform(superpixels))
+
+    def test_a_wrong_one_is_refused(self, superpixels):
+        """The error names it."""
+        union = ZoomoutUnion(convnet_levels(), backbone="zoomnets")
+        with pytest.raises(ValueError, match="Did you mean 'zoomnet'"):
+            union.fit(superpixels)
+        with pytest.raises(ValueError, match="backbone.*3|'name' parameter"):
+            union.set_params(backbone=3).fit(superpixels)
 
 
-def test_names_and_weights_are_checked(superpixels):
-    """As by a FeatureUnion; weights are refused with a word on why."""
+def test_names_are_checked(superpixels):
+    """They must be unique, as in a FeatureUnion; one level must remain."""
     level = LocalFeatures(("location",))
     with pytest.raises(ValueError, match="not unique"):
         ZoomoutUnion([("a", level), ("a", level)]).fit(superpixels)
-    with pytest.raises(ValueError, match="transformer_weights: expected None"):
-        ZoomoutUnion([("a", level)], transformer_weights={"a": 2}).fit(superpixels)
+    with pytest.raises(ValueError, match="expected at least one level"):
+        ZoomoutUnion([("a", "drop")]).fit(superpixels)
 
 
 def test_a_level_that_treats_training_images_otherwise_still_does(superpixels, masks):
     """The local convnet's outputs on training images are out of fold."""
 
     def levels():
-        local = LocalConvnetFeatures(max_steps=2, cv=2, random_state=0)
-        return [("local", local), ("maps", ConvnetSuperpixelFeatures(**SMALL))]
+        local = LocalConvnetFeatures(training=Training(2), cv=2, random_state=0)
+        maps = ConvnetSuperpixelFeatures(**SMALL)
+        return [("local_convnet", local), ("maps", maps)]
 
     union, plain = ZoomoutUnion(levels()), FeatureUnion(levels())
     seen = union.fit_transform(superpixels, masks)
@@ -275,54 +362,24 @@ def test_a_level_that_treats_training_images_otherwise_still_does(superpixels, m
 
 
 def test_levels_can_be_dropped_and_the_union_cloned(superpixels):
-    """It is the FeatureUnion that grid searches know."""
+    """It is a FeatureUnion, as grid searches know it."""
     union = clone(ZoomoutUnion(make_levels())).set_params(local="drop", proximal="drop")
     table = union.fit_transform(superpixels)
     assert table.block_names == ["distant", "global", "maps"]
     assert isinstance(union, FeatureUnion)
 
 
-@pytest.mark.parametrize("backend", ["threading", "loky"])
-def test_images_are_spread_over_threads_and_processes(superpixels, backend):
-    """The features are those of one after the other, bit for bit."""
-    union = ZoomoutUnion(make_levels()).fit(superpixels)
-    alone = union.transform(superpixels).to_numpy()
-    with parallel_config(backend, n_jobs=2):
-        spread = union.transform(superpixels).to_numpy()
-    np.testing.assert_array_equal(spread, alone)
-
-
-def test_a_worker_loads_a_network_once(superpixels, monkeypatch):
-    """Tasks are sent without the network, of which all of a process share one."""
-    loaded = []
-    monkeypatch.setattr(
-        loading, "load_network", lambda *x: loaded.append(x) or load_network(*x)
-    )
-    loading._load_once.cache_clear()
-    level = ConvnetSuperpixelFeatures(weights=None, random_state=3, **SMALL)
-    sent = pickle.dumps(level.fit(superpixels))
-    assert len(sent) < 20_000
-    rows = [pickle.loads(sent).describe(superpixels[0]) for _ in range(3)]
-    assert len(loaded) == 1
-    np.testing.assert_array_equal(rows[2], level.describe(superpixels[0]))
-    loading._load_once.cache_clear()
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda s: pickle.loads(sent).describe(s), superpixels))
-    assert len(loaded) == 2
-
-
-def test_a_level_that_is_something_else_makes_it_a_feature_union(superpixels):
-    """Its output is stacked as scikit-learn does."""
-    passed = FunctionTransformer(
-        lambda x: LocalFeatures(("location",)).fit_transform(x)
-    )
+def test_a_transformer_of_another_kind(superpixels):
+    """Its table is put beside those of the levels."""
+    passed = FunctionTransformer(LocalFeatures(("location",)).fit_transform)
     levels = [("other", passed), ("maps", ConvnetSuperpixelFeatures(**SMALL))]
-    table = ZoomoutUnion(levels).fit_transform(superpixels)
-    assert table.block_names == ["local", "maps"]
+    union = ZoomoutUnion(levels)
+    assert union.fit_transform(superpixels).block_names == ["other", "maps"]
+    assert union.transform(superpixels).n_columns == 4 + 328
 
 
 def test_images_instead_of_superpixels_are_refused(superpixels, images):
-    """With a word on the step that is missing."""
-    union = ZoomoutUnion(make_levels()[2:]).fit(superpixels)
+    """The error names the step that is missing."""
+    union = ZoomoutUnion(convnet_levels()).fit(superpixels)
     with pytest.raises(TypeError, match="put a SuperpixelSegmenter before"):
         union.transform(images)

@@ -18,7 +18,7 @@ SIZE = 14
 
 
 def make_table(n_images=6, seed=0):
-    """Two halves of a grid of superpixels, with true islands, mistakes, and void.
+    """Two halves of a grid of superpixels, with islands, mistakes, unlabeled pixels.
 
     The left half is 10, blue; the right half 20, green. Small objects of 25 in it are
     as green, but certain; some superpixels of both halves look a little like 25.

@@ -13,6 +13,7 @@ from sklearn_zoomout import (
     SuperpixelSegmenter,
     ZoomoutClassifier,
 )
+from sklearn_zoomout.datasets import FileSequence
 from sklearn_zoomout.exceptions import SuperpixelWarning
 from sklearn_zoomout.superpixels import check_superpixels
 
@@ -139,30 +140,37 @@ def test_a_union_without_any_level_is_an_error_of_the_next_step(images, masks):
         model.fit(images, masks)
 
 
-class CountingMasks(list):
-    """A list that counts how often its items are read."""
-
-    reads = 0
-
-    def __iter__(self):
-        for mask in super().__iter__():
-            type(self).reads += 1
-            yield mask
-
-
-def test_checked_masks_are_not_read_again(images, masks):
+def test_masks_in_files_are_read_once(images, masks):
     """Later steps get the masks that the segmenter has read; others are read."""
-    CountingMasks.reads = 0
-    counted = CountingMasks(masks)
-    superpixels = SuperpixelSegmenter(n_segments=40).fit_transform(images, counted)
+    read = []
+
+    def load(i):
+        read.append(i)
+        return masks[i]
+
+    files = FileSequence(load, range(4))
+    superpixels = SuperpixelSegmenter(n_segments=40).fit_transform(images, files)
     for _ in range(3):
-        for mask, read in zip(masks, superpixels.iter_masks(counted), strict=True):
-            np.testing.assert_array_equal(mask, read)
-    assert CountingMasks.reads == len(masks)
-    list(superpixels.iter_masks(CountingMasks(masks)))
-    assert CountingMasks.reads == 2 * len(masks)
-    with pytest.raises(ValueError, match=r"masks\[1\]: expected shape"):
-        list(superpixels.iter_masks([masks[0], masks[0], *masks[2:]]))
+        for mask, known in zip(masks, superpixels.iter_masks(files), strict=True):
+            np.testing.assert_array_equal(mask, known)
+    assert read == [0, 1, 2, 3]
+    list(superpixels.iter_masks(files[:]))
+    assert read == 2 * [0, 1, 2, 3]
+
+
+def test_masks_that_were_replaced_since_are_read_again(images, masks):
+    """Only masks that are not in memory are trusted to stay the same."""
+    masks = [mask.copy() for mask in masks]
+    superpixels = SuperpixelSegmenter(n_segments=20).fit_transform(images, masks)
+    masks[0] = 0 * masks[0]
+    masks[1][:] = 0
+    found = list(superpixels.iter_masks(masks))
+    assert all(map(np.array_equal, found, masks))
+    masks[2] = masks[2] - 5
+    with pytest.raises(ValueError, match=r"masks\[2\]"):
+        list(superpixels.iter_masks(masks))
+    with pytest.raises(ValueError, match="3 masks for 4 images"):
+        list(superpixels.iter_masks(masks[:3]))
 
 
 def test_the_image_of_every_row(superpixels):

@@ -1,7 +1,5 @@
 """The levels that describe superpixels by a convnet."""
 
-from ._global import GlobalFeatures
-from ._region import ConvnetRegionFeatures
-from ._superpixel import ConvnetSuperpixelFeatures
+import lazy_loader
 
-__all__ = ["ConvnetRegionFeatures", "ConvnetSuperpixelFeatures", "GlobalFeatures"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,153 @@
+"""The base of all classifiers of superpixels: from probabilities to label maps."""
+
+from abc import ABCMeta, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from ..labels import check_known_labels
+from ..masks import check_masks
+from ..metrics import mean_iou
+from ..table import FeatureTable, check_table
+from ._standardization import check_columns
+
+
+def _if_probabilities(classifier: "SuperpixelClassifier") -> bool:
+    return classifier._has_probabilities()
+
+
+# Not a ClassifierMixin: scikit-learn would take the list of masks for labels and
+# stratify its folds by them.
+class SuperpixelClassifier(BaseEstimator, metaclass=ABCMeta):
+    """Base of estimators that label the superpixels of a `FeatureTable`.
+
+    Attributes
+    ----------
+    classes_ : ndarray of int64 of shape (n_classes,)
+        The labels, in ascending order.
+    feature_names_in_ : ndarray of str objects of shape (n_features_in_,)
+        Names of the columns of fit.
+    """
+
+    classes_: NDArray[np.int64]
+    feature_names_in_: Any
+
+    @abstractmethod
+    def _row_probabilities(self, table: FeatureTable) -> NDArray[np.float32]:
+        """Compute the class probabilities of all rows, (n_rows, n_classes)."""
+
+    def _row_codes(self, table: FeatureTable) -> NDArray[np.intp]:
+        """Return the position of each row's label in `classes_`."""
+        return self._row_probabilities(table).argmax(axis=1)
+
+    def _has_probabilities(self) -> bool:
+        return True
+
+    def predict(self, X: Any) -> NDArray[np.object_]:
+        """Label every pixel.
+
+        Parameters
+        ----------
+        X : FeatureTable
+            Features of the superpixels, with the columns of fit.
+
+        Returns
+        -------
+        ndarray of object of shape (n_images,)
+            A label map, int64 of shape (height, width), for every image.
+        """
+        table = self._check_fitted_table(X)
+        return _paint(table, self.classes_[self._row_codes(table)])
+
+    @available_if(_if_probabilities)
+    def predict_proba(self, X: Any) -> NDArray[np.object_]:
+        """Predict the class probabilities of every pixel.
+
+        Parameters
+        ----------
+        X : FeatureTable
+            Features of the superpixels, with the columns of fit.
+
+        Returns
+        -------
+        ndarray of object of shape (n_images,)
+            An array, float32 of shape (height, width, n_classes), for every image.
+        """
+        table = self._check_fitted_table(X)
+        return _paint(table, self._row_probabilities(table))
+
+    @available_if(_if_probabilities)
+    def predict_superpixel_proba(self, X: Any) -> NDArray[np.float32]:
+        """Predict the class probabilities of every superpixel.
+
+        Parameters
+        ----------
+        X : FeatureTable
+            Features of the superpixels, with the columns of fit.
+
+        Returns
+        -------
+        ndarray of float32 of shape (n_rows, n_classes)
+            The superpixels of all images; those of image i are the rows
+            ``X.row_offsets[i]`` up to ``X.row_offsets[i + 1]``.
+        """
+        return self._row_probabilities(self._check_fitted_table(X))
+
+    def score(self, X: Any, y: Sequence[ArrayLike]) -> float:
+        """Compute the mean IoU of the predictions.
+
+        Parameters
+        ----------
+        X : FeatureTable
+            Features of the superpixels, with the columns of fit.
+        y : sequence of array-like of integers of shape (height, width)
+            The masks, true label maps.
+
+        Returns
+        -------
+        float
+            See `sklearn_zoomout.metrics.mean_iou`.
+        """
+        table = self._check_fitted_table(X)
+        masks = check_masks(y, table.superpixels)
+        check_known_labels(masks, self.classes_)
+        return mean_iou(masks, self.predict(table))
+
+    def _check_fitted_table(self, X: Any) -> FeatureTable:
+        check_is_fitted(self, "classes_")
+        table = check_table(X)
+        check_columns(table, self.feature_names_in_)
+        return table
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.target_tags.required = True
+        return tags
+
+
+def _paint(table: FeatureTable, values: NDArray[Any]) -> NDArray[np.object_]:
+    """Set every pixel to the value of its superpixel.
+
+    Parameters
+    ----------
+    table : FeatureTable
+        The features of the superpixels.
+    values : ndarray of shape (n_rows, ...)
+        A value, or an array of them, for every row.
+
+    Returns
+    -------
+    ndarray of object of shape (n_images,)
+        An array of shape (height, width, ...) for every image.
+    """
+    maps = np.empty(len(table), dtype=object)
+    for i, segmented in enumerate(table.superpixels):
+        start, stop = table.row_offsets[i : i + 2]
+        maps[i] = values[start:stop][segmented.segments]
+    return maps

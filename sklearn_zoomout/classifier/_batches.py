@@ -1,0 +1,142 @@
+"""Rows of a table as a dataset of torch, and the batches that it is read in."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler
+
+from ..table import FeatureTable
+from ._windows import read_windows, rows_of_window, split_into_windows
+
+#: Features and classes of some rows.
+Batch = tuple[NDArray[np.float32], NDArray[np.int64]]
+
+
+class TableRows(Dataset):
+    """Some rows of a table and their classes; the table is not copied.
+
+    Parameters
+    ----------
+    table : FeatureTable
+        The features.
+    rows : ndarray of integers of shape (n_rows,)
+        Row numbers.
+    targets : ndarray of integers of shape (n_rows,)
+        Their classes, 0 to n_classes - 1.
+    """
+
+    def __init__(
+        self, table: FeatureTable, rows: NDArray[Any], targets: NDArray[Any]
+    ) -> None:
+        self.table = table
+        self.rows = rows
+        self.targets = targets
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, positions: Any) -> Batch:
+        """Read the rows at some positions, or the row at one."""
+        values = self.table.take(np.atleast_1d(self.rows[positions]))
+        if np.ndim(positions) == 0:
+            return values[0], self.targets[positions]
+        return values, self.targets[positions]
+
+
+class EvenBatches(Sampler[NDArray[np.int64]]):
+    """Positions of the rows of each batch.
+
+    Batches differ in size by at most one row, since the loss of a batch of a few rows
+    would count as much as that of a full one.
+
+    Parameters
+    ----------
+    n_rows : int
+        Number of rows.
+    batch_size : int
+        The largest number of rows of a batch.
+    rng : numpy.random.Generator, default=None
+        Draws a new order for every epoch. None keeps the order.
+    """
+
+    def __init__(
+        self, n_rows: int, batch_size: int, rng: np.random.Generator | None = None
+    ) -> None:
+        self.n_rows, self.rng = n_rows, rng
+        self.n_batches = math.ceil(n_rows / batch_size)
+
+    def __len__(self) -> int:
+        return self.n_batches
+
+    def __iter__(self) -> Iterator[NDArray[np.int64]]:
+        order = np.arange(self.n_rows)
+        if self.rng is not None:
+            order = self.rng.permutation(self.n_rows)
+        # In ascending order, neighboring rows are read together.
+        return map(np.sort, np.array_split(order, self.n_batches))
+
+
+class RowsInFiles(IterableDataset):
+    """Batches of the rows of a table in files.
+
+    Such a table may not fit in memory, and its disk would have to seek for every row. A
+    large part is read at a time, made of short runs of rows from all over the table,
+    and the batches are drawn from it.
+
+    Parameters
+    ----------
+    rows : TableRows
+        The rows.
+    batch_size : int
+        The largest number of rows of a batch.
+    rng : numpy.random.Generator, default=None
+        Draws a new order for every epoch. None keeps the order.
+    """
+
+    def __init__(
+        self, rows: TableRows, batch_size: int, rng: np.random.Generator | None = None
+    ) -> None:
+        self.rows, self.rng = rows, rng
+        self.n_batches = math.ceil(len(rows) / batch_size)
+
+    def __len__(self) -> int:
+        return self.n_batches
+
+    def __iter__(self) -> Iterator[Batch]:
+        data = self.rows
+        window = rows_of_window(data.table.n_columns)
+        windows = split_into_windows(len(data), self.n_batches, window, self.rng)
+        for chosen, values in read_windows(data.table, data.rows, windows):
+            yield values, data.targets[chosen]
+
+
+def load_batches(
+    rows: TableRows, batch_size: int, rng: np.random.Generator | None = None
+) -> DataLoader:
+    """Make torch's loader of the batches of an epoch.
+
+    Parameters
+    ----------
+    rows : TableRows
+        The rows.
+    batch_size : int
+        The largest number of rows of a batch.
+    rng : numpy.random.Generator, default=None
+        Draws a new order for every epoch. None keeps the order.
+
+    Returns
+    -------
+    torch.utils.data.DataLoader
+        Its batches are pairs of tensors, float32 of shape (n, n_columns) and int64 of
+        shape (n,). Those of a table in files are valid until the next is drawn.
+    """
+    # The loader draws from its generator, and otherwise from torch's global one.
+    options: dict[str, Any] = {"batch_size": None, "generator": torch.Generator()}
+    if rows.table.in_files:
+        return DataLoader(RowsInFiles(rows, batch_size, rng), **options)
+    sampler = EvenBatches(len(rows), batch_size, rng)
+    return DataLoader(rows, sampler=sampler, **options)

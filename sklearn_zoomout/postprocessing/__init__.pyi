@@ -1,0 +1,2 @@
+from ._islands import IslandRemoval as IslandRemoval
+from ._smoothing import GraphSmoothing as GraphSmoothing
