@@ -12,11 +12,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils._param_validation import Interval
 
+from ._utils.params import validate_params
 from ._utils.writing import write_whole
 from .exceptions import CacheWarning
 
@@ -104,18 +106,15 @@ class FeatureCache:
     folder: str | os.PathLike[str]
     max_bytes: int = 20_000_000_000
 
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "folder": [str, os.PathLike],
+        "max_bytes": [Interval(Integral, 1, None, closed="left")],
+    }
+
     def __post_init__(self) -> None:
-        if not isinstance(self.folder, (str, os.PathLike)):
-            raise TypeError(
-                f"folder: expected a path, got {type(self.folder).__name__}."
-            )
+        validate_params(self)
         if not os.fspath(self.folder):
             raise ValueError("folder: expected a path, got an empty string.")
-        is_integer = isinstance(self.max_bytes, Integral)
-        if not is_integer or isinstance(self.max_bytes, bool) or self.max_bytes < 1:
-            raise ValueError(
-                f"max_bytes: expected a positive integer, got {self.max_bytes!r}."
-            )
 
     def __contains__(self, key: str) -> bool:
         return os.path.exists(self._path(key))

@@ -8,6 +8,7 @@ from sklearn.pipeline import Pipeline
 
 from ._utils.params import validate_params
 from .backbones import Backbone
+from .backbones._backbone import BackboneLike
 from .cache import FeatureCache
 from .classifier import ZoomoutClassifier
 from .features import (
@@ -58,7 +59,7 @@ def zoomout_pipeline(
     preset: str = "fast",
     *,
     levels: Sequence[str] | None = None,
-    backbone: str | Callable[[], Any] | Backbone | None = None,
+    backbone: BackboneLike = None,
     input_size: int = 640,
     background: int | None = None,
     n_segments: int = 500,
@@ -201,7 +202,7 @@ def zoomout_pipeline(
 
 
 def _make_backbone(
-    backbone: str | Callable[[], Any] | Backbone | None,
+    backbone: BackboneLike,
     levels: Sequence[str],
     preset: Preset,
     device: str | None,

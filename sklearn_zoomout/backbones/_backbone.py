@@ -112,7 +112,11 @@ class Backbone(FrozenParams):
         return callable(self.name)
 
 
-def as_backbone(backbone: "str | Callable[[], Any] | Backbone | None") -> Backbone:
+#: What the parameter ``backbone`` takes. A name or a callable is short for a Backbone.
+BackboneLike = str | Callable[[], Any] | Backbone | None
+
+
+def as_backbone(backbone: BackboneLike) -> Backbone:
     """Return a `Backbone`; a name or a callable is short for one.
 
     Parameters

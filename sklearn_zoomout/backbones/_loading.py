@@ -116,7 +116,9 @@ def load_shared_network(
     network : Network
         It must not be changed.
     """
-    backbone = replace(backbone, fine_tune=None)
+    random = backbone.weights is None or backbone.is_callable
+    seed = backbone.random_state if random else 0
+    backbone = replace(backbone, fine_tune=None, random_state=seed)
     if backbone.is_callable and not again:
         return load_network(backbone, fine_tuned)
     version = None

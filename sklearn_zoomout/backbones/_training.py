@@ -191,7 +191,7 @@ def train(
         loss = loss_of(batch)
         value = loss.item()
         if not math.isfinite(value):
-            cure = "lower learning_rate" if step else "its feature maps are not finite"
+            cure = "lower learning_rate" if step else "its input or maps are not finite"
             raise ValueError(
                 f"{name}: the training loss became {value} in step {step + 1} of "
                 f"{n_steps}; {cure}."

@@ -204,17 +204,13 @@ class LocalFeatures(RegionFeatures):
 
     def column_names(self) -> list[str]:
         """Names of the columns, without the name of the level."""
-        names = []
-        for kind in self.descriptors:
-            if kind == "color":
-                names += color_names()
-            elif kind == "texture":
-                names += texture_names(len(self.textons_))
-            elif kind == "sift":
-                names += word_names(len(self.words_))
-            else:
-                names += location_names()
-        return names
+        names_of: dict[str, Callable[[], list[str]]] = {
+            "color": color_names,
+            "texture": lambda: texture_names(len(self.textons_)),
+            "sift": lambda: word_names(len(self.words_)),
+            "location": location_names,
+        }
+        return [name for kind in self.descriptors for name in names_of[kind]()]
 
     @property
     def _region_radius(self) -> int:

@@ -1,6 +1,6 @@
 """All levels of an image together."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -12,8 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 from .._utils.frozen import FrozenParams, FrozenParamsMixin
-from ..backbones import Backbone
-from ..backbones._backbone import as_backbone
+from ..backbones._backbone import BackboneLike, as_backbone
 from ..superpixels import SegmentedImage, Superpixels, check_superpixels
 from ..table import FeatureTable, check_table
 from ._base import RegionFeatures, RowCollector
@@ -67,7 +66,7 @@ class ZoomoutUnion(FrozenParamsMixin, FeatureUnion):
         self,
         transformer_list: list[tuple[str, Any]],
         *,
-        backbone: str | Callable[[], Any] | Backbone | None = None,
+        backbone: BackboneLike = None,
         n_jobs: int | None = None,
         verbose: bool = False,
     ) -> None:

@@ -79,8 +79,10 @@ class SegmentationDisplay:
         class_names: Sequence[str] | Mapping[int, str] | None = None,
     ) -> None:
         self.images = check_images(images)
-        self.y_pred = _check_maps(y_pred, self.images, "y_pred")
-        self.masks = _check_maps(masks, self.images, "masks")
+        self.y_pred, self.masks = (
+            None if maps is None else check_masks(maps, self.images, name)
+            for maps, name in ((y_pred, "y_pred"), (masks, "masks"))
+        )
         if class_names is not None and not isinstance(class_names, Mapping):
             class_names = dict(enumerate(class_names))
         self.class_names = class_names
@@ -279,12 +281,3 @@ class SegmentationDisplay:
             if known.any():
                 share = np.mean(mask[known] == labels[known])
                 ax.set_xlabel(f"{share:.1%} of the pixels right", fontsize="small")
-
-
-def _check_maps(
-    maps: Sequence[NDArray[Any]] | None, images: list[NDArray[Any]], name: str
-) -> list[NDArray[Any]] | None:
-    """Check label maps, if any, and let errors name the argument they are of."""
-    if maps is None:
-        return None
-    return check_masks(maps, images, name)

@@ -11,12 +11,13 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from .._utils.digests import digest_transformer
+from ..images import check_sequence
 from ._append import append_features, warn_of_coarse_columns
 from ._check import check_table
 from ._feature_table import FeatureTable
 from ._layout import FORMAT, MANIFEST, read_manifest, write_manifest
 from ._open import open_features
-from ._resume import check_same_features, describe_transformer
+from ._resume import check_same_features
 
 _DTYPES = ("float32", "float16")
 
@@ -123,7 +124,7 @@ def store_features(
         "dtype": dtype,
         "n_images": len(images),
         "n_done": 0,
-        "transformer": describe_transformer(transformer),
+        "transformer": " ".join(repr(transformer).split()),
         "digest": digest_transformer(transformer),
         "blocks": [],
     }
@@ -156,13 +157,7 @@ def _check_arguments(
         raise ValueError(
             f"images_at_once: expected an integer >= 1, got {images_at_once!r}."
         )
-    if not hasattr(images, "__len__"):
-        raise TypeError(
-            f"images: expected a sequence, got {type(images).__name__}; use a list, or "
-            "datasets.FileSequence for images in files."
-        )
-    if len(images) == 0:
-        raise ValueError("images: expected at least one image, got none.")
+    check_sequence(images, "images", "an image", single_ndim=3)
 
 
 @contextmanager

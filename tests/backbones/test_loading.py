@@ -145,7 +145,7 @@ def test_callables_are_called_for_every_fit():
 
 def test_few_networks_are_kept(loads):
     """Memory is bounded; the network that was not used for longest goes first."""
-    backbones = [Backbone(random_state=seed) for seed in range(5)]
+    backbones = [Backbone(weights=None, random_state=seed) for seed in range(5)]
     for backbone in [*backbones, backbones[1], backbones[0]]:
         load_shared_network(backbone)
     assert loads == [*backbones, backbones[0]]

@@ -164,7 +164,7 @@ def test_a_callable_whose_network_cannot_be_trained(superpixels, masks):
 
     for build, message in (
         (Detached, r"'Detached': expected gradients .*torch.no_grad"),
-        (broken, "became nan in step 1 of 2; its feature maps are not finite"),
+        (broken, "became nan in step 1 of 2; its input or maps are not finite"),
     ):
         level = fine_tuned().set_params(backbone__name=build)
         assert_refused(level, superpixels, masks, message)

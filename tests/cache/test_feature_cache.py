@@ -139,13 +139,15 @@ def test_entry_larger_than_the_bound_is_not_kept(tmp_path):
 @pytest.mark.parametrize("max_bytes", [0, -1, 1.5, "1", True, None])
 def test_bad_max_bytes_is_refused(max_bytes):
     """A bound is a positive integer."""
-    with pytest.raises(ValueError, match=r"max_bytes: expected a positive integer"):
+    with pytest.raises(
+        ValueError, match=r"'max_bytes' parameter of FeatureCache must be an int"
+    ):
         FeatureCache("folder", max_bytes)
 
 
 def test_bad_folder_is_refused():
     """A folder is a path; an empty one would be the working directory."""
-    with pytest.raises(TypeError, match="folder: expected a path, got int"):
+    with pytest.raises(TypeError, match="'folder' parameter of FeatureCache must be"):
         FeatureCache(3)
     with pytest.raises(ValueError, match="expected a path, got an empty string"):
         FeatureCache("")

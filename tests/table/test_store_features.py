@@ -116,7 +116,7 @@ def test_wrong_arguments_are_refused_before_any_work(
     for number in (0, 2.5, True, "16"):
         with pytest.raises(ValueError, match="images_at_once: expected an integer"):
             store_features(features, images, folder, images_at_once=number)
-    with pytest.raises(ValueError, match="images: expected at least one image"):
+    with pytest.raises(ValueError, match="images: expected at least one item"):
         store_features(features, [], folder)
     assert not folder.exists()
     (tmp_path / "thesis.tex").touch()
@@ -182,5 +182,5 @@ def test_folders_with_other_files_are_refused(features, images, folder):
 
 def test_images_without_a_length_are_refused(features, images, folder):
     """A generator can be read only once."""
-    with pytest.raises(TypeError, match="expected a sequence, got generator"):
+    with pytest.raises(TypeError, match="expected a list of arrays, got generator"):
         store_features(features, (image for image in images), folder)

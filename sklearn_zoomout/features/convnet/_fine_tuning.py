@@ -13,6 +13,7 @@ from ..._utils.digests import digest_array, digest_state
 from ..._utils.draws import draw_evenly
 from ...backbones import Backbone, FineTuning, Network, load_network
 from ...backbones._fine_tuned import FineTunedWeights
+from ...backbones._loading import load_shared_network
 from ...backbones._training import train
 from ...cache import FeatureCache, entry_key
 from ...labels import LabeledRows, label_rows
@@ -71,25 +72,20 @@ def fine_tune(
     settings = backbone.fine_tune
     assert isinstance(settings, FineTuning)
     plain = replace(backbone, flip=False, dtype="float32", fine_tune=None)
-    network = load_network(plain)
     labeled = _without_absent_classes(label_rows(superpixels, masks))
     of_labels = [labeled.rows, labeled.classes[labeled.codes]]
-    identity = (network.key, settings, backbone.random_state)
-    key = (*identity, *map(digest_array, of_labels))
+    identity = (load_shared_network(plain).key, settings, backbone.random_state)
 
     def compute() -> FineTunedWeights:
-        before = network.weights()
-
-        def trained() -> dict[str, NDArray[np.float32]]:
-            _train(network, settings, superpixels, labeled, backbone, verbose)
-            return network.weights()
-
-        if cache is None:
-            after = trained()
-        else:
+        network = load_network(plain)
+        before, after, entry = network.weights(), None, ""
+        if cache is not None:
             entry = _entry_key(settings, identity, superpixels, of_labels)
-            after = _recall(cache, entry, before) or trained()
-            if entry not in cache:
+            after = _recall(cache, entry, before)
+        if after is None:
+            _train(network, settings, superpixels, labeled, backbone, verbose)
+            after = network.weights()
+            if cache is not None:
                 cache.put(entry, np.concatenate([v.ravel() for v in after.values()]))
         # Layers behind the last map are not trained.
         changed = {
@@ -99,7 +95,8 @@ def fine_tune(
         }
         return FineTunedWeights(network.sha256, changed)
 
-    return superpixels.fitted.get(("fine-tuned", *key), compute)
+    key = ("fine-tuned", *identity, *map(digest_array, of_labels))
+    return superpixels.fitted.get(key, compute)
 
 
 def _without_absent_classes(labeled: LabeledRows) -> LabeledRows:

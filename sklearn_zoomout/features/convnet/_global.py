@@ -1,13 +1,14 @@
 """The global level: what a convnet sees in the whole image (section 4.2.3)."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sklearn.utils._param_validation import Interval
 
-from ...backbones import Backbone, Network
+from ...backbones import Network
+from ...backbones._backbone import BackboneLike
 from ...cache import FeatureCache
 from ...superpixels import SegmentedImage
 from ._level import ConvnetLevel
@@ -63,7 +64,7 @@ class GlobalFeatures(ConvnetLevel):
 
     def __init__(
         self,
-        backbone: Backbone | str | Callable[[], Any] | None = None,
+        backbone: BackboneLike = None,
         *,
         layers: Sequence[str] | None = None,
         crop_size: int = 224,

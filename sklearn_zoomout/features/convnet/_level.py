@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import Interval
 from ..._utils.frozen import FrozenParams, FrozenParamsMixin
 from ..._utils.shared import SharedResults
 from ...backbones import Backbone, Network
-from ...backbones._backbone import as_backbone
+from ...backbones._backbone import BackboneLike, as_backbone
 from ...backbones._fine_tuned import FineTunedWeights
 from ...backbones._loading import load_shared_network
 from ...backbones._network import Taps
@@ -51,12 +51,12 @@ class ConvnetLevel(FrozenParamsMixin, RegionFeatures):
         "_fine_tuned",
     }
 
-    backbone: str | Callable[[], Any] | Backbone | None
+    backbone: BackboneLike
     layers: str | Sequence[str] | None
     memory: str | os.PathLike | FeatureCache | None
     verbose: int
     #: What ``backbone=None`` stands for; a `ZoomoutUnion` sets its own.
-    default_backbone: str | Callable[[], Any] | Backbone | None = None
+    default_backbone: BackboneLike = None
     _fine_tuned: FineTunedWeights | None
     _taps: Taps
 

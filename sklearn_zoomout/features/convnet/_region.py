@@ -1,7 +1,7 @@
 """The distant level: what a convnet sees in a box around a superpixel (4.2.3)."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from ...backbones import Backbone, Network
+from ...backbones import Network
+from ...backbones._backbone import BackboneLike
 from ...cache import FeatureCache
 from ...superpixels import SegmentedImage
 from ._level import ConvnetMapLevel
@@ -108,7 +109,7 @@ class ConvnetRegionFeatures(ConvnetMapLevel):
 
     def __init__(
         self,
-        backbone: Backbone | str | Callable[[], Any] | None = None,
+        backbone: BackboneLike = None,
         *,
         radius: int = 3,
         pooling: str = "roi",

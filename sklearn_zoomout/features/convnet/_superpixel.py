@@ -1,7 +1,7 @@
 """A fifth level: a convnet's feature maps, averaged over superpixels (CVPR 2015)."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from ...backbones import Backbone, Network
+from ...backbones import Network
+from ...backbones._backbone import BackboneLike
 from ...cache import FeatureCache
 from ...superpixels import SegmentedImage
 from ._level import ConvnetMapLevel
@@ -78,7 +79,7 @@ class ConvnetSuperpixelFeatures(ConvnetMapLevel):
 
     def __init__(
         self,
-        backbone: Backbone | str | Callable[[], Any] | None = None,
+        backbone: BackboneLike = None,
         *,
         radius: int = 0,
         layers: str | Sequence[str] = "all",
