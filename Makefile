@@ -1,10 +1,10 @@
 PYTHON = .venv/bin/python
 
-.PHONY: install test lint format bench
+.PHONY: install test lint format docs bench
 
 install:
 	python -m venv .venv
-	$(PYTHON) -m pip install -e ".[tests]"
+	$(PYTHON) -m pip install -e ".[docs,tests]"
 
 test:
 	$(PYTHON) -m pytest
@@ -17,6 +17,9 @@ lint:
 format:
 	$(PYTHON) -m ruff check --fix .
 	$(PYTHON) -m ruff format .
+
+docs:
+	$(PYTHON) -m sphinx -W --keep-going docs docs/_build/html
 
 bench:
 	$(PYTHON) benchmarks/stanford_background.py

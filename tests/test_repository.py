@@ -28,7 +28,12 @@ def imported_modules():
 
 def names_of(requirements):
     """Names of the distributions in a list of requirements."""
-    return {re.match(r"[\w-]+", requirement).group() for requirement in requirements}
+    return {normal(re.match(r"[\w-]+", line).group()) for line in requirements}
+
+
+def normal(name):
+    """A distribution's name as pip compares it."""
+    return name.lower().replace("_", "-")
 
 
 def test_dependencies_are_what_the_package_imports():
@@ -36,7 +41,7 @@ def test_dependencies_are_what_the_package_imports():
     modules = set(imported_modules()) - sys.stdlib_module_names - {"sklearn_zoomout"}
     distributions = packages_distributions()
     # What is optional, and not here, has the name of its module.
-    imported = {distributions.get(name, [name])[0].lower() for name in modules}
+    imported = {normal(distributions.get(name, [name])[0]) for name in modules}
     extras = PROJECT["optional-dependencies"]
     optional = names_of(extras["plots"]) | names_of(extras["timm"])
     assert imported == names_of(PROJECT["dependencies"]) | optional
