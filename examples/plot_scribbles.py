@@ -20,7 +20,7 @@ import sys
 import matplotlib.pyplot as plt
 import numpy as np
 
-from sklearn_zoomout import Backbone, zoomout_pipeline
+from sklearn_zoomout import zoomout_pipeline
 from sklearn_zoomout.datasets import load_scribbled_photographs
 from sklearn_zoomout.metrics import pixel_accuracy, segmentation_report
 from sklearn_zoomout.plotting import SegmentationDisplay
@@ -32,13 +32,9 @@ for name, mask in zip(data.filenames, data.scribbles, strict=True):
 
 # %%
 # The pipeline is trained on all photographs together, so that scribbles on the sky of
-# one help to label the sky of another. The defaults were chosen for images with a
-# quarter of the pixels. With 2,000 superpixels instead of 500, superpixels have about
-# the same size as in those images, and such small superpixels need an ``input_size`` of
-# 960 instead of 640 pixels. ZoomNet, the default network, comes with the library.
-model = zoomout_pipeline(
-    backbone=Backbone("zoomnet"), n_segments=2000, input_size=960, random_state=0
-)
+# one help to label the sky of another. All parameters have their defaults. ZoomNet, the
+# default network, comes with the library.
+model = zoomout_pipeline(random_state=0)
 model.fit(data.images, data.scribbles)
 predictions = model.predict(data.images)
 

@@ -101,9 +101,8 @@ def zoomout_pipeline(
         `Backbone` also chooses weights, precision, mirror images and fine-tuning, such
         as ``Backbone("zoomnet", fine_tune=True)``.
     input_size : int, default=640
-        Longer side in pixels to which the distant and maps levels resize an image.
-        Choose a larger one for small things and small superpixels (such as 960 with
-        2,000 of them), where the image has that many pixels.
+        Longer side in pixels to which the distant and maps levels resize an image. More
+        and smaller superpixels need a larger one, such as 960 with 2,000 superpixels.
     background : int, default=None
         The label of the background, if there is one, such as PASCAL VOC's 0. The level
         "local_foreground" needs it. With it "arxiv2014" has that level too, as in the
