@@ -6,8 +6,6 @@ from . import exceptions as exceptions
 from . import features as features
 from . import inspection as inspection
 from . import labels as labels
-from . import loss as loss
-from . import masks as masks
 from . import metrics as metrics
 from . import plotting as plotting
 from . import postprocessing as postprocessing

@@ -11,6 +11,8 @@ from .exceptions import EmptyMaskWarning
 from .masks import UNLABELED, check_masks, distinct_labels, is_small
 from .superpixels import SegmentedImage, Superpixels
 
+__all__ = ["superpixel_labels"]
+
 
 def encode_labels(
     mask: NDArray[Any], classes: NDArray[Any], name: str

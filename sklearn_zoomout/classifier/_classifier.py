@@ -140,7 +140,7 @@ class ZoomoutClassifier(SuperpixelClassifier):
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "classes": ["array-like", None],
         "standardize": ["boolean"],
-        "estimator": [HasMethods(["fit", "predict"]), None],
+        "estimator": [HasMethods("fit"), None],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
         "callbacks": [list, tuple, None],
         "device": [str],

@@ -11,7 +11,7 @@ import torch
 from sklearn import config_context
 from sklearn.base import clone, is_classifier
 from sklearn.dummy import DummyClassifier
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import RandomForestClassifier, StackingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_validate
@@ -776,6 +776,14 @@ def test_every_mask_is_read_once(data):
 
 
 # Any classifier of scikit-learn
+
+
+def test_a_classifier_of_classifiers(data):
+    """It has `predict` only when it is fitted."""
+    members = [("tree", DecisionTreeClassifier(max_depth=3, random_state=0))]
+    stack = StackingClassifier(members, LogisticRegression(), cv=2)
+    model = make_classifier(estimator=stack, class_weight=None).fit(*data)
+    assert model.score(*data) > 0.5
 
 
 @pytest.mark.parametrize(

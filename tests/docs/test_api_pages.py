@@ -14,8 +14,6 @@ SUBMODULES = [
     for name in sklearn_zoomout.__all__
     if inspect.ismodule(getattr(sklearn_zoomout, name))
 ]
-# Modules that are used within the library only.
-NOT_PUBLIC = {"labels", "loss"}
 
 
 def public_names(module):
@@ -46,7 +44,7 @@ def listed_names():
 
 def documented_modules():
     """Submodules that are public."""
-    return [name for name in SUBMODULES if name not in NOT_PUBLIC]
+    return SUBMODULES
 
 
 def names_to_visit():
