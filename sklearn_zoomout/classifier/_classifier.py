@@ -42,8 +42,8 @@ class ZoomoutClassifier(SuperpixelClassifier):
         The weight of a class in the loss. "balanced" is equation (2), one over the
         frequency of the class among the training superpixels; None is the symmetric
         loss, all weights 1. A number a in 0..1 lies between the two: one over the
-        frequency to the power a. A dict gives the weight of every class, 1 where it
-        has none.
+        frequency to the power a. A dict has the weight of every class. Classes that it
+        does not list have the weight 1.
     learning_rate : float, default=1e-4
         Step size of AdamW, the same throughout.
     weight_decay : float, default=1e-3
@@ -102,7 +102,7 @@ class ZoomoutClassifier(SuperpixelClassifier):
     and does not state its optimizer, batch size, number of epochs, or whether
     features were standardized: those are this library's choices.
 
-    An integer ``random_state`` gives the same network again on the same machine with
+    An integer ``random_state`` trains the same network again on the same machine with
     the same number of threads. The global generators of torch are not touched.
 
     References

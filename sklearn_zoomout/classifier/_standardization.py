@@ -15,7 +15,7 @@ CLIP = 5.0
 
 
 def check_columns(table: FeatureTable, expected: Sequence[str]) -> None:
-    """Refuse a table whose columns are not those of fit, showing the difference.
+    """Refuse a table with other columns than in fit, and show the difference.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def check_finite(table: FeatureTable, rows: NDArray[Any]) -> None:
     table : FeatureTable
         The features.
     rows : ndarray of integers of shape (n,)
-        The rows to look at.
+        The rows to use.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def column_moments(
     table : FeatureTable
         The features.
     rows : ndarray of integers of shape (n,)
-        The rows to look at.
+        The rows to use.
 
     Returns
     -------
