@@ -1,8 +1,12 @@
 """Settings of the documentation site; ``make docs`` builds it without a connection."""
 
 import re
+import sys
+from pathlib import Path
 
 import sklearn_zoomout
+
+sys.path.append(str(Path(__file__).parent))  # gallery_order
 
 project = "sklearn-zoomout"
 author = "The sklearn-zoomout developers"
@@ -46,6 +50,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"plot_",
+    "within_subsection_order": "gallery_order.by_lesson",
     "abort_on_example_error": True,
     "download_all_examples": False,
     "show_memory": False,
