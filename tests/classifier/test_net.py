@@ -190,6 +190,12 @@ def test_batches_are_shuffled_anew_every_epoch(rows):
     assert epoch(kept) == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
 
 
+def test_batches_share_one_buffer(rows):
+    """No batch allocates memory of its own for the features."""
+    addresses = {x.data_ptr() for x, _ in load_batches(rows, 3)}
+    assert len(addresses) == 1
+
+
 def test_rows_are_a_dataset_of_torch(rows):
     """A position is a row, several positions are a batch."""
     value, target = rows[4]
