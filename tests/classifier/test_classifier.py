@@ -749,6 +749,49 @@ def test_interrupt_within_early_stopping_is_an_interrupt(data, patience):
     assert callback.patience == patience
 
 
+def test_early_stopping_restores_the_best_weights(data):
+    """With load_best the net is the one of the epoch with the lowest loss."""
+    callback = EarlyStopping(patience=3, threshold=0, load_best=True)
+    model = make_classifier(
+        callbacks=[callback],
+        validation_fraction=0.3,
+        learning_rate=0.3,
+        max_epochs=60,
+    ).fit(*data)
+    best = callback.best_epoch_
+    losses = [epoch["valid_loss"] for epoch in model.history_]
+    assert best == 1 + np.argmin(losses) == len(losses) - 3
+    until_best = clone(model).set_params(callbacks=None, max_epochs=best).fit(*data)
+    np.testing.assert_array_equal(
+        model.predict_superpixel_proba(data[0]),
+        until_best.predict_superpixel_proba(data[0]),
+    )
+
+
+def test_early_stopping_tells_why(data, capsys):
+    """With verbose, as skorch does."""
+    callback = EarlyStopping("train_loss", patience=2, threshold=0.9)
+    make_classifier(callbacks=[callback], verbose=1).fit(*data)
+    expected = "Stopping since train_loss has not improved in the last 2 epochs."
+    assert expected in capsys.readouterr().out
+
+
+class GrowingPatience(EarlyStopping):
+    """Becomes more patient in the second epoch."""
+
+    def on_epoch_end(self, net, **kwargs):
+        super().on_epoch_end(net, **kwargs)
+        if len(net.history) == 2:
+            self.patience = 5
+
+
+def test_early_stopping_may_change_its_patience(data):
+    """A subclass sets it while it is called."""
+    callback = GrowingPatience("train_loss", patience=2, threshold=0.9)
+    assert len(make_classifier(callbacks=[callback]).fit(*data).history_) == 6
+    assert callback.patience == 5
+
+
 def test_the_first_of_several_callbacks_stops(data):
     """Each EarlyStopping has its own patience."""
     callbacks = [EarlyStopping("train_loss", patience=k, threshold=0.9) for k in (7, 3)]
