@@ -98,8 +98,8 @@ class RowsInMemory(Dataset):
 class EvenBatches(Sampler[NDArray[np.int64]]):
     """Positions of the rows of each batch.
 
-    Batches differ in size by at most one row, since the loss of a batch of a few rows
-    would count as much as that of a full one.
+    Batches differ in size by at most one row. Every batch is one step of the training,
+    so a last batch of a few rows would have too much influence.
 
     Parameters
     ----------
@@ -131,9 +131,10 @@ class EvenBatches(Sampler[NDArray[np.int64]]):
 class RowsInFiles(IterableDataset):
     """Batches of the rows of a table in files.
 
-    Such a table may not fit in memory, and its disk would have to seek for every row. A
-    large part is read at a time, made of short runs of rows from all over the table,
-    and the batches are drawn from it.
+    Such a table may not fit in memory, and a disk is slow to read single rows. A large
+    window of rows is read at a time, while the network trains on the one before. It
+    consists of short runs of rows from all over the table. The batches of a window are
+    drawn from all its rows.
 
     Parameters
     ----------
@@ -165,7 +166,7 @@ class RowsInFiles(IterableDataset):
 def load_batches(
     rows: TableRows, batch_size: int, rng: np.random.Generator | None = None
 ) -> DataLoader:
-    """Make torch's loader of the batches of an epoch.
+    """Return torch's loader of the batches of an epoch.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from skorch import NeuralNet
 from skorch.callbacks import EarlyStopping
 
 from ._batches import TableRows, load_batches
-from ._net import InverseFrequencyLoss, ZoomoutNet
+from ._net import WeightedLogLoss, ZoomoutNet
 
 
 class _StopTraining(Exception):
@@ -52,7 +52,7 @@ class RowNet(NeuralNet):
     def get_split_datasets(
         self, X: tuple[TableRows, TableRows | None], y: Any = None, **params: Any
     ) -> tuple[TableRows, TableRows | None]:
-        """Return the pair that fit was given; the net keeps no reference to it."""
+        """Return the pair of data sets. The net keeps no reference to it."""
         return X
 
     def on_batch_end(
@@ -131,7 +131,7 @@ def make_net(
         module__mean=moments[0],
         module__scale=moments[1],
         module__random_state=seed,
-        criterion=InverseFrequencyLoss,
+        criterion=WeightedLogLoss,
         criterion__weight=weight,
         optimizer=torch.optim.AdamW,
         optimizer__weight_decay=params["weight_decay"],
@@ -151,7 +151,7 @@ def make_net(
 
 
 def train_net(net: RowNet, train: TableRows, valid: TableRows | None) -> None:
-    """Train a net, and leave it on the CPU, without the state of the training.
+    """Train a net, then move it to the CPU and drop the state of its training.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ import torch
 
 from sklearn_zoomout import FeatureTable, SegmentedImage, Superpixels
 from sklearn_zoomout.classifier._batches import TableRows, load_batches
-from sklearn_zoomout.classifier._net import InverseFrequencyLoss, ZoomoutNet
+from sklearn_zoomout.classifier._net import WeightedLogLoss, ZoomoutNet
 from sklearn_zoomout.classifier._standardization import CLIP
 from sklearn_zoomout.table import Block
 
@@ -31,7 +31,7 @@ def test_loss_is_equation_2():
     logits, target, weight = random_batch()
     rows = np.arange(len(target))
     expected = -(weight[target] * log_softmax(logits)[rows, target]).sum() / len(target)
-    loss = InverseFrequencyLoss(weight)(torch.tensor(logits), torch.tensor(target))
+    loss = WeightedLogLoss(weight)(torch.tensor(logits), torch.tensor(target))
     assert loss.dtype == torch.float64
     assert float(loss) == pytest.approx(expected, rel=1e-12, abs=1e-12)
 
@@ -43,14 +43,14 @@ def test_gradient_is_that_of_equation_2():
     error = np.exp(log_softmax(logits)) - onehot
     expected = weight[target, None] * error / len(target)
     z = torch.tensor(logits, requires_grad=True)
-    InverseFrequencyLoss(weight)(z, torch.tensor(target)).backward()
+    WeightedLogLoss(weight)(z, torch.tensor(target)).backward()
     np.testing.assert_allclose(z.grad.numpy(), expected, rtol=1e-12, atol=1e-12)
 
 
 def test_loss_keeps_the_weight_of_a_batch_of_one_class():
     """Unlike torch's weighted mean, which divides by the sum of the weights."""
     logits, target = torch.zeros(3, 2), torch.tensor([1, 1, 1])
-    loss = InverseFrequencyLoss([1.0, 10.0])(logits, target)
+    loss = WeightedLogLoss([1.0, 10.0])(logits, target)
     assert float(loss) == pytest.approx(10 * np.log(2))
     torchs = torch.nn.functional.cross_entropy(
         logits, target, torch.tensor([1.0, 10.0])
@@ -61,7 +61,7 @@ def test_loss_keeps_the_weight_of_a_batch_of_one_class():
 def test_loss_of_nothing_is_zero():
     """An empty batch has loss 0 and gradient 0, not NaN."""
     logits = torch.zeros(0, 3, requires_grad=True)
-    loss = InverseFrequencyLoss([1.0, 2.0, 3.0])(logits, torch.zeros(0, dtype=int))
+    loss = WeightedLogLoss([1.0, 2.0, 3.0])(logits, torch.zeros(0, dtype=int))
     loss.backward()
     assert loss.item() == 0
     assert logits.grad.shape == (0, 3)
@@ -72,7 +72,7 @@ def test_loss_with_unit_weights_is_cross_entropy():
     logits, target, _ = random_batch()
     z, y = torch.tensor(logits), torch.tensor(target)
     expected = torch.nn.functional.cross_entropy(z, y)
-    assert float(InverseFrequencyLoss(np.ones(4))(z, y)) == pytest.approx(
+    assert float(WeightedLogLoss(np.ones(4))(z, y)) == pytest.approx(
         float(expected), rel=1e-12
     )
 
@@ -80,7 +80,7 @@ def test_loss_with_unit_weights_is_cross_entropy():
 def test_loss_of_rare_class_weighted_zero():
     """A class of weight 0 contributes nothing."""
     logits, target = torch.randn(4, 2), torch.tensor([1, 1, 1, 1])
-    assert float(InverseFrequencyLoss([1.0, 0.0])(logits, target)) == 0
+    assert float(WeightedLogLoss([1.0, 0.0])(logits, target)) == 0
 
 
 @pytest.mark.parametrize("hidden_units", [(), (8,), (8, 6)])
