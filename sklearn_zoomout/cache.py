@@ -250,7 +250,7 @@ def open_cache(memory: Any) -> FeatureCache | None:
     if os.path.exists(opened._root) and not os.path.isdir(opened._root):
         raise ValueError(
             f"memory: expected a folder, got the file {os.fspath(opened.folder)!r}; "
-            "name a folder, which need not exist yet."
+            "name a folder; it may be missing."
         )
     return opened
 

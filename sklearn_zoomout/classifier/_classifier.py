@@ -46,8 +46,8 @@ class ZoomoutClassifier(SuperpixelClassifier):
         The weight of a class in the loss. "balanced" is equation (2): one over the
         frequency of the class among the training superpixels. None is the symmetric
         loss: all weights are 1. A number a in 0..1 lies between the two: one over the
-        frequency to the power a. A dict holds the weights of classes. A class that is
-        not in it has the weight 1.
+        frequency to the power a. A dict has the weight of every class. Classes that it
+        does not list have the weight 1.
     learning_rate : float, default=1e-4
         Step size of AdamW. It is constant.
     weight_decay : float, default=1e-3
@@ -110,9 +110,8 @@ class ZoomoutClassifier(SuperpixelClassifier):
     does not state the optimizer, the batch size, the number of epochs, or whether the
     features are standardized. These are choices of this library.
 
-    The same integer ``random_state`` returns the same network on the same machine with
-    the same number of threads. The global random generators of torch and numpy are not
-    used.
+    An integer ``random_state`` trains the same network again on the same machine with
+    the same number of threads. The global generators of torch are not used.
 
     References
     ----------

@@ -15,7 +15,7 @@ CLIP = 5.0
 
 
 def check_columns(table: FeatureTable, expected: Sequence[str]) -> None:
-    """Raise an error that shows the difference if columns are not those of fit.
+    """Refuse a table with other columns than in fit, and show the difference.
 
     Parameters
     ----------

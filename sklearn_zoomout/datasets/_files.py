@@ -62,8 +62,8 @@ def read_photograph(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     ----------
     path : str or path
         A JPEG, PNG, TIFF, WebP or BMP file. Gray and CMYK photographs and those with a
-        palette are converted; one whose EXIF data say that the camera was turned is
-        given upright.
+        palette are converted. A photograph that was taken with a turned camera, by
+        its EXIF data, is turned upright.
 
     Returns
     -------

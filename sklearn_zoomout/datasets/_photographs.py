@@ -35,7 +35,7 @@ def load_scribbled_photographs() -> Bunch:
 
     The photographs come with scikit-image and scikit-learn, the strokes with this
     library. 2 to 3 % of the pixels of each photograph have a label to learn from, and
-    about as many others one to check predictions by.
+    about as many other pixels a label to check predictions.
 
     Returns
     -------

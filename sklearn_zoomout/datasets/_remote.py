@@ -27,7 +27,7 @@ def find_data_home(data_home: str | os.PathLike[str] | None = None) -> Path:
     Returns
     -------
     folder : pathlib.Path
-        The folder, which need not exist.
+        The folder; it may be missing.
     """
     if data_home is not None:
         return Path(data_home).expanduser()
@@ -51,9 +51,9 @@ def download(url: str, path: Path, *, verbose: int = 0) -> None:
     Raises
     ------
     OSError
-        If the server cannot be reached, the transfer breaks off or the folder
-        cannot be written. The message names the address and the place where a
-        file that was downloaded by other means is looked for.
+        If the server cannot be reached, the transfer breaks off or the folder cannot be
+        written. The message names the address, and the place for a file that was
+        downloaded by other means.
     """
     try:
         with (

@@ -42,19 +42,20 @@ def make_scenes(
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Make small landscapes with exact labels that only context can tell apart.
 
-    Coasts and winter forests take turns. Three pairs of classes look alike from
-    close up, and each of them needs a look from further away:
+    Coasts and winter forests alternate. Three pairs of classes are equal from close up,
+    and are separated only by their surroundings:
 
-    - moon and stone are the same gray disc amid the same pale patch, haze or
-      gravel: what lies around the patch tells (the proximal level);
-    - sky and water have the same bands of light and dark blue, which are wide in
-      the sky and narrow in water (every level helps a little);
-    - sand and snow are the same pale grain: sand lies below water, snow below a
+    - moon and stone are the same gray disc in the same pale patch, of haze or of
+    gravel.
+      The surroundings of the patch differ (proximal level);
+    - sky and water have the same bands of light and dark blue. The bands are wide in
+    the
+      sky and narrow in water (every level helps a little);
+    - sand and snow are the same pale grain. Sand lies below water, and snow below a
       forest, which may be far away (the distant and above all the global level).
 
-    Slopes are steep, so that the place in the image settles little. Light, tint and
-    noise change from image to image. Moon and stone are rare: about 2 % of the
-    pixels each.
+    Slopes are steep, so that the position in the image helps little. Light, tint and
+    noise differ between images. Moon and stone are rare: about 2 % of the pixels each.
 
     Parameters
     ----------
@@ -83,7 +84,7 @@ def make_scenes(
     With 24 scenes to learn from (150 superpixels each, 64 hidden units, 20 epochs at
     a learning rate of 1e-3, a SqueezeNet with random weights at 320 pixels), the mean
     IoU on 16 others was 66 % for the local level, 83 % with the proximal, 91 % with
-    the distant and 97 % with the global level besides.
+    the distant and 97 % with the global level added.
 
     Examples
     --------
@@ -137,7 +138,7 @@ def _make_scene(
     _paint(image, mask, ground, _SAND if coast else _SNOW, _pale_grain(shape, rng))
 
     # Discs lie wholly in the sky or wholly on the ground, in haze or on gravel that
-    # look alike, so that their own borders do not give them away.
+    # look alike, so that their borders do not differ.
     for label, behind in ((_MOON, _SKY), (_STONE, _SAND if coast else _SNOW)):
         for _ in range(rng.randint(1, 3)):
             _paint_disc(image, mask, label, behind, rng)
@@ -167,7 +168,7 @@ def _below(shape: tuple[int, int], line: float | np.ndarray) -> np.ndarray:
 def _shore(shape: tuple[int, int], rng: RandomState) -> np.ndarray:
     """Return where the ground begins: a rolling, often steep line, row per column.
 
-    Steep, because on level ground the row of a pixel would tell its class.
+    Steep, because on level ground the row of a pixel would determine its class.
     """
     height, width = shape
     slope = rng.uniform(-0.8, 0.8) * np.linspace(-0.5, 0.5, width)

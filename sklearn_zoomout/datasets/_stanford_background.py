@@ -49,7 +49,7 @@ def fetch_stanford_background(
     Parameters
     ----------
     data_home : str, path or None, default=None
-        The folder that holds, or shall hold, ``iccv09Data.tar.gz``. None means
+        The folder of ``iccv09Data.tar.gz``, or where to download it. None means
         the folder in the environment variable ``SKLEARN_ZOOMOUT_DATA`` or, where
         that is not set, ``zoomout`` in scikit-learn's data home. Nothing is
         written there when the archive is present.

@@ -50,8 +50,8 @@ def load_voc2012(
 ) -> Bunch:
     """Load the segmentation images of PASCAL VOC 2012: 20 classes and background.
 
-    Only the lists are read here, and every file looked for. An image or a mask is
-    read, and checked, each time it is asked for.
+    Only the lists are read here, and the existence of every file is checked. An image
+    or a mask is read and checked whenever it is used.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def load_voc2012(
     sbd_root : str, path or None, default=None
         For "augmented", the folder that holds SBD's ``cls``, ``img``, ``train.txt``
         and ``val.txt``, or has it as ``dataset`` or ``benchmark_RELEASE/dataset``.
-        None looks beside ``VOCdevkit``.
+        None is the folder that holds ``VOCdevkit``.
 
     Returns
     -------
@@ -88,7 +88,7 @@ def load_voc2012(
         - ``DESCR``: str, what the data set is and whom to cite
 
         An integer index into ``images`` or ``masks`` reads an array from its file; a
-        slice, a list or an array of indices gives a shorter sequence.
+        slice, a list or an array of indices returns a shorter sequence.
 
     Raises
     ------
@@ -102,8 +102,8 @@ def load_voc2012(
 
     Notes
     -----
-    A photograph whose EXIF data say that the camera was turned is given upright, as
-    annotation tools show it; those of VOC have no such entry.
+    A photograph that was taken with a turned camera, by its EXIF data, is turned
+    upright, as annotation tools show it. Those of VOC have no such entry.
 
     VOC leaves a band of unlabeled pixels around every object. SBD has none: its masks
     label the outlines too, less exactly.
@@ -211,7 +211,7 @@ def _find_sbd(home: Path) -> Path:
 
 
 def _read_split(folder: Path, split: str) -> list[str]:
-    """Read one of VOC's lists, or tell which there are."""
+    """Read one of VOC's lists, or raise an error that lists them."""
     available = sorted(path.stem for path in folder.glob("*.txt"))
     if split not in available:
         raise ValueError(
@@ -245,7 +245,7 @@ def _read_ids(path: Path) -> list[str]:
 
 
 def _augment(ids: list[str], split: str, voc: Path, sbd: Path) -> list[str]:
-    """Add the images of SBD, but for "train" none that VOC keeps for validation."""
+    """Add the images of SBD, to "train" without those that VOC keeps for validation."""
     if split not in ("train", "trainval"):
         raise ValueError(
             "split: annotations='augmented' adds images to 'train' and 'trainval' "

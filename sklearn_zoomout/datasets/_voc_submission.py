@@ -60,9 +60,9 @@ def write_voc_submission(
     split : str, default="test"
         The list that was predicted. The server scores "test".
     competition : {"comp5", "comp6"}, default="comp6"
-        "comp5" if the method learned from VOC's own training data only, "comp6" if
-        from anything else besides, such as the extra annotations or a convnet trained
-        on ImageNet.
+        "comp5" if the method learned only from VOC's own training data, "comp6" if it
+        used other data too, such as the extra annotations or a convnet trained on
+        ImageNet.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""How much each zoom-out level says for the labels of an image."""
+"""A picture of how much each zoom-out level contributes to the labels of an image."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
@@ -21,14 +21,15 @@ _LEAST_SCALE = 0.01
 
 
 class ZoomImportanceDisplay:
-    """How much each zoom-out level says for the labels of an image.
+    """A picture of how much each zoom-out level contributes to the labels of an image.
 
-    Above, the image, its predicted labels, and for each superpixel the color of the
-    level whose absence lowers the probability of the label most, the paler the less
-    it does. Below, a map for each level, on one scale: blue where the level speaks
-    for the label, red where it speaks against it. Lines part the predicted labels.
-    Where two labels are about as probable, the loss of little decides, so that many
-    pixels may change label on a pale map.
+    The upper row shows the image, its predicted labels, and the most important level of
+    each superpixel: the level without which the probability of the label is lowest. The
+    color is paler where that level contributes less. The lower row shows one map per
+    level, all on the same scale: blue where the level raises the probability of the
+    label, red where it lowers it. Lines separate the predicted labels. Where two labels
+    are almost equally probable, a small contribution decides, so that many pixels can
+    change their label on a pale map.
 
     Parameters
     ----------

@@ -62,17 +62,17 @@ class ErrorBudget:
 def error_budget(
     model: Pipeline, images: Sequence[ArrayLike], masks: Sequence[ArrayLike]
 ) -> ErrorBudget:
-    """Tell how much the superpixels, the features and the classifier lose.
+    """Measure how much accuracy the superpixels, the features and the classifier lose.
 
-    Three label maps are scored, each of which has one more reason to be wrong:
+    Three label maps are scored. Each has one more source of errors than the one before:
 
-    - superpixels: the majority of the labels of each superpixel, the ceiling of any
-      method that labels superpixels as a whole;
-    - features: the predictions of a clone of the model's last step that was trained
-      on these very images. With the answers at hand, it fails where the features do
-      not tell the classes apart for a classifier of this kind;
-    - classifier: the predictions of the model. What they are worse by was lost in
-      learning from other images.
+    - superpixels: the majority label of each superpixel, which is the ceiling of every
+      method that labels whole superpixels;
+    - features: the predictions of a clone of the model's last step that was trained on
+      these same images. It is wrong where a classifier of this kind cannot separate the
+      classes by these features;
+    - classifier: the predictions of the model. The rest was lost in learning from other
+      images.
 
     Parameters
     ----------
@@ -100,15 +100,16 @@ def error_budget(
 
     Notes
     -----
-    The features are computed once; training a clone costs as much as training the
-    model's last step on as many images.
+    The features are computed once. The clone takes as long to train as the model's last
+    step takes on as many images.
 
-    Enough columns tell any few superpixels apart: the fewer the images, the less is
-    laid on the features and the more on the classifier. Take as many images as the
-    model was trained on, or more. Training for other aims than a measure, such as
-    the asymmetric loss for pixel accuracy, counts among the losses of the features,
-    and a loss can be negative. Majority labels have the highest pixel accuracy that
-    the superpixels allow; for the other measures they come close to it.
+    With few images there are enough columns to separate all superpixels. Then the loss
+    of the features is small, and that of the classifier large. Take at least as many
+    images as the model was trained on. A loss can be negative, because the model is not
+    trained for the measure itself: the asymmetric loss does not maximize the pixel
+    accuracy, for example. This counts as a loss of the features. Majority labels have
+    the highest pixel accuracy that the superpixels allow. For the other measures they
+    come close to it.
 
     Examples
     --------

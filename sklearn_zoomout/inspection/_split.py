@@ -45,7 +45,7 @@ def split_pipeline(model: Any, method: str) -> tuple[Pipeline, Any]:
         raise TypeError(
             f"model: expected steps that make a FeatureTable and a last one with "
             f"{method}, got {[type(step).__name__ for _, step in model.steps]}; the "
-            "last step may be a ZoomoutClassifier, whose estimator, if it has one, "
-            "gives probabilities."
+            "last step may be a ZoomoutClassifier, with an estimator that has "
+            "predict_proba."
         )
     return model[:-1], model[-1]

@@ -1,4 +1,4 @@
-"""How much each zoom-out level says for the labels of an image."""
+"""How much each zoom-out level contributes to the labels of an image."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from ._split import split_pipeline
 
 @dataclass(frozen=True, eq=False)
 class ZoomImportance:
-    """How much each zoom-out level says for the labels of one image.
+    """How much each zoom-out level contributes to the labels of one image.
 
     `ZoomImportanceDisplay` draws it.
 
@@ -33,8 +33,8 @@ class ZoomImportance:
     probability : ndarray of float32 of shape (n_segments,)
         The probability of that label.
     values : ndarray of float32 of shape (n_segments, n_levels)
-        How much of that probability is lost without each level, -1..1: positive
-        where the level speaks for the decision, negative where it speaks against it.
+        How much of that probability is lost without each level, -1..1. It is positive
+        where the level raises the probability, and negative where it lowers it.
     decision_without : ndarray of int64 of shape (n_segments, n_levels)
         The label of every superpixel without each level.
     """
@@ -51,11 +51,11 @@ class ZoomImportance:
 def zoom_importance(
     model: Pipeline, image: ArrayLike, *, reference: Sequence[ArrayLike] | None = None
 ) -> ZoomImportance:
-    """Measure how much each zoom-out level says for the label of each superpixel.
+    """Measure how much each zoom-out level contributes to the label of each superpixel.
 
-    The columns of one level at a time are replaced by their means, so that the
-    level says the same of every superpixel. The importance of a level is the
-    probability of the predicted class that is lost by this.
+    The columns of one level are replaced by their means, so that the level is equal for
+    all superpixels. The importance of the level is the decrease of the probability of
+    the predicted class.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def zoom_importance(
     image : array-like of shape (height, width, 3)
         uint8, or floating point in 0..1.
     reference : sequence of array-like of shape (height, width, 3), default=None
-        Images whose superpixels give the means. None takes those of the training
+        Images over whose superpixels the means are taken. None takes the training
         superpixels, which the last step keeps as ``mean_``.
 
     Returns
@@ -83,9 +83,10 @@ def zoom_importance(
 
     Notes
     -----
-    The values of a superpixel need not add up to its probability. Levels that say
-    the same replace each other: a level is unimportant where the others suffice. A
-    model of one level is compared with a guess from mean features.
+    The values of a superpixel do not add up to its probability. Levels with the same
+    information replace each other, so that a level is unimportant where the other
+    levels suffice. A model of one level is compared with a prediction from mean
+    features.
 
     Examples
     --------
@@ -140,7 +141,7 @@ def zoom_importance(
 def _means(
     features: Pipeline, classifier: Any, reference: Sequence[ArrayLike] | None
 ) -> NDArray[np.float64]:
-    """Give the mean of each column, over the reference if there is one."""
+    """Return the mean of each column, over the reference if there is one."""
     if reference is not None:
         checked = check_images(reference, "reference")
         table = check_table(features.transform(checked))
@@ -149,9 +150,8 @@ def _means(
     if mean is None:
         raise ValueError(
             f"reference: {type(classifier).__name__} keeps no means of its features "
-            "(mean_), as ZoomoutClassifier does unless standardize=False; pass images "
-            "whose mean features stand for a level that is left out, such as some of "
-            "those it was trained on."
+            "(mean_), as ZoomoutClassifier does unless standardize=False; pass images, "
+            "such as some of the training images, whose mean features replace a level."
         )
     return mean
 

@@ -1,4 +1,4 @@
-"""Images beside their true and predicted label maps."""
+"""Images next to their true and predicted label maps."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
@@ -28,10 +28,10 @@ UNLABELED_COLOR = "#EBEBEB"
 
 
 class SegmentationDisplay:
-    """Images beside their true and predicted label maps.
+    """Images next to their true and predicted label maps.
 
     Make one with `from_estimator` or `from_predictions`. A row shows one image; the
-    columns are the image, the truth and the prediction, as far as given.
+    columns are the image, and the truth and the prediction if they are given.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ class SegmentationDisplay:
         Parameters
         ----------
         estimator : fitted estimator
-            Its ``predict(images)`` gives a label map for each image.
+            Its ``predict(images)`` returns one label map per image.
         images, masks, class_names
             See the class.
         axes : ndarray of matplotlib Axes, optional

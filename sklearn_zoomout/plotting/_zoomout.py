@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class ZoomoutDisplay:
     """What each zoom-out level sees of some superpixels (figures 2 and 3 of [1]_).
 
-    The image, with the outlines of the levels, stands beside one row of crops for
-    each superpixel: the superpixel (red), its proximal region (cyan), its distant
+    The image, with the outlines of the levels, is next to one row of crops per
+    superpixel: the superpixel (red), its proximal region (cyan), its distant
     box (orange; the curved orange line is the neighborhood that the box encloses)
     and the whole image (green).
 

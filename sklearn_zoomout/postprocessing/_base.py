@@ -1,4 +1,4 @@
-"""What the clean-up steps share: out-of-fold probabilities, and the way to pixels."""
+"""The base of the clean-up steps: out-of-fold probabilities, and label maps."""
 
 import warnings
 from abc import abstractmethod
@@ -29,9 +29,9 @@ LabeledImage = tuple[SegmentedImage, NDArray[np.float32], NDArray[np.int64]]
 class Postprocessor(SuperpixelClassifier):
     """Change the class probabilities of superpixels that another estimator predicts.
 
-    What is changed is learned from out-of-fold predictions, since those of images
-    that an estimator was trained on are better than those of new images. Subclasses
-    implement `_learn` and `_change`.
+    The changes are learned from out-of-fold predictions, because predictions for
+    training images are better than those for new images. Subclasses implement `_learn`
+    and `_change`.
     """
 
     _parameter_constraints: dict[str, list[Any]] = {
@@ -69,7 +69,7 @@ class Postprocessor(SuperpixelClassifier):
     def _change(
         self, segmented: SegmentedImage, proba: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """Give the probabilities (n_segments, n_classes) that replace an image's."""
+        """Return the changed probabilities of an image, (n_segments, n_classes)."""
 
     def fit(self, X: Any, y: Sequence[ArrayLike]) -> Self:
         """Fit the estimator, and learn from its out-of-fold predictions.
@@ -198,7 +198,7 @@ class Postprocessor(SuperpixelClassifier):
 
 
 def _clone_with_classes(estimator: Any, classes: NDArray[np.int64]) -> Any:
-    """Clone, and tell the clone the classes, some of which its fold may lack."""
+    """Clone, and declare the classes, since a fold may lack some of them."""
     copy = clone(estimator)
     inner = copy
     while isinstance(inner, Postprocessor):
@@ -217,7 +217,7 @@ def _by_image(
 
 
 def mean_colors(segmented: SegmentedImage) -> NDArray[np.float64]:
-    """Give the mean L*a*b* color of each superpixel, of shape (n_segments, 3)."""
+    """Return the mean L*a*b* color of each superpixel, of shape (n_segments, 3)."""
     segments = segmented.segments.ravel()
     channels = rgb_to_lab(segmented.image).reshape(-1, 3).T
     sums = [

@@ -40,7 +40,7 @@ class Islands(NamedTuple):
 
 
 def find_islands(segmented: SegmentedImage, codes: NDArray[np.intp]) -> Islands:
-    """Find the regions of one class whose neighbors all are of one other class.
+    """Find the regions of one class that are surrounded by one other class.
 
     A region is a connected component of superpixels of equal class. An island has
     fewer pixels than each region that it borders on, so no two islands are neighbors.
@@ -93,7 +93,7 @@ def find_islands(segmented: SegmentedImage, codes: NDArray[np.intp]) -> Islands:
 def describe_islands(
     segmented: SegmentedImage, proba: NDArray[np.float32], islands: Islands
 ) -> NDArray[np.float64]:
-    """Describe islands by what tells a mistake from a small object.
+    """Describe islands by features that separate mistakes from small objects.
 
     Parameters
     ----------
@@ -147,10 +147,11 @@ def describe_islands(
 class IslandRemoval(Postprocessor):
     """Learn which isolated regions to flip to the label around them (section 4.4).
 
-    An island is a connected region of superpixels of one predicted class, whose
-    neighbors all are of one other class and in larger regions. A binary classifier
-    tells from its size, probabilities and color whether the label around it has more
-    of its pixels right. It learns this from the islands of out-of-fold predictions.
+    An island is a connected region of superpixels of one predicted class. All its
+    neighbors have one other class and belong to larger regions. A binary classifier
+    decides by its size, probabilities and color whether to flip it. The classifier is
+    trained on the islands of out-of-fold predictions, with the decision that has more
+    pixels right.
 
     Parameters
     ----------
@@ -206,9 +207,9 @@ class IslandRemoval(Postprocessor):
     ``fit`` trains the estimator once for each fold and once on all images. So a
     clean-up step around another one, with 3 folds each, trains a classifier 16 times.
 
-    On the superpixels of a flipped island the probabilities of the two classes change
-    places. The higher one, if below 1, is then raised to the next float32, since the
-    label of equal probabilities would be that of the first class.
+    On the superpixels of a flipped island the probabilities of the two classes are
+    exchanged. The higher one, if below 1, is then raised to the next float32, since
+    equal probabilities would be labeled with the first class.
 
     References
     ----------
@@ -296,7 +297,7 @@ class IslandRemoval(Postprocessor):
         proba = proba.copy()
         low, high = proba[rows, around], proba[rows, own]
         proba[rows, own] = low
-        # The next larger number, since argmax would resolve a tie by the class's order;
-        # where it is 1 already, all others are 0.
+        # The next larger number, since argmax takes the first of equal probabilities.
+        # Where it is 1 already, all others are 0.
         proba[rows, around] = np.nextafter(high, np.float32(1))
         return proba

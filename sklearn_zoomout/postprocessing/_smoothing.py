@@ -14,20 +14,20 @@ from ._base import LabeledImage, Postprocessor, mean_colors
 
 
 class GraphSmoothing(Postprocessor):
-    """Make superpixels of like color that lie close to each other agree.
+    """Make nearby superpixels of similar color agree.
 
-    The probabilities p of the superpixels of an image pass through a few layers,
-    each an iteration of mean-field inference with a Potts model::
+    The probabilities p of the superpixels of an image pass through a few layers. Each
+    layer is one iteration of mean-field inference with a Potts model::
 
         q <- softmax(log p + strength * W q)
 
-    W averages over the superpixels within some steps on the superpixel graph. A
-    superpixel's share is its share of their pixels, times exp(-d^2 / 2 bandwidth^2)
-    for a distance d of mean colors. What is unlike all that surrounds it is thus
-    left alone.
+    W averages over the superpixels within a graph distance. The weight of a superpixel
+    is its share of their pixels, times exp(-d^2 / 2 bandwidth^2) for a distance d of
+    mean colors. A superpixel that differs from all its surroundings is thus left
+    unchanged.
 
-    Strength and bandwidth are those of the highest mean IoU of out-of-fold
-    predictions. Strength 0, which changes nothing, is always among the candidates.
+    Strength and bandwidth are chosen by the mean IoU of out-of-fold predictions.
+    Strength 0, which changes nothing, is always among the candidates.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ class GraphSmoothing(Postprocessor):
     def _averages(
         self, segmented: SegmentedImage, bandwidths: Iterable[float]
     ) -> list[sparse.csr_array]:
-        """Give W for every bandwidth, float32 of shape (n_segments, n_segments)."""
+        """Return W for every bandwidth, float32 of shape (n_segments, n_segments)."""
         near = segmented.neighborhood(self.radius).tocoo()
         rows, columns = near.coords
         colors = mean_colors(segmented)
