@@ -21,10 +21,12 @@ def _if_probabilities(classifier: "SuperpixelClassifier") -> bool:
     return classifier._has_probabilities()
 
 
-# Not a ClassifierMixin: scikit-learn would take the list of masks for labels and
-# stratify its folds by them.
+# This is no ClassifierMixin, since scikit-learn would stratify its folds by the masks.
 class SuperpixelClassifier(BaseEstimator, metaclass=ABCMeta):
     """Base of estimators that label the superpixels of a `FeatureTable`.
+
+    Subclasses compute the class probabilities of superpixels. This class checks the
+    table and turns the probabilities into label maps.
 
     Attributes
     ----------
@@ -93,8 +95,8 @@ class SuperpixelClassifier(BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         ndarray of float32 of shape (n_rows, n_classes)
-            The superpixels of all images; those of image i are the rows
-            ``X.row_offsets[i]`` up to ``X.row_offsets[i + 1]``.
+            The superpixels of all images. Image i has the rows ``X.row_offsets[i]`` up
+            to ``X.row_offsets[i + 1]``.
         """
         return self._row_probabilities(self._check_fitted_table(X))
 
@@ -112,6 +114,11 @@ class SuperpixelClassifier(BaseEstimator, metaclass=ABCMeta):
         -------
         float
             See `sklearn_zoomout.metrics.mean_iou`.
+
+        Raises
+        ------
+        ValueError
+            If a mask does not fit its image, or has a label that fit did not see.
         """
         table = self._check_fitted_table(X)
         masks = check_masks(y, table.superpixels)

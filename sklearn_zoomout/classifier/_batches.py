@@ -40,18 +40,66 @@ class TableRows(Dataset):
         return len(self.rows)
 
     def __getitem__(self, positions: Any) -> Batch:
-        """Read the rows at some positions, or the row at one."""
-        values = self.table.take(np.atleast_1d(self.rows[positions]))
+        """Return the row of an integer, or the rows of an array of integers."""
         if np.ndim(positions) == 0:
-            return values[0], self.targets[positions]
-        return values, self.targets[positions]
+            values, targets = self.read(np.array([positions]))
+            return values[0], targets[0]
+        return self.read(positions)
+
+    def read(
+        self, positions: NDArray[Any], out: NDArray[np.float32] | None = None
+    ) -> Batch:
+        """Copy some rows.
+
+        Parameters
+        ----------
+        positions : ndarray of integers of shape (n,)
+            Positions in ``rows``.
+        out : ndarray of float32 of shape (n, n_columns), optional
+            Where to write the features; by default a new array.
+
+        Returns
+        -------
+        values : ndarray of float32 of shape (n, n_columns)
+            Their features.
+        targets : ndarray of int64 of shape (n,)
+            Their classes.
+        """
+        return self.table.take(self.rows[positions], out=out), self.targets[positions]
+
+
+class RowsInMemory(Dataset):
+    """Rows of a table in memory, whose batches are copied into one array.
+
+    A new array for every batch would be new memory. The page faults of its first use
+    took 2 to 14 % of an epoch of 50,000 rows of 840 columns.
+
+    Parameters
+    ----------
+    rows : TableRows
+        The rows.
+    batch_size : int
+        The largest number of rows of a batch.
+    """
+
+    def __init__(self, rows: TableRows, batch_size: int) -> None:
+        self.rows = rows
+        shape = min(batch_size, len(rows)), rows.table.n_columns
+        self.buffer = np.empty(shape, np.float32)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, positions: NDArray[np.int64]) -> Batch:
+        """Return a batch, which is valid until the next one is read."""
+        return self.rows.read(positions, out=self.buffer[: len(positions)])
 
 
 class EvenBatches(Sampler[NDArray[np.int64]]):
     """Positions of the rows of each batch.
 
-    Batches differ in size by at most one row, since the loss of a batch of a few rows
-    would count as much as that of a full one.
+    Batches differ in size by at most one row. Every batch is one step of the training,
+    so a last batch of a few rows would have too much influence.
 
     Parameters
     ----------
@@ -83,9 +131,10 @@ class EvenBatches(Sampler[NDArray[np.int64]]):
 class RowsInFiles(IterableDataset):
     """Batches of the rows of a table in files.
 
-    Such a table may not fit in memory, and its disk would have to seek for every row. A
-    large part is read at a time, made of short runs of rows from all over the table,
-    and the batches are drawn from it.
+    Such a table may not fit in memory, and a disk is slow to read single rows. A large
+    window of rows is read at a time, while the network trains on the one before. It
+    consists of short runs of rows from all over the table. The batches of a window are
+    drawn from all its rows.
 
     Parameters
     ----------
@@ -117,7 +166,7 @@ class RowsInFiles(IterableDataset):
 def load_batches(
     rows: TableRows, batch_size: int, rng: np.random.Generator | None = None
 ) -> DataLoader:
-    """Make torch's loader of the batches of an epoch.
+    """Return torch's loader of the batches of an epoch.
 
     Parameters
     ----------
@@ -132,11 +181,11 @@ def load_batches(
     -------
     torch.utils.data.DataLoader
         Its batches are pairs of tensors, float32 of shape (n, n_columns) and int64 of
-        shape (n,). Those of a table in files are valid until the next is drawn.
+        shape (n,). The features of a batch are valid until the next batch is drawn.
     """
     # The loader draws from its generator, and otherwise from torch's global one.
     options: dict[str, Any] = {"batch_size": None, "generator": torch.Generator()}
     if rows.table.in_files:
         return DataLoader(RowsInFiles(rows, batch_size, rng), **options)
     sampler = EvenBatches(len(rows), batch_size, rng)
-    return DataLoader(rows, sampler=sampler, **options)
+    return DataLoader(RowsInMemory(rows, batch_size), sampler=sampler, **options)

@@ -1,7 +1,7 @@
-"""The classifier of superpixels: masks to row labels, and row labels to masks."""
+"""`ZoomoutClassifier`: its parameters, and fit from masks to a trained network."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -20,59 +20,66 @@ from ..table import FeatureTable, check_table
 from ._base import SuperpixelClassifier
 from ._standardization import check_finite, column_moments, standardize
 
-# Enough on Stanford Background for 20 images as for 572, and for 500 superpixels an
-# image as for 1,000; more lower the class accuracy.
+# How long to train by default. This is enough on Stanford Background, both for 20 and
+# for 572 images, and both for 500 and for 1,000 superpixels per image. Longer training
+# lowers the class accuracy.
 _STEPS, _EPOCHS, _ROWS_OF_AN_IMAGE = 1000, 4, 2000
+
+#: Mean and standard deviation of every column, or None if rows are not standardized.
+Moments = tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]
 
 
 class ZoomoutClassifier(SuperpixelClassifier):
     """Label superpixels by a feedforward network (sections 2.2 and 4.3).
 
-    Every superpixel gets the label that most of its labeled pixels have, a network
-    is trained on the features of all superpixels of all images, and its predictions
-    are painted back onto the pixels.
+    Every superpixel gets the label that most of its labeled pixels have. A network is
+    trained on the features of the labeled superpixels of all images. In prediction,
+    every pixel gets the class of its superpixel.
 
     Parameters
     ----------
     hidden_units : sequence of int, default=(128,)
-        Width of every hidden layer of ReLU units; () is a linear softmax.
+        Width of every hidden layer of ReLU units. () is a linear softmax.
     dropout : float, default=0.5
         Share of hidden units that are dropped in training, in [0, 1).
     class_weight : "balanced", float, None or dict, default="balanced"
-        The weight of a class in the loss. "balanced" is equation (2), one over the
-        frequency of the class among the training superpixels; None is the symmetric
-        loss, all weights 1. A number a in 0..1 lies between the two: one over the
+        The weight of a class in the loss. "balanced" is equation (2): one over the
+        frequency of the class among the training superpixels. None is the symmetric
+        loss: all weights are 1. A number a in 0..1 lies between the two: one over the
         frequency to the power a. A dict has the weight of every class. Classes that it
         does not list have the weight 1.
     learning_rate : float, default=1e-4
-        Step size of AdamW, the same throughout.
+        Step size of AdamW. It is constant.
     weight_decay : float, default=1e-3
         Decoupled weight decay of AdamW.
     max_epochs : int or None, default=None
-        Passes over the training superpixels; None for as many as make 1,000 steps,
-        but at least 4, or 2,000 superpixels of every image.
+        Passes over the training superpixels. None chooses the smallest number with at
+        least 1,000 steps and at least 4 passes. If images have more than 500 labeled
+        superpixels on average, the passes need to show only 2,000 of each image.
     batch_size : int, default=512
         Largest number of superpixels of a step.
     classes : array-like of integers of shape (n_classes,), default=None
-        All classes, so that a class that is absent from a fold keeps its place; by
-        default the labels of the masks.
+        All classes. A class without a training superpixel, such as in a fold, then
+        keeps its place in ``classes_``. By default, the labels of the masks.
     standardize : bool, default=True
-        Subtract each feature's mean, divide by its standard deviation, and clip to
-        -5..5, so that the rarely filled bins of a histogram cannot explode.
+        Subtract the mean of each feature, divide by its standard deviation, and clip
+        to -5..5. Clipping bounds histogram bins that are rarely filled, whose standard
+        deviation is tiny.
     estimator : scikit-learn classifier, default=None
-        Takes the place of the network, given the standardized rows of all training
-        superpixels as one array. ``class_weight`` reaches it as ``sample_weight``, of
-        mean 1; all parameters about training have no effect.
+        A classifier in place of the network. Its training data is one array of the
+        standardized features of all training superpixels. ``class_weight`` becomes
+        ``sample_weight``, of mean 1. The parameters of the network and of its training
+        have no effect.
     validation_fraction : float, default=None
         Share of the images that are held out to compute ``valid_loss``, in (0, 1).
     callbacks : list of skorch callbacks, default=None
-        Passed on to skorch, such as ``EarlyStopping(patience=3)``.
+        Callbacks of the training, such as ``EarlyStopping(patience=3)``.
     device : str, default="cpu"
         Where torch trains and predicts. A classifier that was trained on "cuda"
-        predicts on the CPU where there is none.
+        predicts on the CPU of a machine without CUDA.
     random_state : int, RandomState or None, default=None
-        Determines the first weights, the order of the superpixels, dropout and the
-        images held out.
+        Seed of the first weights, of dropout, of the order of the superpixels and of
+        the choice of held-out images.
     verbose : int, default=0
         If positive, skorch prints the losses of every epoch.
 
@@ -81,29 +88,30 @@ class ZoomoutClassifier(SuperpixelClassifier):
     classes_ : ndarray of int64 of shape (n_classes,)
         The classes, sorted.
     class_frequency_ : ndarray of float64 of shape (n_classes,)
-        Their shares of the training superpixels, of sum 1.
+        Their shares of the training superpixels. The sum is 1.
     n_features_in_ : int
         Number of feature columns.
     feature_names_in_ : ndarray of str of shape (n_features_in_,)
         Their names.
     mean_, scale_ : ndarray of float64 of shape (n_features_in_,)
-        What standardizes the features; None if ``standardize`` is False.
+        Mean and standard deviation of the features of the training superpixels. None
+        if ``standardize`` is False.
     net_ : skorch.NeuralNet
-        The trained net, with its weights on the CPU; only without ``estimator``.
+        The trained net, with its weights on the CPU. Only without ``estimator``.
     history_ : list of dict
-        The losses of every epoch; only without ``estimator``.
+        The losses of every epoch. Only without ``estimator``.
     estimator_ : scikit-learn classifier
-        The fitted clone of ``estimator``, whose classes are positions in
-        ``classes_``; only with ``estimator``.
+        The fitted clone of ``estimator``. Its classes are positions in ``classes_``.
+        Only with ``estimator``.
 
     Notes
     -----
-    The paper trains with a fixed learning rate of 1e-4 and a weight decay of 1e-3,
-    and does not state its optimizer, batch size, number of epochs, or whether
-    features were standardized: those are this library's choices.
+    The paper trains with a fixed learning rate of 1e-4 and a weight decay of 1e-3. It
+    does not state the optimizer, the batch size, the number of epochs, or whether the
+    features are standardized. These are choices of this library.
 
     An integer ``random_state`` trains the same network again on the same machine with
-    the same number of threads. The global generators of torch are not touched.
+    the same number of threads. The global generators of torch are not used.
 
     References
     ----------
@@ -200,62 +208,84 @@ class ZoomoutClassifier(SuperpixelClassifier):
         Raises
         ------
         ValueError
-            If a mask does not fit its image, fewer than two classes are left, a
-            feature is NaN or infinite, or the loss becomes so.
+            If a parameter is wrong, a mask does not fit its image, fewer than two
+            classes have superpixels, a feature is NaN or infinite, or the loss becomes
+            NaN or infinite.
         """
         forget_fit(self)
-        validate_params(self)
         self._check_params()
         table = check_table(X)
-        classes = check_classes(self.classes)
-        labeled = label_rows(table.superpixels, y, classes)
+        # Section 4: a superpixel has the label of most of its pixels.
+        labeled = label_rows(table.superpixels, y, check_classes(self.classes))
         rng = check_random_state(self.random_state)
-        fraction = None if self.estimator is not None else self.validation_fraction
-        train, valid = _hold_out(labeled, fraction, rng)
+        train, valid = self._hold_out(labeled, rng)
+        # Section 2.2: the weight of a class is one over its frequency.
         frequency = train.frequency()
         weight = class_weights(self.class_weight, train.classes, frequency)
-        mean, scale = column_moments(table, train.rows)
-        if valid is not None:
-            check_finite(table, valid.rows)
-        fitted: dict[str, Any] = {
-            "classes_": train.classes,
-            "class_frequency_": frequency,
-            "n_features_in_": table.n_columns,
-            "feature_names_in_": np.array(table.columns, dtype=object),
-            "mean_": mean if self.standardize else None,
-            "scale_": scale if self.standardize else None,
-        }
+        moments = self._measure(table, train, valid)
+        # Section 4.3: a feedforward network.
         if self.estimator is None:
-            fitted |= self._fit_net(table, train, valid, weight, fitted, rng)
+            fitted = self._fit_net(table, train, valid, weight, moments, rng)
         else:
-            fitted |= self._fit_estimator(table, train, weight, fitted)
+            fitted = self._fit_estimator(table, train, weight, moments)
         self.__dict__.update(fitted)
+        self.classes_ = train.classes
+        self.class_frequency_ = frequency
+        self.n_features_in_ = table.n_columns
+        self.feature_names_in_ = np.array(table.columns, dtype=object)
+        self.mean_, self.scale_ = moments
         return self
 
     def _check_params(self) -> None:
-        """Check what the declared constraints cannot express."""
+        """Check all parameters but those that depend on the masks."""
+        validate_params(self)
         units = list(self.hidden_units)
         if not all(isinstance(n, Integral) and n is not True and n > 0 for n in units):
             raise ValueError(
                 f"hidden_units: expected a sequence of integers >= 1, got {units}."
             )
         if self.estimator is not None:
-            if not is_classifier(self.estimator):
-                raise ValueError(
-                    "estimator: expected a classifier, got "
-                    f"{type(self.estimator).__name__}."
-                )
-            return
-        check_device(self.device)
-        for item in self.callbacks or ():
-            callback = item[-1] if isinstance(item, tuple) else item
-            monitor = str(getattr(callback, "monitor", None))
-            if monitor.startswith("valid_") and self.validation_fraction is None:
-                raise ValueError(
-                    f"callbacks: {type(callback).__name__} monitors {monitor!r}, which "
-                    "is computed on held-out images only; set validation_fraction, "
-                    "such as 0.1."
-                )
+            self._check_estimator()
+        else:
+            check_device(self.device)
+            _check_callbacks(self.callbacks or (), self.validation_fraction is not None)
+
+    def _check_estimator(self) -> None:
+        name = type(self.estimator).__name__
+        if not is_classifier(self.estimator):
+            raise ValueError(f"estimator: expected a classifier, got {name}.")
+        if self.class_weight is not None and not has_fit_parameter(
+            self.estimator, "sample_weight"
+        ):
+            raise ValueError(
+                f"class_weight={self.class_weight!r} cannot be applied, since "
+                f"{name}.fit takes no sample_weight; pass class_weight=None."
+            )
+
+    def _hold_out(
+        self, labeled: LabeledRows, rng: np.random.RandomState
+    ) -> tuple[LabeledRows, LabeledRows | None]:
+        """Return the rows of the training images, and those of the held-out images."""
+        if self.validation_fraction is None or self.estimator is not None:
+            return labeled, None
+        images = rng.permutation(np.unique(labeled.images))
+        n_valid = max(1, round(self.validation_fraction * len(images)))
+        if n_valid >= len(images):
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} of {len(images)} "
+                "images with labels leaves none to train on; use a smaller one, or "
+                "more images."
+            )
+        return labeled.of_images(images[n_valid:]), labeled.of_images(images[:n_valid])
+
+    def _measure(
+        self, table: FeatureTable, train: LabeledRows, valid: LabeledRows | None
+    ) -> Moments:
+        """Return the moments that standardize the rows; refuse NaN and infinity."""
+        moments = column_moments(table, train.rows)
+        if valid is not None:
+            check_finite(table, valid.rows)
+        return moments if self.standardize else (None, None)
 
     def _fit_net(
         self,
@@ -263,9 +293,10 @@ class ZoomoutClassifier(SuperpixelClassifier):
         train: LabeledRows,
         valid: LabeledRows | None,
         weight: NDArray[np.float64],
-        fitted: dict[str, Any],
+        moments: Moments,
         rng: np.random.RandomState,
     ) -> dict[str, Any]:
+        """Train the network; return the attributes that only it has."""
         from ._batches import TableRows
         from ._training import make_net, train_net
 
@@ -273,8 +304,8 @@ class ZoomoutClassifier(SuperpixelClassifier):
             self.get_params(deep=False),
             n_features=table.n_columns,
             class_weight=weight,
-            moments=(fitted["mean_"], fitted["scale_"]),
-            max_epochs=self._n_epochs(table, train.rows),
+            moments=moments,
+            max_epochs=self._n_epochs(train),
             seed=int(rng.randint(np.iinfo(np.int32).max)),
         )
         train_net(
@@ -288,34 +319,27 @@ class ZoomoutClassifier(SuperpixelClassifier):
         ]
         return {"net_": net, "history_": history}
 
-    def _n_epochs(self, table: FeatureTable, rows: NDArray[Any]) -> int:
+    def _n_epochs(self, train: LabeledRows) -> int:
         if self.max_epochs is not None:
             return self.max_epochs
-        n_images = len(np.unique(table.image_of_row[rows]))
-        enough = min(_EPOCHS, round(_ROWS_OF_AN_IMAGE * n_images / len(rows)))
-        steps = math.ceil(len(rows) / self.batch_size)
-        return max(enough, math.ceil(_STEPS / steps))
+        n_rows, n_images = len(train.rows), len(np.unique(train.images))
+        enough = min(_EPOCHS, round(_ROWS_OF_AN_IMAGE * n_images / n_rows))
+        return max(enough, math.ceil(_STEPS / math.ceil(n_rows / self.batch_size)))
 
     def _fit_estimator(
         self,
         table: FeatureTable,
         train: LabeledRows,
         weight: NDArray[np.float64],
-        fitted: dict[str, Any],
+        moments: Moments,
     ) -> dict[str, Any]:
+        """Fit the scikit-learn classifier; return the attribute that only it has."""
         fit_params = {}
         if self.class_weight is not None:
-            if not has_fit_parameter(self.estimator, "sample_weight"):
-                raise ValueError(
-                    f"class_weight={self.class_weight!r} cannot be applied, since "
-                    f"{type(self.estimator).__name__}.fit takes no sample_weight; "
-                    "pass class_weight=None."
-                )
             row_weight = weight[train.codes]
             fit_params["sample_weight"] = row_weight / row_weight.mean()
-        x = standardize(table.take(train.rows), fitted["mean_"], fitted["scale_"])
-        estimator = clone(self.estimator).fit(x, train.codes, **fit_params)
-        return {"estimator_": estimator}
+        x = standardize(table.take(train.rows), *moments)
+        return {"estimator_": clone(self.estimator).fit(x, train.codes, **fit_params)}
 
     def _has_probabilities(self) -> bool:
         if hasattr(self, "net_"):
@@ -334,7 +358,7 @@ class ZoomoutClassifier(SuperpixelClassifier):
             from ._prediction import predict_proba
 
             return predict_proba(self.net_.module_, table, self.device)
-        # A class that had no superpixel is unknown to the estimator.
+        # The estimator does not know classes without a training superpixel.
         proba = np.zeros((table.n_rows, len(self.classes_)), dtype=np.float32)
         start = 0
         for x in self._batches(table):
@@ -344,42 +368,23 @@ class ZoomoutClassifier(SuperpixelClassifier):
         return proba
 
     def _batches(self, table: FeatureTable) -> Iterator[NDArray[np.float32]]:
-        """Yield the rows as the estimator expects them."""
+        """Yield standardized rows, checked, for the scikit-learn classifier."""
         check_finite(table, np.arange(table.n_rows))
         return (standardize(x, self.mean_, self.scale_) for x in table.batches())
 
 
-def _hold_out(
-    labeled: LabeledRows, fraction: float | None, rng: np.random.RandomState
-) -> tuple[LabeledRows, LabeledRows | None]:
-    """Split off the rows of a share of the images, for validation.
-
-    Parameters
-    ----------
-    labeled : LabeledRows
-        All labeled rows.
-    fraction : float or None
-        Share of the images to hold out; at least one image is.
-    rng : RandomState
-        Chooses the images.
-
-    Returns
-    -------
-    train, valid : LabeledRows
-        ``valid`` is None if ``fraction`` is.
-
-    Raises
-    ------
-    ValueError
-        If no image would be left to train on.
-    """
-    if fraction is None:
-        return labeled, None
-    images = rng.permutation(np.unique(labeled.images))
-    n_valid = max(1, round(fraction * len(images)))
-    if n_valid >= len(images):
-        raise ValueError(
-            f"validation_fraction={fraction} of {len(images)} images with labels "
-            "leaves none to train on; use a smaller one, or more images."
-        )
-    return labeled.of_images(images[n_valid:]), labeled.of_images(images[:n_valid])
+def _check_callbacks(callbacks: Iterable[Any], has_validation: bool) -> None:
+    for i, item in enumerate(callbacks):
+        callback = item[-1] if isinstance(item, (tuple, list)) else item
+        name = type(callback).__name__
+        if not hasattr(callback, "on_epoch_end"):
+            raise ValueError(
+                f"callbacks[{i}]: expected a skorch callback, or a pair of a name and "
+                f"a callback, got {name}."
+            )
+        monitor = str(getattr(callback, "monitor", None))
+        if monitor.startswith("valid_") and not has_validation:
+            raise ValueError(
+                f"callbacks[{i}]: {name} monitors {monitor!r}, which is computed on "
+                "held-out images only; set validation_fraction, such as 0.1."
+            )

@@ -1,4 +1,4 @@
-"""The network and the loss of equation (2); needs torch."""
+"""The network, and the module of its loss; needs torch."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -13,26 +13,13 @@ from ..loss import weighted_log_loss
 from ._standardization import CLIP
 
 
-class InverseFrequencyLoss(nn.Module):
-    """The loss of equation (2), the mean over N rows of w(y) * -log p(y).
-
-    With w(c) = 1 / f(c), f the frequencies of the classes, this is the paper's
-    asymmetric loss; with all weights 1 its symmetric one. The sum is divided by the
-    number of rows N, where `torch.nn.CrossEntropyLoss` divides by the sum of their
-    weights, which would cancel the weight of a batch of one class.
+class WeightedLogLoss(nn.Module):
+    """`weighted_log_loss`, the loss of equation (2), as a module that skorch takes.
 
     Parameters
     ----------
     weight : array-like of shape (n_classes,)
         The weight of every class.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from sklearn_zoomout.classifier._net import InverseFrequencyLoss
-    >>> loss = InverseFrequencyLoss([2.0, 4.0])
-    >>> float(loss(torch.zeros(3, 2), torch.tensor([1, 1, 1])))  # 4 log 2
-    2.77...
     """
 
     weight: Tensor
@@ -42,7 +29,7 @@ class InverseFrequencyLoss(nn.Module):
         self.register_buffer("weight", torch.tensor(np.asarray(weight)))
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Compute the loss of logits (N, n_classes) and targets (N,); 0 if N is 0."""
+        """Return the loss of logits (N, n_classes) and targets (N,)."""
         return weighted_log_loss(logits, target, self.weight)
 
 
@@ -54,16 +41,17 @@ class ZoomoutNet(nn.Module):
     n_features : int
         Number of columns.
     hidden_units : sequence of int
-        Width of every hidden layer of ReLU units; none is a linear softmax.
+        Width of every hidden layer of ReLU units. () is a linear softmax.
     n_classes : int
         Number of classes.
     dropout : float, default=0.0
         Share of hidden units that are dropped in training.
     mean, scale : array-like of shape (n_features,), default=None
-        What standardizes the features; None leaves them as they are.
+        Mean and standard deviation that standardize the features. None leaves them as
+        they are.
     random_state : int, default=0
-        Seed of the first weights and of dropout. torch's own global generator is
-        neither read nor moved.
+        Seed of the first weights and of dropout. The global generator of torch is not
+        used.
     """
 
     shift: Tensor
@@ -98,7 +86,7 @@ class ZoomoutNet(nn.Module):
         self._generators: dict[torch.device, torch.Generator] = {}
 
     def _init_weights(self) -> None:
-        # What torch.nn.Linear does by default, from a generator of our own.
+        # The default of torch.nn.Linear, but from a generator of our own.
         generator = torch.Generator().manual_seed(self.random_state)
         for layer in self.layers:
             bound = 1 / math.sqrt(next(layer.parameters()).shape[1])
@@ -118,19 +106,20 @@ class ZoomoutNet(nn.Module):
         return first
 
     def first_product(self, columns: NDArray[Any]) -> Callable[[Tensor], Tensor]:
-        """Return the product of the first layer with some of the columns.
+        """Return the function that multiplies some columns by their weights.
+
+        The sum over all columns, plus the bias, is the output of the first layer.
 
         Parameters
         ----------
         columns : ndarray of integers of shape (n,)
-            Which of the n_features columns.
+            Positions of the columns.
 
         Returns
         -------
         callable
-            Turns these columns of rows, (N, n), into their part of the product,
-            (N, width of the first layer). The sum of the parts of all columns and of
-            the bias is what `finish` takes.
+            Maps the columns of rows, (N, n), to their part of the output of the first
+            layer, (N, its width).
         """
         weight = self.layers[0].get_parameter("weight")[:, columns].T
         if not self.standardize:

@@ -30,8 +30,8 @@ def predict_proba(
     table : FeatureTable
         The features.
     device : str, default="cpu"
-        Where to compute; the CPU if there is no such device. The network itself
-        stays where it is.
+        Where to compute. If there is no such device, it is the CPU, with a warning. The
+        network itself stays where it is.
 
     Returns
     -------
@@ -76,10 +76,11 @@ def _compute_by_row(
 def _compute_by_image(
     module: ZoomoutNet, table: FeatureTable, device: str
 ) -> Callable[[NDArray[np.int64]], Tensor]:
-    """Return the same function, with one product per image for columns per image.
+    """Return the same function for a table with blocks that have one row per image.
 
-    With VGG-16 the global level is a third of the columns, and of the work of the first
-    layer. The sums are those of `_compute_by_row` in another order.
+    The first layer multiplies such a row once per image, not once per superpixel. With
+    VGG-16, the global level is a third of the columns, and so a third of the work of
+    this layer. The sums are those of `_compute_by_row` in another order.
     """
     per_image = np.array([b.per_image for b in table.blocks for _ in b.columns])
     own, shared = (

@@ -1,4 +1,4 @@
-"""Checks and standardization of the columns of a table."""
+"""Checks of the columns of a table, their moments, and standardization."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from ..table import FeatureTable
 
-# Standardized features are clipped to +-CLIP. A bin that is filled in one superpixel
-# of a million has a standard deviation of a thousandth of that value: the one row
-# would enter a network as 1000 and take over the step that it is in.
+# Standardized features are clipped to +-CLIP. Suppose that a histogram bin is filled in
+# one superpixel of a million. Its standard deviation is a thousandth of its value. The
+# standardized feature would be 1000, and would dominate the step that it is in.
 CLIP = 5.0
 
 
@@ -54,19 +54,19 @@ def _first_names(names: set[str], order: list[str]) -> str:
 
 
 def check_finite(table: FeatureTable, rows: NDArray[Any]) -> None:
-    """Refuse NaN and infinity, naming the image and the column of the first.
+    """Raise an error that names the first feature that is NaN or infinite.
 
     Parameters
     ----------
     table : FeatureTable
         The features.
     rows : ndarray of integers of shape (n,)
-        The rows to use.
+        The rows to check.
 
     Raises
     ------
     ValueError
-        If a feature of one of the rows is not finite.
+        If a feature of one of the rows is NaN or infinite.
     """
     for start in range(0, len(rows), 4096):
         chosen = rows[start : start + 4096]
@@ -92,7 +92,7 @@ def column_moments(
     table : FeatureTable
         The features.
     rows : ndarray of integers of shape (n,)
-        The rows to use.
+        The rows.
 
     Returns
     -------
@@ -102,7 +102,7 @@ def column_moments(
     Raises
     ------
     ValueError
-        If a feature is NaN or infinite.
+        If a feature is NaN or infinite, or too large for float32.
     """
     with np.errstate(all="ignore"):
         mean, scale = table.mean_and_scale(rows)
@@ -128,7 +128,7 @@ def standardize(
     values : ndarray of float32 of shape (n, n_columns)
         Rows of a table; overwritten.
     mean, scale : ndarray of float64 of shape (n_columns,) or None
-        The moments; None leaves the rows as they are.
+        The moments. None leaves the rows as they are.
 
     Returns
     -------

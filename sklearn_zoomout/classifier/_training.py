@@ -12,19 +12,19 @@ from skorch import NeuralNet
 from skorch.callbacks import EarlyStopping
 
 from ._batches import TableRows, load_batches
-from ._net import InverseFrequencyLoss, ZoomoutNet
+from ._net import WeightedLogLoss, ZoomoutNet
 
 
 class _StopTraining(Exception):
-    """A callback asks for the end of training."""
+    """The patience of an EarlyStopping is over."""
 
 
 class RowNet(NeuralNet):
     """The training loop of skorch, with errors where skorch is silent.
 
-    An interrupt is raised again; skorch returns a net that was trained for a while. A
-    loss that is not finite is an error. `skorch.callbacks.EarlyStopping` ends the
-    training.
+    skorch ends the training at a KeyboardInterrupt and returns the net as it is then.
+    This net raises it again. `skorch.callbacks.EarlyStopping` ends the training by an
+    exception of its own. A loss that is NaN or infinite is an error.
     """
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
@@ -52,7 +52,7 @@ class RowNet(NeuralNet):
     def get_split_datasets(
         self, X: tuple[TableRows, TableRows | None], y: Any = None, **params: Any
     ) -> tuple[TableRows, TableRows | None]:
-        """Return the pair that fit was given; the net keeps no reference to it."""
+        """Return the pair of data sets. The net keeps no reference to it."""
         return X
 
     def on_batch_end(
@@ -72,15 +72,22 @@ class RowNet(NeuralNet):
 def _end_epoch(callback: EarlyStopping, net: RowNet, **cb_kwargs: Any) -> None:
     """Call ``EarlyStopping.on_epoch_end``, and stop if its patience is over.
 
-    It stops skorch by raising KeyboardInterrupt, as Ctrl-C does. With endless patience
-    it does not, so that every KeyboardInterrupt is one of the user's.
+    The callback stops skorch by a KeyboardInterrupt, as Ctrl-C does. During this call
+    its patience is infinite, so that it raises none. Every KeyboardInterrupt then comes
+    from the user.
     """
     patience, callback.patience = callback.patience, math.inf
     try:
         callback.on_epoch_end(net, **cb_kwargs)
     finally:
-        callback.patience = patience
-    if callback.misses_ >= patience:
+        if callback.patience == math.inf:  # else a subclass has set another one
+            callback.patience = patience
+    if callback.misses_ >= callback.patience:
+        if net.verbose:  # skorch's own message, which infinite patience prevents
+            callback.sink(
+                f"Stopping since {callback.monitor} has not improved in the last "
+                f"{callback.patience} epochs."
+            )
         raise _StopTraining
 
 
@@ -124,7 +131,7 @@ def make_net(
         module__mean=moments[0],
         module__scale=moments[1],
         module__random_state=seed,
-        criterion=InverseFrequencyLoss,
+        criterion=WeightedLogLoss,
         criterion__weight=weight,
         optimizer=torch.optim.AdamW,
         optimizer__weight_decay=params["weight_decay"],
@@ -144,7 +151,7 @@ def make_net(
 
 
 def train_net(net: RowNet, train: TableRows, valid: TableRows | None) -> None:
-    """Train a net, and leave it on the CPU, without the state of the training.
+    """Train a net, then move it to the CPU and drop the state of its training.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Rows of a table in files, read in large parts ahead of the network."""
+"""Windows of rows of a table in files, which a thread reads ahead of the network."""
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from ..table import FeatureTable
 
 # Neighboring rows that are read together. 32 rows of a level of 4,096 columns are
-# 512 kB of float32, a piece long enough for a disk to be read at its full speed.
+# 512 kB of float32. Pieces of this length are read at the full speed of a disk.
 _RUN = 32
-# Two windows of this size are in memory, one in use and one being read. With 11,851
+# Two windows of this size are in memory: one is in use, one is being read. With 11,851
 # columns a window has 5,662 rows, from 177 places of the table.
 _WINDOW_BYTES = 2**28
-# Rows that `take` copies at once, since it makes a second copy for a moment.
+# Rows in one call of `take`, which makes a second copy of them for a moment.
 _AT_ONCE = 512
 
 _Item = TypeVar("_Item")
@@ -35,23 +35,25 @@ def split_into_windows(
 ) -> list[Window]:
     """Split rows into windows, and each window into batches.
 
-    The rows of a window are mostly runs of neighbors, so that they can be read at
-    once; within a window they are shuffled. The more rows a window has, the less its
-    batches differ from those that are drawn from all rows.
+    A window consists of runs of neighboring rows, which are read together. Its rows are
+    shuffled before they become batches. The more rows a window has, the less its
+    batches differ from batches that are drawn from all rows.
 
     Parameters
     ----------
-    n_rows, n_batches : int
-        How many there are. Batches differ in size by at most one row.
+    n_rows : int
+        Number of rows.
+    n_batches : int
+        Number of batches. They differ in size by at most one row.
     window : int
         The largest number of rows of a window, unless a single batch is larger.
     rng : numpy.random.Generator or None
-        Draws the order; None keeps it.
+        Draws the order. None keeps it.
 
     Returns
     -------
     list of list of ndarray of int64
-        The batches of every window; each row is in one of them.
+        The batches of every window. Each row is in one of them.
     """
     order = np.arange(n_rows)
     if rng is not None:
@@ -87,12 +89,12 @@ def read_windows(
     chosen : ndarray of int64 of shape (n,)
         The positions of a batch, in ascending order.
     values : ndarray of float32 of shape (n, n_columns)
-        Their features, valid until the next batch is drawn.
+        Their features. They are valid until the next batch is drawn.
     """
     windows = list(windows)
     largest = max(sum(map(len, window)) for window in windows)
     shape = largest, table.n_columns
-    # While one is in use, the other is being filled.
+    # One buffer is in use while the other is being filled.
     buffers = itertools.cycle([np.empty(shape, np.float32) for _ in range(2)])
     batch = np.empty((len(windows[0][0]), table.n_columns), np.float32)
 
@@ -109,7 +111,7 @@ def read_windows(
     for window, held, buffer in read_ahead(read, zip(windows, buffers, strict=False)):
         for chosen in map(np.sort, window):
             values = batch[: len(chosen)]
-            # mode="clip" writes into the batch without a copy in between.
+            # Only with mode="clip" does take write into `out` without another copy.
             places = np.searchsorted(held, chosen)
             yield chosen, np.take(buffer, places, axis=0, out=values, mode="clip")
 
@@ -117,10 +119,10 @@ def read_windows(
 def read_ahead(
     read: Callable[[_Item], _Result], items: Iterable[_Item]
 ) -> Iterator[_Result]:
-    """Yield ``read(item)`` for all items; a thread reads one more than is asked for.
+    """Yield ``read(item)`` for all items, while a thread reads the next one.
 
-    An error of the thread is raised here, and when the iteration ends, whatever the
-    reason, the thread has ended.
+    An error in the thread is raised here. The thread ends with the iteration, also if
+    an error ends it.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as pool:
         ahead: Future[_Result] | None = None

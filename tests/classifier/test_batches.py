@@ -1,220 +1,71 @@
-"""Training from files: the order of rows, the thread that reads, the weights."""
+"""Rows as a dataset of torch, and the batches of its loader."""
 
-import pickle
-import threading
-import time
-from dataclasses import replace
-
-import joblib
 import numpy as np
 import pytest
 import torch
 
-from sklearn_zoomout import (
-    FeatureTable,
-    SegmentedImage,
-    Superpixels,
-    ZoomoutClassifier,
-)
-from sklearn_zoomout.classifier import _prediction, _training, _windows
+from sklearn_zoomout import FeatureTable, SegmentedImage, Superpixels
 from sklearn_zoomout.classifier._batches import TableRows, load_batches
-from sklearn_zoomout.classifier._net import ZoomoutNet
-from sklearn_zoomout.classifier._prediction import predict_proba
-from sklearn_zoomout.classifier._windows import (
-    read_ahead,
-    read_windows,
-    rows_of_window,
-    split_into_windows,
-)
 from sklearn_zoomout.table import Block
 
-N_IMAGES, N_SEGMENTS = 20, 30
-
 
 @pytest.fixture
-def small_windows(monkeypatch):
-    """Let a window have 96 rows of the tables here, and a run 8."""
-    monkeypatch.setattr(_windows, "_WINDOW_BYTES", 96 * 4 * 7)
-    monkeypatch.setattr(_windows, "_RUN", 8)
-    monkeypatch.setattr(_windows, "_AT_ONCE", 40)
+def rows():
+    """Ten rows of a table; row i holds i, and has the class i % 3."""
+    segments = np.arange(10).reshape(2, 5)
+    superpixels = Superpixels([SegmentedImage(np.zeros((2, 5, 3)), segments)])
+    values = np.arange(10, dtype=np.float32)[:, None]
+    table = FeatureTable(superpixels, [Block("test", ("value",), values)])
+    return TableRows(table, np.arange(10), np.arange(10) % 3)
 
 
-def make_blocks(seed=0):
-    """A block of superpixels, one of images, and another of superpixels."""
-    rng = np.random.default_rng(seed)
-    n_rows = N_IMAGES * N_SEGMENTS
-    return [
-        Block("a", ("x", "y", "z"), rng.normal(3, 2, (n_rows, 3)).astype("f4")),
-        Block("b", ("u", "v"), rng.normal(0, 1, (N_IMAGES, 2)).astype("f4"), True),
-        Block("c", ("r", "s"), rng.normal(0, 9, (n_rows, 2)).astype("f4")),
-    ]
-
-
-@pytest.fixture
-def in_memory():
-    segments = np.arange(N_SEGMENTS).reshape(5, -1)
-    image = np.zeros((*segments.shape, 3), np.uint8)
-    items = [SegmentedImage(image, segments) for _ in range(N_IMAGES)]
-    return FeatureTable(Superpixels(items), make_blocks())
-
-
-@pytest.fixture
-def in_files(in_memory, tmp_path):
-    """The same table, its blocks mapped."""
-    blocks = []
-    for block in in_memory.blocks:
-        path = tmp_path / f"{block.name}.bin"
-        block.values.tofile(path)
-        values = np.memmap(path, np.float32, mode="r", shape=block.values.shape)
-        blocks.append(Block(block.name, block.columns, values, block.per_image))
-    table = FeatureTable(in_memory.superpixels, blocks)
-    assert table.in_files and not in_memory.in_files
-    return table
-
-
-def test_a_map_in_fortrans_order_is_memory(in_memory, tmp_path):
-    """Its rows are spread over the file; a pickle holds the values, and right ones."""
-    block = in_memory.blocks[0]
-    np.save(tmp_path / "values.npy", np.asfortranarray(block.values))
-    values = np.load(tmp_path / "values.npy", mmap_mode="r")
-    assert not values.flags.c_contiguous
-    block = replace(block, values=values)
-    table = FeatureTable(in_memory.superpixels, [block])
-    assert not table.in_files
-    again = pickle.loads(pickle.dumps(table))
-    np.testing.assert_array_equal(again.to_numpy(), table.to_numpy())
-
-
-def test_a_table_that_joblib_has_mapped_is_in_memory(in_memory, tmp_path):
-    """Its processes get large arrays as maps of files, which soon disappear."""
-    joblib.dump(in_memory, tmp_path / "table")
-    mapped = joblib.load(tmp_path / "table", mmap_mode="r")
-    assert not mapped.in_files
-    again = pickle.loads(pickle.dumps(mapped))
-    (tmp_path / "table").unlink()
-    np.testing.assert_array_equal(again.to_numpy(), in_memory.to_numpy())
-
-
-@pytest.fixture
-def masks():
-    """Two classes, and an image in which most superpixels have no label."""
-    rng = np.random.default_rng(1)
-    drawn = list(rng.integers(0, 2, (N_IMAGES, 5, N_SEGMENTS // 5)))
-    drawn[4][1:] = -1
-    return drawn
-
-
-@pytest.mark.parametrize("n_rows", [1, 7, 96, 1000, 1037])
-@pytest.mark.parametrize("batch_size", [1, 10, 200])
-def test_every_row_is_in_one_batch(small_windows, n_rows, batch_size):
-    """An epoch has each row once; batches differ by a row, windows are bounded."""
-    n_batches = -(-n_rows // batch_size)
-    windows = split_into_windows(n_rows, n_batches, 96, np.random.default_rng(0))
-    batches = [batch for window in windows for batch in window]
-    np.testing.assert_array_equal(np.sort(np.concatenate(batches)), np.arange(n_rows))
-    sizes = [len(batch) for batch in batches]
-    assert len(sizes) == n_batches
+@pytest.mark.parametrize("batch_size", [1, 3, 4, 10, 50])
+def test_batches_hold_every_row_once(rows, batch_size):
+    """An epoch shows every row with its class, in batches of nearly equal size."""
+    batches = load_batches(rows, batch_size, np.random.default_rng(0))
+    drawn = [(x.clone(), y) for x, y in batches]
+    sizes = [len(y) for _, y in drawn]
     assert max(sizes) <= batch_size
     assert max(sizes) - min(sizes) <= 1
-    assert all(sum(map(len, w)) <= max(96, max(sizes)) for w in windows)
+    assert len(sizes) == len(batches)
+    x = torch.cat([x for x, _ in drawn]).ravel()
+    y = torch.cat([y for _, y in drawn])
+    assert sorted(x.tolist()) == list(range(10))
+    assert torch.equal(y, x.long() % 3)
 
 
-def test_windows_are_runs_from_all_over_the_table(small_windows):
-    """Neighbors come together, so that they can be read together; windows do not."""
-    n_rows = 4000
-    windows = split_into_windows(n_rows, 400, 96, np.random.default_rng(0))
-    for window in windows:
-        rows = np.sort(np.concatenate(window))
-        n_runs = 1 + np.count_nonzero(np.diff(rows) > 1)
-        assert n_runs <= 96 // 8 + 2
-    spread = [np.concatenate(window).std() for window in windows]
-    assert np.mean(spread) > 0.8 * n_rows / np.sqrt(12)
-    # Within a window a batch is drawn from all its runs.
-    assert np.mean([len(np.unique(b // 8)) for w in windows for b in w]) > 5
+def test_batches_are_shuffled_anew_every_epoch(rows):
+    """Two epochs differ; without a generator the order is kept."""
+
+    def epoch(batches):
+        return [x.ravel().tolist() for x, _ in batches]
+
+    shuffled = load_batches(rows, 3, np.random.default_rng(0))
+    assert epoch(shuffled) != epoch(shuffled)
+    kept = load_batches(rows, 5)
+    assert epoch(kept) == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
 
 
-def test_the_order_is_that_of_the_generator(small_windows):
-    """The same seed gives the same batches, two epochs differ, None keeps them."""
-
-    def draw(rng):
-        return np.concatenate(
-            [b for w in split_into_windows(500, 50, 96, rng) for b in w]
-        )
-
-    rng = np.random.default_rng(0)
-    first = draw(rng)
-    np.testing.assert_array_equal(first, draw(np.random.default_rng(0)))
-    assert not np.array_equal(first, draw(rng))
-    np.testing.assert_array_equal(draw(None), np.arange(500))
+def test_batches_share_one_buffer(rows):
+    """No batch allocates memory of its own for the features."""
+    addresses = {x.data_ptr() for x, _ in load_batches(rows, 3)}
+    assert len(addresses) == 1
 
 
-def test_batches_hold_the_rows_that_they_name(in_memory, in_files, small_windows):
-    """Also of a view, and of some of the rows."""
-    view, plain = in_files[::-2], in_memory[::-2]
-    rows = np.flatnonzero(np.arange(view.n_rows) % 3)
-    windows = split_into_windows(len(rows), 21, 96, np.random.default_rng(0))
-    assert len(windows) > 2
-    drawn = list(read_windows_copied(view, rows, windows))
-    expected = [np.sort(batch) for window in windows for batch in window]
-    assert len(drawn) == len(expected)
-    for (chosen, values), batch in zip(drawn, expected, strict=True):
-        np.testing.assert_array_equal(chosen, batch)
-        np.testing.assert_array_equal(values, plain.take(rows[batch]))
+def test_rows_are_a_dataset_of_torch(rows):
+    """A position is a row, several positions are a batch."""
+    value, target = rows[4]
+    assert (value.tolist(), target) == ([4.0], 1)
+    values, targets = rows[np.array([4, 2])]
+    assert values.ravel().tolist() == [4.0, 2.0]
+    assert targets.tolist() == [1, 2]
 
 
-def read_windows_copied(table, rows, windows):
-    """Draw batches slowly enough that the next window is read before they are used."""
-    for chosen, values in read_windows(table, rows, windows):
-        time.sleep(0.01)
-        yield chosen, values.copy()
-
-
-class PlainBatches:
-    """The batches of a table in files, taken one after another from memory."""
-
-    def __init__(self, rows, batch_size, rng=None):
-        self.rows, self.batch_size, self.rng = rows, batch_size, rng
-
-    def __iter__(self):
-        data, table = self.rows, self.rows.table
-        window, n_batches = rows_of_window(table.n_columns), -(-len(data) // 50)
-        for batches in split_into_windows(len(data), n_batches, window, self.rng):
-            for batch in map(np.sort, batches):
-                x = torch.from_numpy(table.take(data.rows[batch]))
-                yield x, torch.from_numpy(data.targets[batch])
-
-
-@pytest.mark.parametrize("fraction", [None, 0.2])
-def test_weights_are_those_of_plain_batches_in_the_same_order(
-    in_memory, in_files, masks, small_windows, monkeypatch, fraction
-):
-    """To the last bit: windows, thread and files change nothing but the order."""
-
-    def fit(table):
-        classifier = ZoomoutClassifier(
-            (6,),
-            max_epochs=3,
-            batch_size=50,
-            random_state=0,
-            validation_fraction=fraction,
-        )
-        return classifier.fit(table, masks)
-
-    streamed = fit(in_files)
-    monkeypatch.setattr(_training, "load_batches", PlainBatches)
-    plain = fit(in_memory)
-    np.testing.assert_array_equal(streamed.mean_, plain.mean_)
-    np.testing.assert_array_equal(streamed.scale_, plain.scale_)
-    for key in ("train_loss", "valid_loss"):
-        assert [e.get(key) for e in streamed.history_] == [
-            e.get(key) for e in plain.history_
-        ]
-    pairs = zip(
-        streamed.net_.module_.parameters(),
-        plain.net_.module_.parameters(),
-        strict=True,
-    )
-    assert all(torch.equal(one, other) for one, other in pairs)
+def test_batches_leave_the_generator_of_torch_alone(rows):
+    """torch's loader would draw a seed from it."""
+    before = torch.random.get_rng_state()
+    list(load_batches(rows, 3, np.random.default_rng(0)))
+    assert torch.equal(torch.random.get_rng_state(), before)
 
 
 def test_a_table_in_memory_keeps_its_order(in_memory):
@@ -224,97 +75,3 @@ def test_a_table_in_memory_keeps_its_order(in_memory):
     drawn = [y.tolist() for _, y in load_batches(data, 50, np.random.default_rng(3))]
     order = np.random.default_rng(3).permutation(n_rows)
     assert drawn == [sorted(b) for b in np.array_split(order, 12)]
-
-
-def reading_threads():
-    return [t for t in threading.enumerate() if t.name.startswith("read-ahead")]
-
-
-def test_one_item_is_read_ahead():
-    """The next is being read while one is used, and no more than the next."""
-    begun, used = [], []
-    for item in read_ahead(lambda i: begun.append(i) or i, range(6)):
-        used.append(item)
-        assert len(begun) <= item + 2
-        assert len(reading_threads()) == 1
-    assert used == begun == list(range(6))
-    assert not reading_threads()
-    assert list(read_ahead(str, [])) == []
-
-
-@pytest.mark.parametrize("error", [OSError("the disk is gone"), KeyboardInterrupt()])
-def test_an_error_of_the_thread_is_raised(in_files, masks, monkeypatch, error):
-    """Nothing waits for what will never come, and the thread has ended."""
-    classifier = ZoomoutClassifier((3,), max_epochs=2, random_state=0)
-    take = FeatureTable.take
-
-    def fail(self, *args, **kwargs):
-        if threading.current_thread() is not threading.main_thread():
-            raise error
-        return take(self, *args, **kwargs)
-
-    monkeypatch.setattr(FeatureTable, "take", fail)
-    with pytest.raises(type(error)):
-        classifier.fit(in_files, masks)
-    assert not reading_threads()
-    assert not hasattr(classifier, "classes_")
-
-
-@pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt()])
-def test_the_thread_ends_when_training_is_stopped(
-    in_files, masks, small_windows, monkeypatch, error
-):
-    """By an error or Ctrl-C in the middle of an epoch."""
-    classifier = ZoomoutClassifier((3,), max_epochs=2, batch_size=10, random_state=0)
-    calls = []
-
-    def forward(self, x):
-        calls.append(len(reading_threads()))
-        if len(calls) == 3:
-            raise error
-        return self.finish(self.layers[0](x))
-
-    monkeypatch.setattr(ZoomoutNet, "forward", forward)
-    with pytest.raises(type(error)):
-        classifier.fit(in_files, masks)
-    assert calls == [1, 1, 1]
-    assert not reading_threads()
-
-
-@pytest.mark.parametrize("hidden", [(), (5,), (4, 3)])
-@pytest.mark.parametrize("standardize", [True, False])
-@pytest.mark.parametrize("levels", ["abc", "ab", "b", "ac"])
-def test_shared_products_give_the_plain_probabilities(
-    in_memory, monkeypatch, hidden, standardize, levels
-):
-    """A block of images is multiplied once an image: the same to 1e-6."""
-    monkeypatch.setattr(_prediction, "_ROWS_AT_ONCE", 47)  # cuts images in two
-    table = in_memory[[3, 1, 1, 0]].select(list(levels))
-    mean, scale = table.mean_and_scale() if standardize else (None, None)
-    net = ZoomoutNet(table.n_columns, hidden, 3, mean=mean, scale=scale).eval()
-    shared = [b.name for b in table.blocks if b.per_image]
-    assert shared == (["b"] if "b" in levels else [])
-    x = torch.from_numpy(table.to_numpy())
-    with torch.inference_mode():
-        plain = net(x).softmax(dim=1).numpy()
-    np.testing.assert_allclose(predict_proba(net, table), plain, rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize("name", ["a", "b"])
-def test_a_value_that_is_not_finite_is_named_in_prediction(in_memory, name):
-    """In a block of superpixels or of images."""
-    (block,) = (block for block in in_memory.blocks if block.name == name)
-    block.values[0, 1] = np.nan
-    net = ZoomoutNet(7, (2,), 2)
-    with pytest.raises(ValueError, match=rf"images\[0\]: feature '{name}__"):
-        predict_proba(net, in_memory)
-
-
-def test_files_are_let_go_of(in_files, monkeypatch):
-    """What was read of a file does not stay in the memory of the process."""
-    forgotten = []
-    from sklearn_zoomout.table import _feature_table as module
-
-    monkeypatch.setattr(module, "forget_pages", lambda v: forgotten.append(v.shape))
-    in_files.take(np.arange(5))
-    assert forgotten == [block.values.shape for block in in_files.blocks]
