@@ -171,17 +171,26 @@ def zoomout_pipeline(
     _check_levels(levels, background)
     _check_classifier_params(classifier)
     network = _make_backbone(backbone, levels, chosen, device, random_state)
+    common: dict[str, Any] = {"memory": memory, "verbose": verbose}
+    crafted: dict[str, Any] = {**common, "n_jobs": n_jobs, "random_state": random_state}
+    sized: dict[str, Any] = {**common, "input_size": input_size}
+    trained: dict[str, Any] = {
+        "classes": classifier.get("classes"),
+        "device": network.device,
+        "random_state": random_state,
+        "verbose": verbose,
+    }
+    makers: dict[str, Callable[[], Any]] = {
+        "local": lambda: LocalFeatures(**crafted),
+        "local_convnet": lambda: LocalConvnetFeatures(**trained),
+        "local_foreground": lambda: LocalConvnetFeatures(background, **trained),
+        "proximal": lambda: ProximalFeatures(**crafted),
+        "distant": lambda: ConvnetRegionFeatures(**sized),
+        "global": lambda: GlobalFeatures(**common),
+        "maps": lambda: ConvnetSuperpixelFeatures(**sized),
+    }
     union = ZoomoutUnion(
-        _make_levels(
-            levels,
-            background=background,
-            input_size=input_size,
-            classes=classifier.get("classes"),
-            device=network.device,
-            random_state=random_state,
-            common={"memory": memory, "verbose": verbose},
-            n_jobs=n_jobs,
-        ),
+        [(name, makers[name]()) for name in LEVELS if name in levels],
         backbone=network if set(levels) & _OF_CONVNET else None,
         n_jobs=n_jobs,
         verbose=bool(verbose),
@@ -218,38 +227,6 @@ def _make_backbone(
             f"got levels {list(levels)}."
         )
     return network if device is None else network.replace(device=device)
-
-
-def _make_levels(
-    names: Sequence[str],
-    *,
-    background: int | None,
-    input_size: int,
-    classes: Any,
-    device: str,
-    random_state: int | None,
-    common: dict[str, Any],
-    n_jobs: int | None,
-) -> list[tuple[str, Any]]:
-    """Make the levels, in the order of `LEVELS`."""
-    crafted = {**common, "n_jobs": n_jobs, "random_state": random_state}
-    sized = {**common, "input_size": input_size}
-    local_convnet = {
-        "classes": classes,
-        "device": device,
-        "random_state": random_state,
-        "verbose": common["verbose"],
-    }
-    makers: dict[str, Callable[[], Any]] = {
-        "local": lambda: LocalFeatures(**crafted),
-        "local_convnet": lambda: LocalConvnetFeatures(**local_convnet),
-        "local_foreground": lambda: LocalConvnetFeatures(background, **local_convnet),
-        "proximal": lambda: ProximalFeatures(**crafted),
-        "distant": lambda: ConvnetRegionFeatures(**sized),
-        "global": lambda: GlobalFeatures(**common),
-        "maps": lambda: ConvnetSuperpixelFeatures(**sized),
-    }
-    return [(name, makers[name]()) for name in LEVELS if name in names]
 
 
 def _check_levels(levels: Any, background: int | None) -> None:

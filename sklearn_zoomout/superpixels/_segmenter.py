@@ -114,11 +114,7 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         -------
         self : SuperpixelSegmenter
         """
-        validate_params(self)
-        open_cache(self.memory)
-        images = check_images(images)
-        if masks is not None:
-            check_masks(masks, images)
+        self._check(images, masks)
         return self
 
     def fit_transform(
@@ -142,10 +138,7 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         superpixels : Superpixels
             A `SegmentedImage` for each image.
         """
-        validate_params(self)
-        open_cache(self.memory)
-        images = check_images(images)
-        checked = None if masks is None else check_masks(masks, images)
+        images, checked = self._check(images, masks)
         superpixels = self._cut(images)
         if checked is not None:
             superpixels._checked_masks = CheckedMasks(masks, checked)
@@ -164,9 +157,16 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         superpixels : Superpixels
             A `SegmentedImage` for each image.
         """
+        return self._cut(self._check(images)[0])
+
+    def _check(
+        self, images: Any, masks: Any = None
+    ) -> tuple[list[NDArray[Any]], list[NDArray[Any]] | None]:
+        """Check the parameters, and read and check images and masks."""
         validate_params(self)
         open_cache(self.memory)
-        return self._cut(check_images(images))
+        images = check_images(images)
+        return images, None if masks is None else check_masks(masks, images)
 
     def _cut(self, images: list[NDArray[Any]]) -> Superpixels:
         cache = open_cache(self.memory)
