@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from .._utils.frozen import FrozenParams
+from .._utils.frozen_params import FrozenParams
 from ._training import FineTuning
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sklearn.utils._param_validation import Interval, StrOptions
 from tqdm.auto import tqdm
 
-from .._utils.frozen import FrozenParams
+from .._utils.frozen_params import FrozenParams
 
 if TYPE_CHECKING:
     import torch

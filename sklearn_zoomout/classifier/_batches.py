@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler
 
 from ..table import FeatureTable
-from ._windows import read_windows, rows_of_window, split_into_windows
+from ._row_windows import read_windows, rows_of_window, split_into_windows
 
 #: Features and classes of some rows.
 Batch = tuple[NDArray[np.float32], NDArray[np.int64]]

@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import validate_params
 from tqdm.auto import tqdm
 
 from ..masks import UNLABELED
-from ._files import read_description
+from ._reading import read_description
 from ._remote import download, find_data_home
 
 URL = "http://dags.stanford.edu/data/iccv09Data.tar.gz"

@@ -12,7 +12,7 @@ from sklearn.utils import Bunch
 from sklearn.utils._param_validation import StrOptions, validate_params
 
 from ..masks import UNLABELED
-from ._files import FileSequence, open_picture, read_description
+from ._reading import FileSequence, open_picture, read_description
 from ._remote import DATA_VARIABLE, find_data_home
 
 VOC_URL = "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar"

@@ -13,9 +13,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 
 from .._utils.device import check_device, device_to_predict_on
-from .._utils.draws import draw_evenly
-from .._utils.frozen import FrozenParams, FrozenParamsMixin
+from .._utils.frozen_params import FrozenParams, FrozenParamsMixin
 from .._utils.params import forget_fit
+from .._utils.random_draws import draw_evenly
 from ..backbones import Training
 from ..descriptors import cut_patches, rgb_to_lab
 from ..descriptors._patches import PATCH_SIZE

@@ -11,7 +11,7 @@ from sklearn.pipeline import FeatureUnion
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
-from .._utils.frozen import FrozenParams, FrozenParamsMixin
+from .._utils.frozen_params import FrozenParams, FrozenParamsMixin
 from ..backbones._backbone import BackboneLike, as_backbone
 from ..superpixels import SegmentedImage, Superpixels, check_superpixels
 from ..table import FeatureTable, check_table

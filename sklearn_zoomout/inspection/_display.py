@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..plotting import SegmentationDisplay
-from ..plotting._frame import LEVEL_COLORS, draw_frame
+from ..plotting._style import LEVEL_COLORS, draw_frame
 from ._zoom_importance import ZoomImportance, zoom_importance
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from ..labels import check_known_labels, superpixel_labels
 from ..masks import check_masks
 from ..metrics import class_accuracy, mean_iou, pixel_accuracy
 from ..table import check_table
-from ._split import split_pipeline
+from ._pipeline_parts import split_pipeline
 
 _MEASURES: dict[str, Callable[..., float]] = {
     "pixel accuracy": pixel_accuracy,

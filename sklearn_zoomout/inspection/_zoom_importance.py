@@ -11,7 +11,7 @@ from sklearn.pipeline import Pipeline
 from ..images import check_image, check_images
 from ..superpixels import SegmentedImage
 from ..table import FeatureTable, check_table
-from ._split import split_pipeline
+from ._pipeline_parts import split_pipeline
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ..images import as_float, check_images
 from ..labels import check_known_labels
 from ..masks import UNLABELED, check_masks
-from ._frame import draw_frame
+from ._style import draw_frame
 
 # The colors of Okabe and Ito (their black is a dark red here), then the colors that
 # lie farthest in L*a*b* from all before them in normal vision, protanopia,

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..superpixels import SegmentedImage, SuperpixelSegmenter
-from ._frame import LEVEL_COLORS, draw_frame
+from ._style import LEVEL_COLORS, draw_frame
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from .._utils.digests import digest_array
-from .._utils.shared import SharedResults
+from .._utils.shared_results import SharedResults
 from ..images import as_float
 
 # Color, texture and words for the dictionaries of two models.

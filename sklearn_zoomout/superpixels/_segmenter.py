@@ -21,8 +21,8 @@ from ..exceptions import SuperpixelWarning
 from ..images import as_float, check_images
 from ..masks import check_masks
 from ._segmented_image import SegmentedImage
+from ._sequence import CheckedMasks, Superpixels
 from ._slic import slic
-from ._superpixels import CheckedMasks, Superpixels
 
 
 class SuperpixelSegmenter(  # type: ignore[call-arg]

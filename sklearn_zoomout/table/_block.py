@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._utils.mapped import is_mapped
+from .._utils.memory_maps import is_mapped
 
 
 @dataclass(frozen=True)

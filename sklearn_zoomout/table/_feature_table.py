@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._utils.mapped import forget_pages
+from .._utils.memory_maps import forget_pages
 from ..superpixels import Superpixels
 from ._block import Block, number_repeated_names
 from ._moments import mean_and_scale

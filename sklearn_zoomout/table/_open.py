@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from .._utils.mapped import open_map
+from .._utils.memory_maps import open_map
 from ._block import Block
 from ._feature_table import FeatureTable
 from ._layout import block_file, check_files, read_manifest

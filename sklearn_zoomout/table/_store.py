@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 from .._utils.digests import digest_transformer
 from ..images import check_sequence
 from ._append import append_features, warn_of_coarse_columns
-from ._check import check_table
+from ._check_table import check_table
 from ._feature_table import FeatureTable
 from ._layout import FORMAT, MANIFEST, read_manifest, write_manifest
 from ._open import open_features

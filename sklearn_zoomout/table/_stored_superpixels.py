@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._utils.mapped import forget_pages, open_map
+from .._utils.memory_maps import forget_pages, open_map
 from ..superpixels import SegmentedImage, Superpixels
 from ._layout import SEGMENT_TYPE, SEGMENTS, digest_image, pixels_of
 

@@ -15,7 +15,7 @@ from sklearn_zoomout import (  # noqa: E402
     Training,
 )
 from sklearn_zoomout.features import _local_net  # noqa: E402
-from sklearn_zoomout.features.convnet import _region_scores  # noqa: E402
+from sklearn_zoomout.features.convnet import _linear_head  # noqa: E402
 
 
 @pytest.mark.parametrize("settings", [Training, FineTuning])
@@ -70,7 +70,7 @@ def fine_tuned(**settings):
 
 KINDS = {
     "local convnet": (local_convnet, _local_net, "weighted_log_loss"),
-    "fine-tuning": (fine_tuned, _region_scores, "region_loss"),
+    "fine-tuning": (fine_tuned, _linear_head, "region_loss"),
 }
 NAMES = {
     "local convnet": "training of the local convnet",

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._utils.digests import digest_array, digest_state
-from ..._utils.draws import draw_evenly
+from ..._utils.random_draws import draw_evenly
 from ...backbones import Backbone, FineTuning, Network, load_network
 from ...backbones._fine_tuned import FineTunedWeights
 from ...backbones._loading import load_shared_network
@@ -146,7 +146,7 @@ def _train(
     import torch
 
     from ._augmentation import Augmentation
-    from ._region_scores import RegionScores, region_loss
+    from ._linear_head import RegionScores, region_loss
 
     weight = torch.tensor(
         class_weights(settings.class_weight, labeled.classes, labeled.frequency()),

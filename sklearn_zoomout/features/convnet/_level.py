@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval
 
-from ..._utils.frozen import FrozenParams, FrozenParamsMixin
-from ..._utils.shared import SharedResults
+from ..._utils.frozen_params import FrozenParams, FrozenParamsMixin
+from ..._utils.shared_results import SharedResults
 from ...backbones import Backbone, Network
 from ...backbones._backbone import BackboneLike, as_backbone
 from ...backbones._fine_tuned import FineTunedWeights

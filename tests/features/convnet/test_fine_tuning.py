@@ -21,7 +21,7 @@ from sklearn_zoomout import (  # noqa: E402
 from sklearn_zoomout.backbones import load_network  # noqa: E402
 from sklearn_zoomout.exceptions import EmptyMaskWarning  # noqa: E402
 from sklearn_zoomout.features.convnet import _fine_tuning  # noqa: E402
-from sklearn_zoomout.features.convnet._region_scores import RegionScores  # noqa: E402
+from sklearn_zoomout.features.convnet._linear_head import RegionScores  # noqa: E402
 
 TINY = FineTuning(max_steps=2, batch_size=2, input_size=96)
 

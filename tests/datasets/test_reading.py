@@ -7,7 +7,7 @@ import pytest
 from sklearn.model_selection import KFold, train_test_split
 from sklearn.utils import _safe_indexing
 
-from sklearn_zoomout.datasets._files import FileSequence
+from sklearn_zoomout.datasets._reading import FileSequence
 
 
 @pytest.fixture

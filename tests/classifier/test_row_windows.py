@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from sklearn_zoomout import FeatureTable, ZoomoutClassifier
-from sklearn_zoomout.classifier import _training, _windows
+from sklearn_zoomout.classifier import _row_windows, _training
 from sklearn_zoomout.classifier._net import ZoomoutNet
-from sklearn_zoomout.classifier._windows import (
+from sklearn_zoomout.classifier._row_windows import (
     read_ahead,
     read_windows,
     rows_of_window,
@@ -22,9 +22,9 @@ from sklearn_zoomout.classifier._windows import (
 @pytest.fixture
 def small_windows(monkeypatch):
     """Let a window have 96 rows of the tables here, and a run 8."""
-    monkeypatch.setattr(_windows, "_WINDOW_BYTES", 96 * 4 * 7)
-    monkeypatch.setattr(_windows, "_RUN", 8)
-    monkeypatch.setattr(_windows, "_AT_ONCE", 40)
+    monkeypatch.setattr(_row_windows, "_WINDOW_BYTES", 96 * 4 * 7)
+    monkeypatch.setattr(_row_windows, "_RUN", 8)
+    monkeypatch.setattr(_row_windows, "_AT_ONCE", 40)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from PIL import Image
 from sklearn.utils import Bunch
 
 from ..masks import UNLABELED
-from ._files import read_description
+from ._reading import read_description
 
 # fmt: off
 CLASS_NAMES = (

@@ -19,7 +19,7 @@ class SharedResults:
 
     Examples
     --------
-    >>> from sklearn_zoomout._utils.shared import SharedResults
+    >>> from sklearn_zoomout._utils.shared_results import SharedResults
     >>> shared = SharedResults()
     >>> shared.get(("square", 3), lambda: 9)
     9

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from .._utils.shared import SharedResults
+from .._utils.shared_results import SharedResults
 from ..masks import iter_masks
 from ._segmented_image import SegmentedImage
 

@@ -13,7 +13,7 @@ from scipy.ndimage import distance_transform_edt
 
 from sklearn_zoomout import zoomout_pipeline
 from sklearn_zoomout.datasets import (
-    _photographs as photographs,
+    _scribbled_photographs as photographs,
 )
 from sklearn_zoomout.datasets import (
     load_scribbled_photographs,

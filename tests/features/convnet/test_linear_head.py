@@ -6,7 +6,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from sklearn_zoomout import SegmentedImage  # noqa: E402
-from sklearn_zoomout.features.convnet._region_scores import (  # noqa: E402
+from sklearn_zoomout.features.convnet._linear_head import (  # noqa: E402
     RegionScores,
     region_loss,
 )

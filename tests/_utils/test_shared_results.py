@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from sklearn_zoomout._utils.shared import SharedResults
+from sklearn_zoomout._utils.shared_results import SharedResults
 
 
 def never():

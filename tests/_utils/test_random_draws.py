@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklearn_zoomout._utils.draws import draw_evenly
+from sklearn_zoomout._utils.random_draws import draw_evenly
 
 
 def test_items_are_drawn_in_rounds():
