@@ -6,20 +6,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-_BLOCK = re.compile(
-    r"(?:^<!-- not run: (?P<reason>[^\n]+?) -->\n+)?"
-    r"^```python\n(?P<code>.*?)^```$",
-    flags=re.MULTILINE | re.DOTALL,
-)
+_BLOCK = re.compile(r"^```python\n(?P<code>.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Block:
-    """A block of code: its first line in the page, and why it is not run, if so."""
+    """A block of code and its first line in the page."""
 
     line: int
     code: str
-    reason: str | None
 
 
 def list_pages():
@@ -36,7 +31,6 @@ def read_blocks(page):
         Block(
             line=text[: found.start("code")].count("\n") + 1,
             code=found["code"],
-            reason=found["reason"],
         )
         for found in _BLOCK.finditer(text)
     ]
