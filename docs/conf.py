@@ -54,6 +54,7 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "download_all_examples": False,
     "show_memory": False,
+    "write_computation_times": False,  # its page loads scripts of other sites
     "remove_config_comments": True,
     "doc_module": ("sklearn_zoomout",),
     "backreferences_dir": "api/backreferences",
