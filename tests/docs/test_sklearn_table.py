@@ -1,6 +1,7 @@
 """Every row of the table "What works with scikit-learn" (docs/sklearn.md) is tried."""
 
 import re
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
     HalvingGridSearchCV,
+    KFold,
     RandomizedSearchCV,
     StratifiedKFold,
     cross_val_predict,
@@ -29,6 +31,7 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.tree import DecisionTreeClassifier
+from skorch.callbacks import Callback
 
 from sklearn_zoomout import (
     ConvnetRegionFeatures,
@@ -109,6 +112,8 @@ def test_grid_search(images, masks):
     search = GridSearchCV(make_model(), GRID, **SCORED).fit(images, masks)
     assert 0 < search.best_score_ < 1
     assert_label_maps(search.predict(images), images)
+    unscored = GridSearchCV(make_model(), GRID, cv=2).fit(images, masks)
+    assert unscored.best_score_ == search.best_score_
 
 
 @row('GridSearchCV over "drop"', "yes")
@@ -134,6 +139,8 @@ def test_halving_search(images, masks):
     search = HalvingGridSearchCV(make_model(), GRID, min_resources=2, factor=2)
     search.set_params(**SCORED)
     assert 0 < search.fit(images, masks).best_score_ < 1
+    search.set_params(resource="classifier__max_epochs", max_resources=4)
+    assert search.fit(images, masks).n_resources_ == [2, 4]
 
 
 @row("cross_val_score", "yes")
@@ -183,6 +190,15 @@ def test_stratified_folds(images, masks):
         make_model(), images, masks, cv=folds, scoring=mean_iou_scorer
     )
     assert scores.shape == (2,)
+
+
+@row("KFold", "yes")
+def test_folds_of_images(images, masks):
+    """An image is in one test fold, as a whole."""
+    folds = KFold(2, shuffle=True, random_state=0)
+    tested = np.concatenate([test for _, test in folds.split(images)])
+    assert sorted(tested) == [0, 1, 2, 3]
+    assert cross_val_score(make_model(), images, masks, cv=folds).shape == (2,)
 
 
 @row("GroupKFold", "yes")
@@ -334,6 +350,26 @@ def test_memory_of_the_pipeline(images, masks, tmp_path):
 def test_html(fitted):
     """Notebooks show the steps."""
     assert "SuperpixelSegmenter" in fitted._repr_html_()
+
+
+@row("Callbacks", "in part")
+def test_callbacks(images, masks):
+    """Those of skorch see epochs, those of scikit-learn the steps of a pipeline."""
+    epochs = []
+
+    class Epochs(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            epochs.append(len(net.history))
+
+    make_model(classifier__callbacks=[Epochs()]).fit(images, masks)
+    assert epochs == [1, 2]
+    pytest.importorskip("sklearn.callback")  # since scikit-learn 1.9
+    events = ["setup", "teardown", "on_fit_task_begin", "on_fit_task_end"]
+    tasks = Mock(spec=events)
+    tasks.on_fit_task_end.return_value = False  # do not stop
+    make_model().set_callbacks(tasks).fit(images, masks)
+    assert tasks.on_fit_task_begin.call_count == 1 + 3  # the fit, and its three steps
+    assert not hasattr(ZoomoutClassifier(), "set_callbacks")
 
 
 @row("joblib's backends", "yes")
