@@ -75,6 +75,21 @@ def test_public_class_or_function_has_a_docstring(module, name):
         assert inspect.getdoc(value)
 
 
+@pytest.mark.parametrize(("module", "name"), list(names_to_visit()))
+def test_public_methods_have_docstrings(module, name):
+    """The page of a class lists its methods and properties, with what they do."""
+    value = getattr(importlib.import_module(module), name)
+    members = vars(value).items() if inspect.isclass(value) else ()
+    without = [
+        member
+        for member, function in members
+        if not member.startswith("_")
+        and (inspect.isfunction(function) or isinstance(function, property))
+        and not inspect.getdoc(getattr(value, member))
+    ]
+    assert not without
+
+
 @pytest.mark.parametrize("path", sorted(LISTED))
 def test_the_reference_lists_nothing_else(path):
     """What is listed exists, and is public."""
