@@ -46,11 +46,9 @@ def make_scenes(
     and are separated only by their surroundings:
 
     - moon and stone are the same gray disc in the same pale patch, of haze or of
-    gravel.
-      The surroundings of the patch differ (proximal level);
+      gravel. The surroundings of the patch differ (proximal level);
     - sky and water have the same bands of light and dark blue. The bands are wide in
-    the
-      sky and narrow in water (every level helps a little);
+      the sky and narrow in water (every level helps a little);
     - sand and snow are the same pale grain. Sand lies below water, and snow below a
       forest, which may be far away (the distant and above all the global level).
 
