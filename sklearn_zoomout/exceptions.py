@@ -1,25 +1,25 @@
-"""The named warnings of the package; each can be filtered by its class."""
+"""The warnings of the package. Each can be filtered by its class."""
 
 
 class SuperpixelWarning(UserWarning):
-    """An image got far fewer superpixels than were asked for."""
+    """An image has far fewer superpixels than ``n_segments``."""
 
 
 class EmptyMaskWarning(UserWarning):
-    """A mask has no labeled pixel, so its image takes no part in training."""
+    """A mask has no labeled pixel, so its image is not used in training."""
 
 
 class AbsentClassWarning(UserWarning):
-    """No superpixel of the training data has this class, so it is not learned."""
+    """A class has no superpixel in the training data, so it is not learned."""
 
 
 class FewIslandsWarning(UserWarning):
-    """Too few isolated regions were predicted to learn which of them are mistakes."""
+    """Too few isolated regions are predicted to learn which of them are mistakes."""
 
 
 class CacheWarning(UserWarning):
-    """An entry of a `FeatureCache` is damaged, or a result is not kept in it."""
+    """A `FeatureCache` has a damaged entry, or does not store a result."""
 
 
 class PrecisionWarning(UserWarning):
-    """float16 stores some columns too coarsely for the little that they vary."""
+    """The steps of float16 are too coarse for the range of some columns."""

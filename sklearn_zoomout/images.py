@@ -1,4 +1,4 @@
-"""The one gate through which images enter."""
+"""Checks of the images that users pass, and their conversion to float32."""
 
 import os
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# An image in uint8 and the same image divided by 255 must have the same features, so
-# both are converted to these float32 values.
+# An image in uint8 and the same image divided by 255 must have the same features.
+# Therefore both are converted to these float32 values.
 _UINT8_TO_FLOAT = (np.arange(256) / 255).astype(np.float32)
 
 
@@ -19,7 +19,7 @@ def check_images(images: Any, name: str = "images") -> list[NDArray[Any]]:
     images : sequence of array-like of shape (height, width, 3)
         uint8 in 0..255, or floating point in 0..1. Sizes may differ.
     name : str, default="images"
-        What errors call them.
+        The name of the images in errors.
 
     Returns
     -------
@@ -31,15 +31,17 @@ def check_images(images: Any, name: str = "images") -> list[NDArray[Any]]:
     TypeError
         If ``images`` is not a sequence of images.
     ValueError
-        If it is empty, or one of the images is not RGB, has no pixels, has a
-        dtype whose range of values is ambiguous, or has values out of range.
+        If it is empty, or one of the images is not RGB, has no pixels, has a dtype
+        whose range of values is ambiguous, or has values outside its range.
     """
     check_sequence(images, name, "an image", single_ndim=3)
     return [check_image(image, f"{name}[{i}]") for i, image in enumerate(images)]
 
 
 def as_float(image: NDArray[Any]) -> NDArray[np.float32]:
-    """Convert an image to float32 in 0..1, the same for uint8 x and float x / 255.
+    """Convert an image to float32 in 0..1.
+
+    The result is the same for uint8 values x and for floating-point values x / 255.
 
     Parameters
     ----------
@@ -48,7 +50,8 @@ def as_float(image: NDArray[Any]) -> NDArray[np.float32]:
 
     Returns
     -------
-    ndarray of shape (height, width, 3), float32, C-contiguous
+    ndarray of float32 of shape (height, width, 3)
+        C-contiguous.
     """
     if image.dtype == np.uint8:
         return _UINT8_TO_FLOAT[image]
@@ -56,23 +59,23 @@ def as_float(image: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def check_sequence(items: Any, name: str, one: str, single_ndim: int) -> None:
-    """Refuse anything but a sequence of at least one array.
+    """Raise an error unless the items are a sequence of at least one array.
 
     Parameters
     ----------
     items : object
-        What was given.
+        The value to check.
     name : str
         The name of the argument in errors.
     one : str
-        What an item is, such as "an image".
+        Noun for an item in errors, such as "an image".
     single_ndim : int
-        Number of dimensions up to which an array is a single item.
+        An array with at most this number of dimensions is a single item.
 
     Raises
     ------
     TypeError
-        If it is a single array or no sequence.
+        If it is a single array, or not a sequence.
     ValueError
         If it is empty.
     """
@@ -80,7 +83,7 @@ def check_sequence(items: Any, name: str, one: str, single_ndim: int) -> None:
     if single and items.dtype != object:
         raise TypeError(
             f"{name}: expected a list of arrays, got one array of shape "
-            f"{items.shape}; put {one} of its own into a list."
+            f"{items.shape}; put {one} into a list even if it is the only one."
         )
     if isinstance(items, (str, bytes, dict)) or not (
         hasattr(items, "__len__") and hasattr(items, "__getitem__")
@@ -93,7 +96,7 @@ def check_sequence(items: Any, name: str, one: str, single_ndim: int) -> None:
 
 
 def check_image(image: Any, name: str) -> NDArray[Any]:
-    """Check one RGB image, as `check_images` does; errors call it by the name."""
+    """Check one RGB image as `check_images` does; errors contain the name."""
     if isinstance(image, (str, os.PathLike)):
         raise TypeError(
             f"{name}: expected an array, got the path {os.fspath(image)!r}; pass "
@@ -117,11 +120,11 @@ def check_image(image: Any, name: str) -> NDArray[Any]:
 
 
 def refuse_masked(array: Any, name: str, cure: str) -> None:
-    """Refuse a masked array: its masked pixels would count as any other."""
+    """Raise an error for a masked array, whose mask would have no effect."""
     if np.ma.isMaskedArray(array):
         raise ValueError(
             f"{name}: expected an array, got a masked array; masked pixels would count "
-            f"as any other; {cure}."
+            f"like all others; {cure}."
         )
 
 

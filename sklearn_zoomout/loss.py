@@ -1,4 +1,4 @@
-"""The loss of equation (2) and its weights, one over the frequency of a class."""
+"""The loss of equation (2), and the weights of the classes in it."""
 
 import warnings
 from collections.abc import Mapping
@@ -18,10 +18,10 @@ def weighted_log_loss(
 ) -> "Tensor":
     """Compute the loss of equation (2), the mean over N rows of w(y) * -log p(y).
 
-    With w(c) = 1 / f(c), f the frequencies of the classes, this is the paper's
-    asymmetric loss; with all weights 1 it is the symmetric one. The sum is divided by
+    The paper's asymmetric loss has the weights w(c) = 1 / f(c), where f(c) is the
+    frequency of class c. The symmetric loss has all weights 1. The sum is divided by
     the number of rows N. `torch.nn.CrossEntropyLoss` divides by the sum of the weights
-    instead, which cancels the weight in a batch of one class.
+    instead, so that in a batch of one class the weight has no effect.
 
     Parameters
     ----------
@@ -62,9 +62,9 @@ def class_weights(
     Parameters
     ----------
     class_weight : "balanced", float, None or mapping
-        "balanced" is one over the frequency of the class, None is 1. A number a in
-        0..1 is one over the frequency to the power a. A mapping has a weight for every
-        class; a class that is not in it has the weight 1.
+        "balanced" is one over the frequency of the class. None is 1 for all classes. A
+        number a in 0..1 is one over the frequency to the power a. A mapping has the
+        weights of the classes. A class that it does not list has the weight 1.
     classes : ndarray of int64 of shape (n_classes,)
         The classes.
     frequency : ndarray of float64 of shape (n_classes,)
@@ -90,14 +90,14 @@ def class_weights(
     if present.sum() < 2:
         raise ValueError(
             "masks: expected superpixels of at least two classes to train on, got "
-            f"only class {classes[present][0]}; if it marks pixels that have no label, "
-            "turn it into -1 with mark_unlabeled."
+            f"only class {classes[present][0]}; if it marks unlabeled pixels, convert "
+            "it to -1 with mark_unlabeled."
         )
     if not present.all():
         warnings.warn(
             f"classes {classes[~present].tolist()} have no superpixel in the training "
-            "data, so they are not learned: they do not occur, or their pixels are the "
-            "majority of no superpixel; a larger n_segments makes smaller superpixels.",
+            "data, so they are not learned: they do not occur, or have the majority in "
+            "no superpixel; a larger n_segments makes smaller superpixels.",
             AbsentClassWarning,
             stacklevel=3,
         )

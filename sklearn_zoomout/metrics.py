@@ -1,4 +1,7 @@
-"""Measures of label maps, pooled over all pixels of all images (sections 4.4, 4.5)."""
+"""Measures of predicted label maps (sections 4.4 and 4.5).
+
+Every measure is computed from the pixels of all images together.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -37,22 +40,23 @@ def confusion_matrix(
     Parameters
     ----------
     y_true : sequence of array-like of integers of shape (height, width)
-        True label maps; sizes may differ. Pixels of -1 are unlabeled and left out.
+        True label maps. Their sizes may differ. Unlabeled pixels (-1) are ignored.
     y_pred : sequence of array-like of integers of shape (height, width)
         Predicted label maps.
     labels : array-like of shape (n_classes,), default=None
-        The classes, in the order of the rows; by default all labels of ``y_true``
-        and of the predictions for its labeled pixels, sorted.
+        The classes, in the order of the rows. None takes the labels of ``y_true`` and
+        those predicted for its labeled pixels, sorted.
 
     Returns
     -------
     ndarray of int64 of shape (n_classes, n_classes)
-        Rows are true classes, columns predicted ones.
+        Rows are true classes, and columns are predicted classes.
 
     Raises
     ------
     ValueError
-        If numbers or shapes differ, or a label is none of ``labels``.
+        If the numbers or the shapes of the label maps differ, or a label is not in
+        ``labels``.
 
     Examples
     --------
@@ -77,7 +81,7 @@ def iou_per_class(
     Returns
     -------
     ndarray of float64 of shape (n_classes,)
-        Between 0 and 1; NaN for a class that is neither true nor predicted anywhere.
+        Between 0 and 1. NaN for a class that is neither true nor predicted anywhere.
 
     Examples
     --------
@@ -102,7 +106,7 @@ def recall_per_class(
     Returns
     -------
     ndarray of float64 of shape (n_classes,)
-        Between 0 and 1; NaN for a class without a true pixel.
+        Between 0 and 1. NaN for a class without a true pixel.
 
     Examples
     --------
@@ -127,7 +131,7 @@ def mean_iou(
     Returns
     -------
     float
-        Between 0 and 1. A class that is neither true nor predicted is left out.
+        Between 0 and 1. Classes that are neither true nor predicted are ignored.
 
     Examples
     --------
@@ -177,7 +181,7 @@ def class_accuracy(
     Returns
     -------
     float
-        Between 0 and 1. A class without a true pixel is left out.
+        Between 0 and 1. Classes without a true pixel are ignored.
 
     Examples
     --------
@@ -197,20 +201,20 @@ def segmentation_report(
     class_names: Sequence[str] | Mapping[int, str] | None = None,
     digits: int = 1,
 ) -> str:
-    """Make a table of the measures, per class and over all, in percent.
+    """Return a table of the measures of each class and their means, in percent.
 
-    A measure of a class that does not exist, such as the precision of a class that is
-    never predicted, is shown as "-" and left out of the mean.
+    Some measures of a class may be undefined, such as the precision of a class that is
+    never predicted. They are shown as "-" and left out of the mean.
 
     Parameters
     ----------
     y_true, y_pred, labels
         See `confusion_matrix`.
     class_names : sequence of str or mapping of int to str, default=None
-        The name of label 0, of label 1, and so on, or of each label; by default the
+        Names of the classes. A sequence names label k at position k. None shows the
         labels themselves.
     digits : int, default=1
-        Digits behind the point.
+        Digits after the decimal point.
 
     Returns
     -------
@@ -263,8 +267,8 @@ def segmentation_report(
 
 
 class _SegmentationScorer(_Scorer):
-    # scikit-learn's own class, since only its scorers share one prediction of an
-    # expensive pipeline when several measures are asked for.
+    # With several measures, scikit-learn predicts only once if all scorers are of its
+    # own class.
     def _score(
         self,
         method_caller: Callable[..., Any],
@@ -278,19 +282,19 @@ class _SegmentationScorer(_Scorer):
 
 
 def segmentation_scorer(metric: Callable[..., float]) -> Callable[..., float]:
-    """Make a scorer for `GridSearchCV` or `cross_val_score` from one of the measures.
+    """Make a scorer for `GridSearchCV` or `cross_val_score` from a measure.
 
     Parameters
     ----------
     metric : callable
         `mean_iou`, `pixel_accuracy`, `class_accuracy`, or a function of
-        ``(y_true, y_pred)`` of your own. Greater is better.
+        ``(y_true, y_pred)`` of your own. Higher values must be better.
 
     Returns
     -------
     callable
-        ``scorer(estimator, images, masks)``. It raises a ValueError if a mask holds
-        a label that the estimator did not see in fit.
+        ``scorer(estimator, images, masks)``. It raises a ValueError if a mask has a
+        label that is not among the classes of the fitted estimator.
 
     Examples
     --------
@@ -310,7 +314,7 @@ class_accuracy_scorer = segmentation_scorer(class_accuracy)
 def _count(
     y_true: Any, y_pred: Any, labels: Any
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Return the classes in the order asked for, and their confusion matrix."""
+    """Return the classes in the order of ``labels``, and their confusion matrix."""
     pairs = list(_labeled_pixels(y_true, y_pred))
     if labels is None:
         found = (distinct_labels(pixels) for pair in pairs for pixels in pair)
@@ -329,22 +333,22 @@ def _count(
         counts += np.bincount(rows * n + columns, minlength=n * n)
     if not counts.any():
         raise ValueError(
-            "y_true: expected labels of 0 or more, got none; all pixels are -1, "
-            "unlabeled."
+            "y_true: expected labels of 0 or more, got none; all pixels are unlabeled "
+            "(-1)."
         )
     return labels, counts.reshape(n, n)[np.ix_(order, order)]
 
 
 def _check_listed(pairs: list[tuple[NDArray[Any], NDArray[Any]]], labels: Any) -> None:
-    """Refuse pixels of a class that is not among ``labels``."""
+    """Raise an error if a pixel has a class that is not among ``labels``."""
     for i, pair in enumerate(pairs):
         for name, pixels in zip(("y_true", "y_pred"), pair, strict=True):
             unknown = np.setdiff1d(distinct_labels(pixels), labels)
             if len(unknown):
                 raise ValueError(
                     f"{name}[{i}]: expected labels in {np.asarray(labels).tolist()}, "
-                    f"got {unknown.tolist()}; if one marks unlabeled pixels, turn it "
-                    "into -1 with mark_unlabeled."
+                    f"got {unknown.tolist()}; if one of them marks unlabeled pixels, "
+                    "convert it to -1 with mark_unlabeled."
                 )
 
 
@@ -364,14 +368,14 @@ def _labeled_pixels(
         true, predicted = true[labeled], predicted[labeled]
         if (predicted == UNLABELED).any():
             raise ValueError(
-                f"y_pred[{i}]: expected a class for every labeled pixel, got -1, "
-                "unlabeled; replace it by a class."
+                f"y_pred[{i}]: expected a class for every labeled pixel, got -1 "
+                "(unlabeled); replace it by a class."
             )
         yield true.ravel(), predicted.ravel()
 
 
 def _measures(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Compute IoU, recall and precision, as the columns of (n_classes, 3)."""
+    """Compute IoU, recall and precision, the columns of an (n_classes, 3) array."""
     hit, true, predicted = counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
     total = np.stack([true + predicted - hit, true, predicted], axis=1)
     with np.errstate(invalid="ignore"):

@@ -116,7 +116,7 @@ def test_dtypes_do_not_matter():
     [
         ([[[1]]], [[[1]], [[1]]], "as many label maps as in y_true, 1, got 2"),
         ([[[1, 2]]], [[[1]]], r"expected shape \(1, 2\)"),
-        ([[[-1]]], [[[1]]], "all pixels are -1"),
+        ([[[-1]]], [[[1]]], "all pixels are unlabeled"),
         (
             [[[1]]],
             [[[-1]]],
