@@ -1,4 +1,4 @@
-"""What a fitted pipeline decides by, and where it loses accuracy."""
+"""Tools that explain the predictions and the errors of a fitted pipeline."""
 
 import lazy_loader
 

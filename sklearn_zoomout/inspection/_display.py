@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # For levels that the paper does not have.
 _OTHER_COLORS = ("#7A3FC4", "#8A5A2B", "#E377C2", "#5A6B7B", "#B8B000")
-# The scale ends here at least, so that rounding errors do not look like importance.
+# The smallest end of the scale. It keeps rounding errors from looking important.
 _LEAST_SCALE = 0.01
 
 
@@ -34,18 +34,19 @@ class ZoomImportanceDisplay:
     Parameters
     ----------
     importance : ZoomImportance
-        What `sklearn_zoomout.inspection.zoom_importance` returns.
+        The result of `sklearn_zoomout.inspection.zoom_importance`.
     class_names : sequence of str, or dict of int to str, or None, default=None
-        Names for the legend: a sequence names label k at position k. None shows
-        the labels themselves.
+        Names for the legend. A sequence names label k at position k. None shows the
+        labels themselves.
 
     Attributes
     ----------
     figure_ : matplotlib.figure.Figure
         Set by `plot`.
     axes_ : dict of str to matplotlib Axes
-        "image", "prediction" and "most important", then one for each level, whose
-        ``images[0]`` is what a color bar belongs to; set by `plot`.
+        Set by `plot`. The keys are "image", "prediction", "most important" and the
+        names of the levels. A color bar for all levels can be made from ``images[0]``
+        of the axes of one level.
 
     Examples
     --------
@@ -71,9 +72,9 @@ class ZoomImportanceDisplay:
     ) -> None:
         if not isinstance(importance, ZoomImportance):
             raise TypeError(
-                "importance: expected what zoom_importance returns, got "
+                "importance: expected the result of zoom_importance, got "
                 f"{type(importance).__name__}; use from_estimator(model, image) to "
-                "measure and draw at once."
+                "measure and draw in one call."
             )
         self.importance = importance
         self.class_names = class_names
@@ -112,8 +113,8 @@ class ZoomImportanceDisplay:
         Parameters
         ----------
         axes : array-like of matplotlib Axes of shape (3 + n_levels,), optional
-            Where to draw, in the order of ``axes_``; a new figure by default. On
-            given axes there are no legends and no color bar.
+            Where to draw, in the order of ``axes_``. None makes a new figure. Legends
+            and a color bar are drawn only on a new figure.
 
         Returns
         -------

@@ -23,20 +23,25 @@ _MEASURES: dict[str, Callable[..., float]] = {
 
 @dataclass(frozen=True)
 class ErrorBudget:
-    """Where a model loses accuracy; ``print`` shows it as a table in percent.
+    """The accuracy that each stage of a model reaches and loses.
+
+    ``print`` shows it as a table in percent.
 
     Attributes
     ----------
     scores : dict of str to dict of str to float
-        What is reached, 0..1, for each stage ("superpixels", "features",
-        "classifier") and measure ("pixel accuracy", "class accuracy", "mean IoU").
+        The score, 0..1, of each stage ("superpixels", "features", "classifier") in each
+        measure ("pixel accuracy", "class accuracy", "mean IoU").
     """
 
     scores: dict[str, dict[str, float]]
 
     @property
     def losses(self) -> dict[str, dict[str, float]]:
-        """What each stage loses of what the one before it reached, like `scores`."""
+        """How much lower each score is than that of the stage before, like `scores`.
+
+        The loss of the first stage is the difference from 1.
+        """
         before = dict.fromkeys(_MEASURES, 1.0)
         losses = {}
         for stage, reached in self.scores.items():
@@ -77,12 +82,13 @@ def error_budget(
     Parameters
     ----------
     model : sklearn.pipeline.Pipeline
-        Fitted, on other images. All steps but the last make a `FeatureTable` of
-        images; the last is a `ZoomoutClassifier` or the like.
+        A model that was fitted on other images. All steps but the last make a
+        `FeatureTable` of images. The last step is a `ZoomoutClassifier` or another
+        classifier of superpixels.
     images : sequence of array-like of shape (height, width, 3)
         uint8, or floating point in 0..1.
     masks : sequence of array-like of integers of shape (height, width)
-        True label maps. Pixels of -1 are unlabeled and left out.
+        True label maps. Unlabeled pixels (-1) are ignored.
 
     Returns
     -------
@@ -91,25 +97,28 @@ def error_budget(
     Raises
     ------
     TypeError
-        If the model is no such pipeline.
+        If the model is not such a pipeline.
     NotFittedError
         If it is not fitted.
     ValueError
-        If a mask does not fit its image, or holds a label that the model does not
-        know.
+        If a mask does not fit its image, or has a label that is not among the classes
+        of the model.
 
     Notes
     -----
-    The features are computed once. The clone takes as long to train as the model's last
-    step takes on as many images.
+    The features are computed once. The clone trains as long as the model's last step
+    would train on these images.
 
-    With few images there are enough columns to separate all superpixels. Then the loss
-    of the features is small, and that of the classifier large. Take at least as many
-    images as the model was trained on. A loss can be negative, because the model is not
-    trained for the measure itself: the asymmetric loss does not maximize the pixel
-    accuracy, for example. This counts as a loss of the features. Majority labels have
-    the highest pixel accuracy that the superpixels allow. For the other measures they
-    come close to it.
+    With few images, the features have enough columns to separate all superpixels. Then
+    the loss of the features is small, and the loss of the classifier is large. Use at
+    least as many images as the model was trained on.
+
+    A loss can be negative, because the training does not optimize the measure itself.
+    For example, the asymmetric loss does not maximize the pixel accuracy. The
+    difference counts as a loss of the features.
+
+    Majority labels have the highest pixel accuracy that the superpixels allow. In the
+    other measures they come close to the highest value.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The two parts of a fitted pipeline: what makes the table, and the classifier."""
+"""The two parts of a fitted pipeline: the steps of the table, and the classifier."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def split_pipeline(model: Any, method: str) -> tuple[Pipeline, Any]:
     Raises
     ------
     TypeError
-        If the model is no such pipeline.
+        If the model is not such a pipeline.
     NotFittedError
         If it is not fitted.
     """
@@ -37,15 +37,15 @@ def split_pipeline(model: Any, method: str) -> tuple[Pipeline, Any]:
         elif hasattr(model, "refit"):  # a search
             hint = "; fit it first and pass its best_estimator_"
         raise TypeError(
-            "model: expected a fitted sklearn.pipeline.Pipeline, such as that of "
+            "model: expected a fitted sklearn.pipeline.Pipeline, such as one of "
             f"zoomout_pipeline, got {type(model).__name__}{hint}."
         )
     check_is_fitted(model)
     if len(model) < 2 or not hasattr(model[-1], method):
         raise TypeError(
-            f"model: expected steps that make a FeatureTable and a last one with "
-            f"{method}, got {[type(step).__name__ for _, step in model.steps]}; the "
-            "last step may be a ZoomoutClassifier, with an estimator that has "
-            "predict_proba."
+            f"model: expected steps that make a FeatureTable and a last step with "
+            f"{method}, got {[type(step).__name__ for _, step in model.steps]}; use "
+            "ZoomoutClassifier as the last step, without an estimator or with one "
+            "that has predict_proba."
         )
     return model[:-1], model[-1]

@@ -29,14 +29,14 @@ class ZoomImportance:
     classes : ndarray of int64 of shape (n_classes,)
         The classes of the model.
     decision : ndarray of int64 of shape (n_segments,)
-        The label of every superpixel, given all levels.
+        The label of every superpixel in a prediction from all levels.
     probability : ndarray of float32 of shape (n_segments,)
         The probability of that label.
     values : ndarray of float32 of shape (n_segments, n_levels)
         How much of that probability is lost without each level, -1..1. It is positive
         where the level raises the probability, and negative where it lowers it.
     decision_without : ndarray of int64 of shape (n_segments, n_levels)
-        The label of every superpixel without each level.
+        The label of every superpixel in a prediction without each level.
     """
 
     segmented: SegmentedImage
@@ -54,19 +54,20 @@ def zoom_importance(
     """Measure how much each zoom-out level contributes to the label of each superpixel.
 
     The columns of one level are replaced by their means, so that the level is equal for
-    all superpixels. The importance of the level is the decrease of the probability of
+    all superpixels. The importance of the level is the decrease in the probability of
     the predicted class.
 
     Parameters
     ----------
     model : sklearn.pipeline.Pipeline
-        Fitted. All steps but the last make a `FeatureTable` of images; the last has
-        ``predict_superpixel_proba`` and ``classes_``, as `ZoomoutClassifier` has.
+        A fitted model. All steps but the last make a `FeatureTable` of images. The last
+        step has ``predict_superpixel_proba`` and ``classes_``, like
+        `ZoomoutClassifier`.
     image : array-like of shape (height, width, 3)
         uint8, or floating point in 0..1.
     reference : sequence of array-like of shape (height, width, 3), default=None
-        Images over whose superpixels the means are taken. None takes the training
-        superpixels, which the last step keeps as ``mean_``.
+        Images. The means are those of the features of their superpixels. None takes
+        the means over the training superpixels, ``mean_`` of the last step.
 
     Returns
     -------
@@ -75,7 +76,7 @@ def zoom_importance(
     Raises
     ------
     TypeError
-        If the model is no such pipeline.
+        If the model is not such a pipeline.
     NotFittedError
         If it is not fitted.
     ValueError
@@ -83,9 +84,9 @@ def zoom_importance(
 
     Notes
     -----
-    The values of a superpixel do not add up to its probability. Levels with the same
-    information replace each other, so that a level is unimportant where the other
-    levels suffice. A model of one level is compared with a prediction from mean
+    The values of a superpixel do not add up to its probability. If levels hold the same
+    information, they replace each other. A level is therefore unimportant where the
+    other levels suffice. A model of one level is compared with a prediction from mean
     features.
 
     Examples
@@ -107,7 +108,7 @@ def zoom_importance(
     if isinstance(image, (list, tuple)):
         raise TypeError(
             "image: expected one image, an array of shape (height, width, 3), got a "
-            f"{type(image).__name__}; explain its images one at a time."
+            f"{type(image).__name__}; pass one of its images at a time."
         )
     image = check_image(image, "image")
     mean_row = _means(features, classifier, reference).astype(np.float32)
@@ -141,7 +142,7 @@ def zoom_importance(
 def _means(
     features: Pipeline, classifier: Any, reference: Sequence[ArrayLike] | None
 ) -> NDArray[np.float64]:
-    """Return the mean of each column, over the reference if there is one."""
+    """Return the mean of each column over the reference or the training superpixels."""
     if reference is not None:
         checked = check_images(reference, "reference")
         table = check_table(features.transform(checked))
@@ -149,9 +150,10 @@ def _means(
     mean = getattr(classifier, "mean_", None)
     if mean is None:
         raise ValueError(
-            f"reference: {type(classifier).__name__} keeps no means of its features "
-            "(mean_), as ZoomoutClassifier does unless standardize=False; pass images, "
-            "such as some of the training images, whose mean features replace a level."
+            f"reference: expected images, got None; {type(classifier).__name__} has no "
+            "means of its features (mean_), which ZoomoutClassifier has unless "
+            "standardize=False; pass images, such as some of the training images, "
+            "whose mean features replace the features of a level."
         )
     return mean
 

@@ -173,5 +173,5 @@ def test_levels_that_say_nothing_leave_the_maps_white(importance):
 
 def test_other_things_are_refused(images):
     """A table or an array is no importance."""
-    with pytest.raises(TypeError, match=r"zoom_importance returns, got ndarray; use"):
+    with pytest.raises(TypeError, match=r"result of zoom_importance, got ndarray; use"):
         ZoomImportanceDisplay(images[0])

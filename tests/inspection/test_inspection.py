@@ -154,7 +154,7 @@ def test_importance_is_the_lost_probability_of_the_decision(images, labeled):
 def test_reference_images_give_the_means(images, labeled):
     """Where features are not standardized, or other means are wanted."""
     model = make_model(logistic(standardize=False)).fit(images[:3], labeled[:3])
-    with pytest.raises(ValueError, match=r"reference: ZoomoutClassifier keeps no mean"):
+    with pytest.raises(ValueError, match=r"ZoomoutClassifier has no means"):
         zoom_importance(model, images[3])
     importance = zoom_importance(model, images[3], reference=images[1:3])
     reference = model[:-1].transform(images[1:3]).to_numpy()
@@ -185,7 +185,7 @@ def test_network_is_explained(model, images):
 def test_wrapped_classifier_is_explained(model, images, masks):
     """Any last step with probabilities of superpixels will do, given a reference."""
     wrapped = make_model(Wrapper(make_model()[-1])).fit(images[:3], masks[:3])
-    with pytest.raises(ValueError, match="Wrapper keeps no means"):
+    with pytest.raises(ValueError, match="Wrapper has no means"):
         zoom_importance(wrapped, images[3])
     importance = zoom_importance(wrapped, images[3], reference=images[:3])
     expected = zoom_importance(model, images[3]).values
@@ -358,7 +358,7 @@ class TestRefusedModels:
 
     def test_no_classifier_at_the_end(self, call, model, images, masks):
         """A pipeline that ends with the features labels nothing."""
-        with pytest.raises(TypeError, match=r"a last one with predict"):
+        with pytest.raises(TypeError, match=r"a last step with predict"):
             call(model[:-1], images, masks)
 
     def test_no_table(self, call, model, images, masks):
@@ -404,7 +404,7 @@ def test_missing_means_are_told_before_any_work(images, masks):
     """The image is not described in vain."""
     model = make_model(logistic(standardize=False)).fit(images[:3], masks[:3])
     model.set_params(superpixels__method=lambda rgb: pytest.fail("work began"))
-    with pytest.raises(ValueError, match="reference: .*keeps no means"):
+    with pytest.raises(ValueError, match="reference: .*has no means"):
         zoom_importance(model, images[3])
 
 
