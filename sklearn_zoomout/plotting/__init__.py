@@ -1,4 +1,4 @@
-"""Pictures of label maps, and of what the zoom-out levels see."""
+"""Figures of label maps, and of what the zoom-out levels see."""
 
 import lazy_loader
 

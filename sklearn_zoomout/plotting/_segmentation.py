@@ -11,9 +11,9 @@ from ..labels import check_known_labels
 from ..masks import UNLABELED, check_masks
 from ._style import draw_frame
 
-# The colors of Okabe and Ito (their black is a dark red here), then the colors that
-# lie farthest in L*a*b* from all before them in normal vision, protanopia,
-# deuteranopia and tritanopia.
+# First the colors of Okabe and Ito, with a dark red in place of black. Each further
+# color lies as far as possible in L*a*b* from all colors before it, in normal vision,
+# protanopia, deuteranopia and tritanopia.
 # fmt: off
 PALETTE = (
     "#56B4E9", "#009E73", "#E69F00", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
@@ -24,14 +24,15 @@ PALETTE = (
 """Colors of up to 21 classes, in ascending order of their labels."""
 
 UNLABELED_COLOR = "#EBEBEB"
-"""Color of pixels without a label."""
+"""Color of unlabeled pixels."""
 
 
 class SegmentationDisplay:
     """Images next to their true and predicted label maps.
 
-    Make one with `from_estimator` or `from_predictions`. A row shows one image; the
-    columns are the image, and the truth and the prediction if they are given.
+    Use `from_estimator` or `from_predictions` to make one. Each row shows one image.
+    The columns are the image, the true labels and the predicted labels. Labels that
+    are None have no column.
 
     Parameters
     ----------
@@ -40,16 +41,16 @@ class SegmentationDisplay:
     y_pred : sequence of ndarray of integers of shape (height, width) or None
         Predicted labels.
     masks : sequence of ndarray of integers of shape (height, width) or None
-        True labels; -1 where there is none, drawn light gray.
+        True labels. Unlabeled pixels (-1) are light gray.
     class_names : sequence of str, or dict of int to str, or None, default=None
-        Names for the legend: a sequence names label k at position k. None shows
-        the labels themselves.
+        Names for the legend. A sequence names label k at position k. None shows the
+        labels themselves.
 
     Attributes
     ----------
     classes : list of int
-        The labels that are named or occur; they take their colors from `PALETTE`
-        in this order, so that pictures with the same names have the same colors.
+        The labels that have a name or occur. Their colors are those of `PALETTE` in
+        this order, so that figures with the same names have the same colors.
     figure_ : matplotlib.figure.Figure
         Set by `plot`.
     axes_ : ndarray of matplotlib Axes of shape (n_images, n_columns)
@@ -58,7 +59,8 @@ class SegmentationDisplay:
     Raises
     ------
     ValueError
-        If shapes do not correspond, or there are more classes than colors.
+        If the shapes of images and labels differ, or there are more classes than
+        colors.
 
     Examples
     --------
@@ -116,8 +118,8 @@ class SegmentationDisplay:
         Raises
         ------
         ValueError
-            If a mask holds a label that the estimator does not know, such as that of
-            unlabeled pixels if it is not -1.
+            If a mask has a label that is not among the classes of the estimator, such
+            as a label of unlabeled pixels other than -1.
         """
         classes = getattr(estimator, "classes_", None)
         if masks is not None:
@@ -142,7 +144,7 @@ class SegmentationDisplay:
         class_names: Sequence[str] | Mapping[int, str] | None = None,
         axes: "NDArray[Any] | None" = None,
     ) -> Self:
-        """Draw label maps that were predicted before.
+        """Draw predicted label maps.
 
         Parameters
         ----------
@@ -159,13 +161,13 @@ class SegmentationDisplay:
         return display.plot(axes)
 
     def plot(self, axes: "NDArray[Any] | None" = None) -> Self:
-        """Draw a row for each image, and a legend below.
+        """Draw one row per image, and a legend below.
 
         Parameters
         ----------
         axes : ndarray of matplotlib Axes of shape (n_images, n_columns), optional
-            Where to draw; a new figure by default. No legend is drawn on given
-            axes: `legend_handles` has its entries.
+            Where to draw. None makes a new figure. The legend is drawn only on a new
+            figure. `legend_handles` returns its entries.
 
         Returns
         -------
@@ -193,7 +195,7 @@ class SegmentationDisplay:
             axes = np.asarray(axes)
             if axes.shape != expected:
                 raise ValueError(
-                    f"axes: expected shape {expected}, a row for each image and a "
+                    f"axes: expected shape {expected}, one row per image and one "
                     f"column for each of {list(columns)}, got {axes.shape}."
                 )
             self.figure_ = axes[0, 0].figure
@@ -207,7 +209,10 @@ class SegmentationDisplay:
         return self
 
     def legend_handles(self) -> list[Any]:
-        """Return the entries of the legend: the classes that occur, then unlabeled."""
+        """Return the entries of the legend.
+
+        They are the classes that occur, and "unlabeled" if there are unlabeled pixels.
+        """
         from matplotlib.patches import Patch
 
         present = self._present()
@@ -236,14 +241,14 @@ class SegmentationDisplay:
         classes.discard(UNLABELED)
         if len(classes) > len(PALETTE):
             raise ValueError(
-                f"expected at most {len(PALETTE)} classes, as many as there are colors "
-                f"that can be told apart, got {len(classes)}; draw some of them at a "
+                f"expected at most {len(PALETTE)} classes, the number of colors that "
+                f"can be distinguished, got {len(classes)}; draw some of them at a "
                 "time, with the rest set to -1."
             )
         return sorted(classes)
 
     def _present(self) -> set[int]:
-        """Return the labels that occur, with that of unlabeled pixels."""
+        """Return the labels that occur, including that of unlabeled pixels."""
         maps = [*(self.masks or []), *(self.y_pred or [])]
         return {int(label) for labels in maps for label in np.unique(labels)}
 
@@ -257,7 +262,7 @@ class SegmentationDisplay:
         return columns
 
     def _colors(self, labels: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the picture of a label map, float RGB in 0..1."""
+        """Return the colors of a label map as an RGB image, floats in 0..1."""
         from matplotlib.colors import to_rgb
 
         colors = dict(zip(self.classes, PALETTE, strict=False))
@@ -267,13 +272,13 @@ class SegmentationDisplay:
         return rgb[np.searchsorted(known, labels)]
 
     def _cell_size(self) -> tuple[float, float]:
-        """Return the size of a cell in inches, for images of the usual shape."""
+        """Return the width and height of a cell in inches, for the median shape."""
         height, width = np.median([i.shape[:2] for i in self.images], axis=0)
         scale = np.sqrt(6 / (height * width))  # 6 square inches
         return scale * width, scale * height + 0.3
 
     def _write_accuracies(self, axes: "NDArray[Any]") -> None:
-        """Write below each prediction which share of its pixels is right."""
+        """Write the share of correct pixels below each prediction."""
         if self.masks is None or self.y_pred is None:
             return
         for ax, mask, labels in zip(axes, self.masks, self.y_pred, strict=True):

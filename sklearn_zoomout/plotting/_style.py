@@ -1,4 +1,4 @@
-"""What all pictures share."""
+"""The colors and the frames that all figures share."""
 
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ LEVEL_COLORS = {
 
 
 def draw_frame(ax: "Axes", color: str, width: float) -> None:
-    """Leave out the ticks and color the frame of a picture."""
+    """Remove the ticks of a picture and color its frame."""
     ax.set(xticks=[], yticks=[])
     for spine in ax.spines.values():
         spine.set(edgecolor=color, linewidth=width)

@@ -16,27 +16,28 @@ if TYPE_CHECKING:
 class ZoomoutDisplay:
     """What each zoom-out level sees of some superpixels (figures 2 and 3 of [1]_).
 
-    The image, with the outlines of the levels, is next to one row of crops per
-    superpixel: the superpixel (red), its proximal region (cyan), its distant
-    box (orange; the curved orange line is the neighborhood that the box encloses)
-    and the whole image (green).
+    On the left is the image with the outlines of the levels. On the right is one row of
+    crops per superpixel. The crops are the superpixel (red), its proximal region
+    (cyan), its distant box (orange) and the whole image (green). The curved orange line
+    is the neighborhood that the distant box encloses.
 
     Parameters
     ----------
     segmented : SegmentedImage
         The image and its superpixels.
     superpixels : array-like of int of shape (n,), default=None
-        Which superpixels to explain. None takes three, spread over the image.
+        Numbers of the superpixels to show. None takes three, spread over the image.
         ``segmented.segments[row, column]`` is the superpixel of a pixel.
     proximal_radius, distant_radius : int, default=2 and 3
-        Extent of the regions, in steps on the superpixel graph.
+        Radius of the regions, in steps on the superpixel graph.
 
     Attributes
     ----------
     figure_ : matplotlib.figure.Figure
         Set by `plot`.
     axes_ : dict of str to Axes or list of Axes
-        "image", and for each level the list of its crops; set by `plot`.
+        Set by `plot`. "image" has one Axes. Each level has a list of Axes, one per
+        superpixel.
 
     References
     ----------
@@ -90,7 +91,7 @@ class ZoomoutDisplay:
         superpixels, proximal_radius, distant_radius
             See the class.
         segmenter : SuperpixelSegmenter, optional
-            What cuts the image; by default one with its default parameters.
+            Cuts the image into superpixels. None takes one with default parameters.
 
         Returns
         -------
@@ -141,14 +142,15 @@ class ZoomoutDisplay:
         return self
 
     def plot_crops(self, axes: "Mapping[str, Axes]", superpixel: int) -> None:
-        """Draw what levels see of one superpixel, on axes of your own.
+        """Draw what the levels see of one superpixel, on given axes.
 
         Parameters
         ----------
         axes : mapping of str to matplotlib Axes
-            Where to draw each level, of "local", "proximal", "distant" and "global".
+            Where to draw. The keys are levels: "local", "proximal", "distant" or
+            "global".
         superpixel : int
-            Its number.
+            The number of the superpixel.
         """
         crops = self._crops(superpixel)
         for level, ax in axes.items():
@@ -159,7 +161,7 @@ class ZoomoutDisplay:
             ax.set_xlabel(caption, fontsize="x-small")
 
     def plot_outlines(self, ax: "Axes") -> None:
-        """Draw the image, borders of superpixels and outlines, on axes of your own.
+        """Draw the image with the outlines of superpixels and levels, on given axes.
 
         Parameters
         ----------
@@ -217,7 +219,7 @@ class ZoomoutDisplay:
         }
 
     def _region(self, number: int, radius: int) -> NDArray[np.bool_]:
-        """Return the pixels within `radius` of a superpixel as a map of booleans."""
+        """Return a boolean map of the pixels within `radius` of a superpixel."""
         near = self.segmented.neighborhood(radius)[[number]].toarray()[0] > 0
         return near[self.segmented.segments]
 
@@ -231,7 +233,7 @@ class ZoomoutDisplay:
 def _check_ids(
     superpixels: Sequence[int] | NDArray[Any] | None, segmented: SegmentedImage
 ) -> list[int]:
-    """Return the chosen superpixels, by default three on a diagonal."""
+    """Return the chosen superpixels. None takes three on a diagonal."""
     if superpixels is None:
         shares = np.array([[0.25, 0.3], [0.5, 0.7], [0.75, 0.35]])
         rows, columns = (shares * segmented.shape).astype(int).T
@@ -242,8 +244,8 @@ def _check_ids(
     if not right_kind or numbers.min() < 0 or numbers.max() > last:
         raise ValueError(
             f"superpixels: expected a list of integers in 0..{last}, got "
-            f"{superpixels!r}; segmented.segments[row, column] is the superpixel of "
-            "a pixel."
+            f"{superpixels!r}; use segmented.segments[row, column], the superpixel "
+            "of a pixel."
         )
     return numbers.tolist()
 
@@ -267,7 +269,7 @@ def _cut_out(rgb: NDArray[Any], region: NDArray[np.bool_]) -> NDArray[Any]:
 
 
 def _outline(ax: "Axes", region: NDArray[np.bool_], color: str, width: float) -> None:
-    """Draw a line around a region, also where it touches the image's edge."""
+    """Draw a line around a region, also where it touches the edge of the image."""
     padded = np.pad(region, 1).astype(float)
     height, size = padded.shape
     ax.contour(
