@@ -1,6 +1,7 @@
 """Clean-up of predictions on the superpixel graph.
 
-Islands are removed as in section 4.4; smoothing is what section 5 calls inference.
+`IslandRemoval` is the method of section 4.4. `GraphSmoothing` is the inference that
+section 5 proposes.
 """
 
 import lazy_loader

@@ -22,7 +22,7 @@ from ..masks import distinct_labels
 from ..superpixels import SegmentedImage
 from ..table import FeatureTable, check_table
 
-#: An image, the probabilities of its superpixels, and the pixels of every class in them
+#: An image, its superpixels' probabilities, and their numbers of pixels of each class.
 LabeledImage = tuple[SegmentedImage, NDArray[np.float32], NDArray[np.int64]]
 
 
@@ -43,7 +43,7 @@ class Postprocessor(SuperpixelClassifier):
     cv: Any
 
     def _check_params(self) -> None:
-        """Check what the declared constraints cannot express."""
+        """Check the parameters beyond their declared constraints."""
         if not hasattr(self.estimator, "predict_superpixel_proba"):
             name, hint = type(self.estimator).__name__, ""
             if isinstance(self.estimator, Pipeline):
@@ -52,13 +52,13 @@ class Postprocessor(SuperpixelClassifier):
                 inner = type(self.estimator.estimator).__name__
                 hint = f" around {inner}, which has no predict_proba"
             raise ValueError(
-                "estimator: expected one with predict_superpixel_proba, such as "
-                f"ZoomoutClassifier, got {name}{hint}."
+                "estimator: expected an estimator with predict_superpixel_proba, such "
+                f"as ZoomoutClassifier, got {name}{hint}."
             )
         if isinstance(self.cv, Iterator):
             raise ValueError(
-                f"cv: expected folds that can be gone through again, got {self.cv!r}; "
-                "pass a list of them."
+                f"cv: expected folds that can be iterated over several times, got "
+                f"{self.cv!r}; pass a list of folds."
             )
 
     @abstractmethod
@@ -88,8 +88,8 @@ class Postprocessor(SuperpixelClassifier):
         Raises
         ------
         ValueError
-            If fewer than two images have labels, the folds do not hold out every
-            image once, or the estimator cannot be fitted, or not to a fold.
+            If fewer than two images have labels, the folds do not hold out every image
+            once, or the estimator cannot be fitted to all images or to a fold.
         """
         forget_fit(self)
         validate_params(self)
@@ -98,7 +98,8 @@ class Postprocessor(SuperpixelClassifier):
         masks = list(table.superpixels.iter_masks(y))
         labeled = np.array([len(distinct_labels(mask)) > 0 for mask in masks])
         folds = self._split(labeled)
-        # First, so that what is wrong with the masks is told once and for all images.
+        # The fit to all images comes first, so that errors and warnings about masks
+        # appear once and refer to all images.
         estimator = clone(self.estimator).fit(table, masks)
         classes = estimator.classes_
         proba = self._out_of_fold(table, masks, folds, classes)
@@ -133,8 +134,8 @@ class Postprocessor(SuperpixelClassifier):
         images = np.flatnonzero(labeled)
         if len(images) < 2:
             raise ValueError(
-                f"cv={self.cv}: expected at least two images with labels, so that each "
-                "can be predicted by an estimator that was trained on others, got "
+                f"cv={self.cv}: expected at least two images with labels, so that an "
+                "estimator trained on other images can predict each of them, got "
                 f"{len(images)}; label more, or use the estimator without clean-up."
             )
         cv = self.cv
@@ -161,23 +162,23 @@ class Postprocessor(SuperpixelClassifier):
         folds: list[tuple[NDArray[Any], NDArray[Any]]],
         classes: NDArray[np.int64],
     ) -> NDArray[np.float32]:
-        """Predict the held-out superpixels by an estimator that saw no such image."""
+        """Predict each image by an estimator that was not trained on it."""
         proba = np.zeros((table.n_rows, len(classes)), dtype=np.float32)
         for k, (train, test) in enumerate(folds, 1):
             fold = _clone_with_classes(self.estimator, classes)
             try:
                 with warnings.catch_warnings():
-                    # Of all images the estimator has told already.
+                    # The fit to all images has warned of absent classes already.
                     warnings.simplefilter("ignore", AbsentClassWarning)
                     fold.fit(table[train], [masks[i] for i in train])
             except ValueError as error:
                 raise ValueError(
                     f"cv: fold {k} of {len(folds)}, trained without images "
-                    f"{test.tolist()}: {error} Other folds may do, such as "
+                    f"{test.tolist()}: {error} Use other folds, such as "
                     "KFold(3, shuffle=True), or more images."
                 ) from error
             rows = np.flatnonzero(np.isin(table.image_of_row, test))
-            # A class that the fold's estimator does not know has probability 0.
+            # A class that is absent from the fold has probability 0.
             columns = np.searchsorted(classes, fold.classes_)
             predicted = fold.predict_superpixel_proba(table[np.sort(test)])
             proba[np.ix_(rows, columns)] = predicted
@@ -198,7 +199,7 @@ class Postprocessor(SuperpixelClassifier):
 
 
 def _clone_with_classes(estimator: Any, classes: NDArray[np.int64]) -> Any:
-    """Clone, and declare the classes, since a fold may lack some of them."""
+    """Clone an estimator and set its classes, since a fold may lack some of them."""
     copy = clone(estimator)
     inner = copy
     while isinstance(inner, Postprocessor):

@@ -43,7 +43,7 @@ def find_islands(segmented: SegmentedImage, codes: NDArray[np.intp]) -> Islands:
     """Find the regions of one class that are surrounded by one other class.
 
     A region is a connected component of superpixels of equal class. An island has
-    fewer pixels than each region that it borders on, so no two islands are neighbors.
+    fewer pixels than each neighboring region. Therefore no two islands are neighbors.
 
     Parameters
     ----------
@@ -107,11 +107,15 @@ def describe_islands(
     Returns
     -------
     ndarray of float64 of shape (n_islands, 9)
-        Logarithms of the share of the image and of the number of superpixels; whether
-        the island touches the border of the image; the mean probabilities of its class
-        and of the surrounding one on the island, and on the ring of superpixels next
-        to it; the highest probability of its class on the island; the distance between
-        the mean colors of island and ring in L*a*b*.
+        The ring of an island is the set of superpixels next to it. The columns are:
+
+        - the logarithm of the island's share of the image;
+        - the logarithm of its number of superpixels;
+        - whether it touches the border of the image;
+        - the mean probabilities of its class and of the surrounding class on the
+          island, and the same two on the ring;
+        - the highest probability of its class on the island;
+        - the distance in L*a*b* between the mean colors of the island and the ring.
     """
     members, own, around = islands
     if len(own) == 0:
@@ -150,28 +154,29 @@ class IslandRemoval(Postprocessor):
     An island is a connected region of superpixels of one predicted class. All its
     neighbors have one other class and belong to larger regions. A binary classifier
     decides by its size, probabilities and color whether to flip it. The classifier is
-    trained on the islands of out-of-fold predictions, with the decision that has more
-    pixels right.
+    trained on the islands of out-of-fold predictions. The target is the decision with
+    more correct pixels.
 
     Parameters
     ----------
     estimator : estimator with ``predict_superpixel_proba``
-        A `ZoomoutClassifier`, or `GraphSmoothing` around one. One that is fitted
-        already, inside `sklearn.frozen.FrozenEstimator`, is not fitted again; ``fit``
-        then takes images that it was not trained on.
-        An estimator of your own needs ``fit(table, masks)`` and
-        ``predict_superpixel_proba(table)``, and when fitted
-        ``classes_``, sorted, ``n_features_in_`` and ``feature_names_in_``; a parameter
-        ``classes``, if it has one, takes in each fold the classes of all images.
+        A `ZoomoutClassifier`, or a `GraphSmoothing` that contains one. A fitted
+        estimator inside `sklearn.frozen.FrozenEstimator` is not fitted again. Then
+        ``fit`` needs images that this estimator was not trained on.
+
+        An estimator of your own needs the methods ``fit(table, masks)`` and
+        ``predict_superpixel_proba(table)``. After ``fit`` it needs the attributes
+        ``classes_``, sorted, ``n_features_in_`` and ``feature_names_in_``. If it has a
+        parameter ``classes``, each fold sets it to the classes of all images.
     island_classifier : scikit-learn classifier, default=None
-        Decides which islands to flip; by default logistic regression on standardized
+        Decides which islands to flip. None is logistic regression on standardized
         features.
     cv : int, splitter, iterable or None, default=3
-        The folds of images of the out-of-fold predictions, as in
-        `sklearn.model_selection.cross_val_predict`. A number of folds, lowered to
-        one per image where there are fewer images, or a splitter splits the images
-        that have a label. An iterable numbers all images; it must not be a generator,
-        which cannot be cloned.
+        The folds of images for the out-of-fold predictions, as in
+        `sklearn.model_selection.cross_val_predict`. An integer is the number of folds,
+        at most one per image. An integer or a splitter splits only the images that have
+        a label. The indices of an iterable count all images. The iterable must not be a
+        generator, which cannot be cloned.
 
     Attributes
     ----------
@@ -181,8 +186,8 @@ class IslandRemoval(Postprocessor):
         The fitted clone of ``island_classifier``, or a
         `sklearn.dummy.DummyClassifier` after a `FewIslandsWarning`.
     n_islands_, n_to_flip_ : int
-        Number of islands that it learned from, and how many of them should be
-        flipped.
+        Number of islands in the training data of ``island_classifier_``, and number of
+        those that should be flipped.
     classes_ : ndarray of int64 of shape (n_classes,)
         The classes, sorted.
     n_features_in_ : int
@@ -190,26 +195,27 @@ class IslandRemoval(Postprocessor):
     feature_names_in_ : ndarray of str of shape (n_features_in_,)
         Their names.
     mean_ : ndarray of float64 of shape (n_features_in_,) or None
-        Their means, if the estimator keeps them.
+        Their means. None if the estimator has no ``mean_``.
 
     Warns
     -----
     FewIslandsWarning
-        In ``fit``, if no island, or none of one decision, is left to learn from. All
-        islands then get the decision that occurred; without any, none is flipped.
+        In ``fit``, if there is no island to learn from, or all islands should get the
+        same decision. In prediction, all islands then get this decision. Without any
+        island to learn from, no island is flipped.
 
     See Also
     --------
-    GraphSmoothing : Make superpixels of like color agree.
+    GraphSmoothing : Make nearby superpixels of similar color agree.
 
     Notes
     -----
-    ``fit`` trains the estimator once for each fold and once on all images. So a
-    clean-up step around another one, with 3 folds each, trains a classifier 16 times.
+    ``fit`` trains the estimator once for each fold and once on all images. A clean-up
+    step that contains another one, with 3 folds each, trains a classifier 16 times.
 
-    On the superpixels of a flipped island the probabilities of the two classes are
-    exchanged. The higher one, if below 1, is then raised to the next float32, since
-    equal probabilities would be labeled with the first class.
+    On the superpixels of a flipped island, the probabilities of the two classes are
+    exchanged. If the higher one is below 1, it is then raised to the next float32.
+    Otherwise two equal probabilities would give the label of the first class.
 
     References
     ----------
@@ -259,7 +265,8 @@ class IslandRemoval(Postprocessor):
             pixels, each = islands.members @ counts, np.arange(len(islands.own))
             gained.append(pixels[each, islands.around] - pixels[each, islands.own])
         x, gain = np.concatenate(described), np.concatenate(gained)
-        # Where neither label has more pixels right, there is nothing to learn.
+        # An island teaches nothing if both labels have the same number of correct
+        # pixels.
         x, flip = x[gain != 0], gain[gain != 0] > 0
         return {
             "island_classifier_": self._fit_classifier(x, flip),
@@ -297,7 +304,7 @@ class IslandRemoval(Postprocessor):
         proba = proba.copy()
         low, high = proba[rows, around], proba[rows, own]
         proba[rows, own] = low
-        # The next larger number, since argmax takes the first of equal probabilities.
-        # Where it is 1 already, all others are 0.
+        # Raise it to the next larger number, since argmax takes the first of equal
+        # probabilities. If it is 1 already, all others are 0.
         proba[rows, around] = np.nextafter(high, np.float32(1))
         return proba

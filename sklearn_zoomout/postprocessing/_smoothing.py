@@ -22,9 +22,9 @@ class GraphSmoothing(Postprocessor):
         q <- softmax(log p + strength * W q)
 
     W averages over the superpixels within a graph distance. The weight of a superpixel
-    is its share of their pixels, times exp(-d^2 / 2 bandwidth^2) for a distance d of
-    mean colors. A superpixel that differs from all its surroundings is thus left
-    unchanged.
+    is its share of their pixels times exp(-d^2 / 2 bandwidth^2), where d is the
+    distance between the mean colors. A superpixel whose color differs from all its
+    surroundings is thus left unchanged.
 
     Strength and bandwidth are chosen by the mean IoU of out-of-fold predictions.
     Strength 0, which changes nothing, is always among the candidates.
@@ -32,15 +32,16 @@ class GraphSmoothing(Postprocessor):
     Parameters
     ----------
     estimator : estimator with ``predict_superpixel_proba``
-        A `ZoomoutClassifier`, or another clean-up step around one. One that is fitted
-        already, inside `sklearn.frozen.FrozenEstimator`, is not fitted again; ``fit``
-        then takes images that it was not trained on.
-        An estimator of your own needs ``fit(table, masks)`` and
-        ``predict_superpixel_proba(table)``, and when fitted
-        ``classes_``, sorted, ``n_features_in_`` and ``feature_names_in_``; a parameter
-        ``classes``, if it has one, takes in each fold the classes of all images.
+        A `ZoomoutClassifier`, or another clean-up step that contains one. A fitted
+        estimator inside `sklearn.frozen.FrozenEstimator` is not fitted again. Then
+        ``fit`` needs images that this estimator was not trained on.
+
+        An estimator of your own needs the methods ``fit(table, masks)`` and
+        ``predict_superpixel_proba(table)``. After ``fit`` it needs the attributes
+        ``classes_``, sorted, ``n_features_in_`` and ``feature_names_in_``. If it has a
+        parameter ``classes``, each fold sets it to the classes of all images.
     radius : int, default=3
-        How many steps on the superpixel graph the average reaches.
+        Largest graph distance of the superpixels in the average.
     n_layers : int, default=3
         Number of layers.
     strengths : sequence of float, default=(2, 4, 8, 16)
@@ -48,11 +49,11 @@ class GraphSmoothing(Postprocessor):
     bandwidths : sequence of float, default=(3, 5, 8)
         Candidates for the bandwidth in units of L*a*b*, > 0.
     cv : int, splitter, iterable or None, default=3
-        The folds of images of the out-of-fold predictions, as in
-        `sklearn.model_selection.cross_val_predict`. A number of folds, lowered to
-        one per image where there are fewer images, or a splitter splits the images
-        that have a label. An iterable numbers all images; it must not be a generator,
-        which cannot be cloned.
+        The folds of images for the out-of-fold predictions, as in
+        `sklearn.model_selection.cross_val_predict`. An integer is the number of folds,
+        at most one per image. An integer or a splitter splits only the images that have
+        a label. The indices of an iterable count all images. The iterable must not be a
+        generator, which cannot be cloned.
 
     Attributes
     ----------
@@ -61,7 +62,7 @@ class GraphSmoothing(Postprocessor):
     classes_ : ndarray of int64 of shape (n_classes,)
         The classes, sorted.
     strength_, bandwidth_ : float
-        The chosen ones.
+        The chosen strength and bandwidth.
     strengths_ : ndarray of float64 of shape (n_strengths,)
         All candidates for the strength, ascending from 0.
     scores_ : ndarray of float64 of shape (n_bandwidths, n_strengths)
@@ -72,7 +73,7 @@ class GraphSmoothing(Postprocessor):
     feature_names_in_ : ndarray of str of shape (n_features_in_,)
         Their names.
     mean_ : ndarray of float64 of shape (n_features_in_,) or None
-        Their means, if the estimator keeps them.
+        Their means. None if the estimator has no ``mean_``.
 
     See Also
     --------
@@ -80,8 +81,8 @@ class GraphSmoothing(Postprocessor):
 
     Notes
     -----
-    ``fit`` trains the estimator once for each fold and once on all images. So a
-    clean-up step around another one, with 3 folds each, trains a classifier 16 times.
+    ``fit`` trains the estimator once for each fold and once on all images. A clean-up
+    step that contains another one, with 3 folds each, trains a classifier 16 times.
 
     References
     ----------
@@ -137,7 +138,7 @@ class GraphSmoothing(Postprocessor):
     def _learn(self, images: list[LabeledImage], n_classes: int) -> dict[str, Any]:
         bandwidths = np.asarray(self.bandwidths, dtype=np.float64)
         strengths = np.unique(np.append(0.0, self.strengths))
-        # Of every candidate, the pixels by predicted and true class.
+        # Number of pixels per candidate, predicted class and true class.
         confusion = np.zeros((len(bandwidths), len(strengths), n_classes, n_classes))
         for segmented, proba, counts in images:
             for i, average in enumerate(self._averages(segmented, bandwidths)):
@@ -148,7 +149,7 @@ class GraphSmoothing(Postprocessor):
         union = confusion.sum(axis=2) + confusion.sum(axis=3) - hit
         with np.errstate(invalid="ignore"):  # classes that do not occur
             scores = np.nanmean(hit / union, axis=2)
-        # Of equals the weakest.
+        # Of candidates with equal scores, the weakest is chosen.
         strength, bandwidth = np.unravel_index(scores.T.argmax(), scores.T.shape)
         return {
             "strengths_": strengths,
@@ -175,7 +176,7 @@ class GraphSmoothing(Postprocessor):
         squares = ((colors[rows] - colors[columns]) ** 2).sum(axis=1)
         pixels = np.where(rows == columns, 0, segmented.areas[columns])
         region = np.bincount(rows, pixels, segmented.n_segments)
-        # A superpixel that is the whole image has nothing around it.
+        # If a superpixel is the whole image, there are no pixels around it.
         share = pixels / np.maximum(region, 1)[rows]
         averages = []
         for bandwidth in bandwidths:
@@ -189,7 +190,7 @@ class GraphSmoothing(Postprocessor):
     ) -> NDArray[np.float32]:
         if strength == 0:
             return proba
-        # A probability of 0, as a vote of trees may give, can still be overruled.
+        # A probability of 0, which votes of trees can have, can still be raised.
         unary = np.log(np.maximum(proba, np.finfo(np.float32).eps))
         for _ in range(self.n_layers):
             message = np.float32(strength) * (average @ proba)
@@ -198,7 +199,7 @@ class GraphSmoothing(Postprocessor):
 
 
 def _check_candidates(name: str, values: Any, bound: str) -> None:
-    """Refuse anything but a list of finite numbers that are > 0 or >= 0."""
+    """Raise an error unless the values are finite numbers that are > 0 or >= 0."""
     try:
         numbers = np.asarray(values)
     except ValueError:  # lists of unequal lengths

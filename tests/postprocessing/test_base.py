@@ -228,7 +228,7 @@ def test_label_unseen_in_fit_is_refused_when_scoring(step, classifier, data):
         ("cv", True, "cv"),
         ("cv", KFold(7), "n_splits=7.*n_samples=6"),
         ("cv", [], "each of the 6 images once"),
-        ("cv", ((np.arange(5), [5]) for _ in "a"), "cv.*again.*generator.*list"),
+        ("cv", ((np.arange(5), [5]) for _ in "a"), "several times.*generator.*list"),
         ("cv", ShuffleSplit(2, random_state=0), "each of the 6 images once"),
         ("estimator", RidgeClassifier(), "estimator.*predict_superpixel_proba"),
         (
