@@ -150,10 +150,9 @@ def _means(
     mean = getattr(classifier, "mean_", None)
     if mean is None:
         raise ValueError(
-            f"reference: expected images, got None; {type(classifier).__name__} has no "
-            "means of its features (mean_), which ZoomoutClassifier has unless "
-            "standardize=False; pass images, such as some of the training images, "
-            "whose mean features replace the features of a level."
+            f"reference: {type(classifier).__name__} has no means of its features "
+            "(mean_), as ZoomoutClassifier has unless standardize=False; pass images, "
+            "such as some of the training images, whose mean features replace a level."
         )
     return mean
 
