@@ -1,4 +1,4 @@
-"""Annotated images to learn from: public data sets, photographs, made-up scenes."""
+"""Annotated images: public data sets, scribbled photographs and synthetic scenes."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Arrays that stay in their files until asked for."""
+"""Lazy sequences of arrays in files, and readers of pictures."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -13,26 +13,27 @@ from PIL import Image, ImageOps
 from .._utils.lazy import LazySequence
 
 _KINDS = ["BMP", "JPEG", "PNG", "TIFF", "WEBP"]
-# What Pillow turns into RGB without a loss: gray, palettes and other colors.
+# Modes that Pillow converts to RGB without a loss: gray, palettes and other colors.
 _MODES = ["RGB", "L", "P", "CMYK", "YCbCr"]
 
 
 class FileSequence(LazySequence):
-    """A sequence of arrays, each read from its file whenever it is asked for.
+    """A sequence of arrays that are read from their files at each access.
 
-    It takes the place of a list of arrays: in scikit-learn's splitters and searches,
-    in every ``fit`` and ``predict`` and in the measures of this package. Nothing is
-    kept: a second access reads again, and a pickle for another process holds only the
-    names of the files. Therefore scikit-learn's own ``Pipeline(memory=)`` compares two
-    of them by the names of their files. A `FeatureCache` compares the pixels.
+    It can replace a list of arrays in scikit-learn's splitters and searches, in every
+    ``fit`` and ``predict``, and in the measures of this package. Arrays are not kept in
+    memory. A second access reads the file again, and a pickle for another process holds
+    only the names of the files. Therefore scikit-learn's own ``Pipeline(memory=)``
+    compares two sequences by the names of their files. A `FeatureCache` compares the
+    pixels.
 
     Parameters
     ----------
     read : callable
-        Returns the array of one of ``files``, such as `read_photograph`. To be
-        pickled, it must be a function of a module.
+        Returns the array of one of ``files``, such as `read_photograph`. Only a
+        function of a module can be pickled.
     files : iterable
-        What to read: anything that ``read`` understands.
+        The arguments of ``read``, usually paths.
 
     Examples
     --------
@@ -55,15 +56,15 @@ class FileSequence(LazySequence):
 def read_photograph(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     """Read a photograph as RGB, upright.
 
-    With `FileSequence`, it makes a sequence of photographs of their files, which are
-    read when they are asked for.
+    ``FileSequence(read_photograph, files)`` is a sequence of photographs that are read
+    at each access.
 
     Parameters
     ----------
     path : str or path
-        A JPEG, PNG, TIFF, WebP or BMP file. Gray and CMYK photographs and those with a
-        palette are converted. A photograph that was taken with a turned camera, by
-        its EXIF data, is turned upright.
+        A JPEG, PNG, TIFF, WebP or BMP file. Gray photographs, CMYK photographs and
+        photographs with a palette are converted. A photograph whose EXIF data says that
+        the camera was turned is rotated upright.
 
     Returns
     -------
@@ -72,10 +73,10 @@ def read_photograph(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     Raises
     ------
     FileNotFoundError
-        If there is no such file.
+        If the file does not exist.
     ValueError
-        If it is damaged or no photograph, has several frames, transparent pixels or
-        16 bits a channel, or so many pixels that it may be an attack.
+        If it is damaged or not a photograph, has several frames, transparent pixels or
+        16 bits per channel, or has so many pixels that it may be an attack.
 
     Examples
     --------
@@ -88,15 +89,15 @@ def read_photograph(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     cure = f"expected a whole file in one of the formats {', '.join(_KINDS)}"
     with open_picture(path, _KINDS, cure) as picture:
         n_frames = getattr(picture, "n_frames", 1)
-        # The first frame of an MPO file, as telephones write them, is the photograph.
+        # Phones write MPO files, whose first frame is the photograph.
         if n_frames > 1 and picture.format != "MPO":
             raise ValueError(
-                f"{path}: expected one picture, got {n_frames} frames; save the one "
-                "that is meant."
+                f"{path}: expected one picture, got {n_frames} frames; save one of "
+                "them to a file of its own."
             )
         if picture.mode not in _MODES or picture.has_transparency_data:
             raise ValueError(
-                f"{path}: expected 8 bits a channel and no alpha channel, got mode "
+                f"{path}: expected 8 bits per channel and no alpha channel, got mode "
                 f"{picture.mode}; convert the file to RGB first."
             )
         return np.array(picture.convert("RGB"))
@@ -106,16 +107,16 @@ def read_photograph(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
 def open_picture(
     path: str | os.PathLike[str], kinds: list[str], cure: str
 ) -> Iterator[Image.Image]:
-    """Open a picture upright, and let the error of a damaged one name it.
+    """Open a picture upright, with an error that names the file if it is damaged.
 
     Parameters
     ----------
     path : str or path
         The file.
     kinds : list of str
-        The formats that it may have, as Pillow names them.
+        The accepted formats, by Pillow's names.
     cure : str
-        What the error says to do.
+        The end of the error, which says what to do.
 
     Yields
     ------
@@ -139,5 +140,5 @@ def open_picture(
 
 
 def read_description(name: str) -> str:
-    """Read the text on a data set that its ``DESCR`` holds."""
+    """Read the description of a data set, the text of its ``DESCR``."""
     return (Path(__file__).parent / "descr" / f"{name}.rst").read_text("utf-8")

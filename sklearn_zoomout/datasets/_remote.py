@@ -1,4 +1,4 @@
-"""Where data sets live on this computer, and how they come there."""
+"""The folder of the data sets, and their download."""
 
 import os
 import urllib.request
@@ -15,19 +15,19 @@ _CHUNK = 1 << 18  # bytes
 
 
 def find_data_home(data_home: str | os.PathLike[str] | None = None) -> Path:
-    """Return the folder that holds the data sets; nothing is created here.
+    """Return the folder of the data sets. It is not created.
 
     Parameters
     ----------
     data_home : str, path or None, default=None
-        The folder. None means the folder in the environment variable
-        ``SKLEARN_ZOOMOUT_DATA`` or, where that is not set, the folder ``zoomout``
-        in scikit-learn's data home.
+        The folder. None is the folder in the environment variable
+        ``SKLEARN_ZOOMOUT_DATA``. If the variable is not set, None is the folder
+        ``zoomout`` in scikit-learn's data home.
 
     Returns
     -------
     folder : pathlib.Path
-        The folder; it may be missing.
+        The folder, which may not exist.
     """
     if data_home is not None:
         return Path(data_home).expanduser()
@@ -37,22 +37,22 @@ def find_data_home(data_home: str | os.PathLike[str] | None = None) -> Path:
 
 
 def download(url: str, path: Path, *, verbose: int = 0) -> None:
-    """Download a file so that `path` holds all of it or is not there.
+    """Download a file, so that `path` is complete or does not exist.
 
     Parameters
     ----------
     url : str
-        What to download.
+        The address of the file.
     path : pathlib.Path
-        The file to write; its folder is created.
+        The file to write. Its folder is created.
     verbose : int, default=0
-        Above 0, say what is downloaded and show a progress bar.
+        If positive, print what is downloaded and show a progress bar.
 
     Raises
     ------
     OSError
-        If the server cannot be reached, the transfer breaks off or the folder cannot be
-        written. The message names the address, and the place for a file that was
+        If the server cannot be reached, the transfer breaks off, or the folder cannot
+        be written. The message names the address, and the path for a file that is
         downloaded by other means.
     """
     try:
@@ -72,10 +72,10 @@ def download(url: str, path: Path, *, verbose: int = 0) -> None:
                 bar.update(len(chunk))
             received = file.tell()
             if total and received != total:
-                raise OSError(f"{received} of {total} bytes came")
+                raise OSError(f"received {received} of {total} bytes")
     except (OSError, HTTPException) as error:
         raise OSError(
             f"{url} could not be downloaded to {path} ({error}). Without a network, "
-            f"bring the file there by other means, or set {DATA_VARIABLE} to the "
+            f"copy the file there by other means, or set {DATA_VARIABLE} to the "
             "folder that holds it."
         ) from error

@@ -1,4 +1,4 @@
-"""Made-up landscapes in which what a thing is depends on what surrounds it."""
+"""Synthetic landscapes in which the class of a region depends on its surroundings."""
 
 from numbers import Integral
 
@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, validate_params
 
 SCENE_CLASSES = ("sky", "forest", "sand", "snow", "water", "moon", "stone")
-"""Names of the classes of `make_scenes`: that of label k at position k."""
+"""Names of the classes of `make_scenes`. The name of label k is at position k."""
 
 _SKY, _FOREST, _SAND, _SNOW, _WATER, _MOON, _STONE = range(len(SCENE_CLASSES))
 _SMALLEST = 48  # pixels; the discs need room
@@ -40,10 +40,10 @@ def make_scenes(
     unlabeled_width: int = 0,
     random_state: int | RandomState | None = None,
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Make small landscapes with exact labels that only context can tell apart.
+    """Make small landscapes with classes that only context can distinguish.
 
-    Coasts and winter forests alternate. Three pairs of classes are equal from close up,
-    and are separated only by their surroundings:
+    The images are coasts and winter forests in turn, with exact labels. Three pairs of
+    classes look alike in a small region. Only their surroundings distinguish them:
 
     - moon and stone are the same gray disc in the same pale patch, of haze or of
       gravel. The surroundings of the patch differ (proximal level);
@@ -53,36 +53,38 @@ def make_scenes(
       forest, which may be far away (the distant and above all the global level).
 
     Slopes are steep, so that the position in the image helps little. Light, tint and
-    noise differ between images. Moon and stone are rare: about 2 % of the pixels each.
+    noise differ between images. Moon and stone are rare. Each has about 2 % of the
+    pixels.
 
     Parameters
     ----------
     n_images : int, default=20
-        Number of images. Images 0, 2, ... are coasts, images 1, 3, ... winter
-        forests, so that any two neighbors show all seven classes. Image i does not
-        depend on `n_images`.
+        Number of images. Images 0, 2, ... are coasts and images 1, 3, ... are winter
+        forests. Two consecutive images show all seven classes. Image i does not depend
+        on `n_images`.
     size : (int, int) or None, default=(120, 160)
         Height and width in pixels, each at least 48. None draws a size of about
         120x160 for each image.
     unlabeled_width : int, default=0
-        Width in pixels of a band of unknown labels (-1) on each side of the
-        borders between regions.
+        Width in pixels of the band of unlabeled pixels (-1) on each side of the borders
+        between regions.
     random_state : int, RandomState instance or None, default=None
-        An int makes the same scenes in each call.
+        Seed of the scenes. An int makes the same scenes in each call.
 
     Returns
     -------
     images : list of ndarray of shape (height, width, 3), dtype uint8
-        The pictures, RGB.
+        The images, RGB.
     masks : list of ndarray of shape (height, width), dtype int16
-        The labels 0..6 of `SCENE_CLASSES`, or -1 for unknown.
+        The labels 0..6 of `SCENE_CLASSES`. Unlabeled pixels are -1.
 
     Notes
     -----
-    With 24 scenes to learn from (150 superpixels each, 64 hidden units, 20 epochs at
-    a learning rate of 1e-3, a SqueezeNet with random weights at 320 pixels), the mean
-    IoU on 16 others was 66 % for the local level, 83 % with the proximal, 91 % with
-    the distant and 97 % with the global level added.
+    A model was trained on 24 scenes and tested on 16 others. It had 150 superpixels per
+    image, 64 hidden units, 20 epochs at a learning rate of 1e-3, and a SqueezeNet with
+    random weights at 320 pixels. The mean IoU was 66 % for the local level, 83 % with
+    the proximal level added, 91 % with the distant level added as well, and 97 % with
+    all four levels.
 
     Examples
     --------
@@ -135,8 +137,8 @@ def _make_scene(
     ground = _below(shape, shore)
     _paint(image, mask, ground, _SAND if coast else _SNOW, _pale_grain(shape, rng))
 
-    # Discs lie wholly in the sky or wholly on the ground, in haze or on gravel that
-    # look alike, so that their borders do not differ.
+    # A disc lies entirely in the sky or entirely on the ground. The haze and the gravel
+    # around it look alike, so that the borders of moon and stone do not differ.
     for label, behind in ((_MOON, _SKY), (_STONE, _SAND if coast else _SNOW)):
         for _ in range(rng.randint(1, 3)):
             _paint_disc(image, mask, label, behind, rng)
@@ -153,20 +155,21 @@ def _paint(
     label: int,
     color: np.ndarray,
 ) -> None:
-    """Cover the pixels `where` with a texture and its label, in place."""
+    """Set the color and the label of the pixels `where`, in place."""
     image[where] = color[where]
     mask[where] = label
 
 
 def _below(shape: tuple[int, int], line: float | np.ndarray) -> np.ndarray:
-    """Tell which pixels lie below a line, its row given per column or once."""
+    """Return the pixels below a line, which has one row per column or one for all."""
     return np.arange(shape[0])[:, None] >= np.broadcast_to(line, shape[1])[None, :]
 
 
 def _shore(shape: tuple[int, int], rng: RandomState) -> np.ndarray:
-    """Return where the ground begins: a rolling, often steep line, row per column.
+    """Return the row of the ground's upper edge in each column.
 
-    Steep, because on level ground the row of a pixel would determine its class.
+    The edge is wavy and often steep. On level ground, the row of a pixel would
+    determine its class.
     """
     height, width = shape
     slope = rng.uniform(-0.8, 0.8) * np.linspace(-0.5, 0.5, width)
@@ -183,15 +186,15 @@ def _blotches(
 
 
 def _blue(share: np.ndarray) -> np.ndarray:
-    """Mix the two blues that sky and water have in common."""
+    """Mix the light and the dark blue of sky and water."""
     return _DARK_BLUE + share * (_LIGHT_BLUE - _DARK_BLUE)
 
 
 def _bands(shape: tuple[int, int], period: float, rng: RandomState) -> np.ndarray:
-    """Return the share of light blue: level bands, whose edges are equally sharp.
+    """Return the share of light blue in horizontal bands.
 
-    The period, a share of the height, is the only thing that differs between sky
-    and water.
+    The edges of all bands are equally sharp. Sky and water differ only in the period,
+    a share of the height.
     """
     height, _ = shape
     row = np.arange(height)[:, None] / (period * height)
@@ -202,7 +205,7 @@ def _bands(shape: tuple[int, int], period: float, rng: RandomState) -> np.ndarra
 
 
 def _treetops(shape: tuple[int, int], rng: RandomState) -> np.ndarray:
-    """Return how far a jagged row of conifers reaches up, in pixels per column."""
+    """Return the height of a row of conifers in each column, in pixels."""
     col = np.arange(shape[1])
     width = 0.06 * shape[1]
     tree = (col // width).astype(int)
@@ -212,13 +215,13 @@ def _treetops(shape: tuple[int, int], rng: RandomState) -> np.ndarray:
 
 
 def _foliage(shape: tuple[int, int], rng: RandomState) -> np.ndarray:
-    """Paint dark green with fine upright structure."""
+    """Return dark green with a fine vertical texture."""
     dark, light = np.array([0.08, 0.20, 0.20]), np.array([0.24, 0.40, 0.38])
     return dark + _blotches(shape, (2.0, 0.8), rng) * (light - dark)
 
 
 def _pale_grain(shape: tuple[int, int], rng: RandomState) -> np.ndarray:
-    """Paint the ground, sand or snow alike: anything from cream to white."""
+    """Return the texture of sand and snow, in a random color from cream to white."""
     base = _CREAM + rng.uniform() * (_WHITE - _CREAM)
     shade = 0.16 * (_blotches(shape, (5, 14), rng) - 0.5)
     return base + shade + 0.10 * (_blotches(shape, 0.6, rng) - 0.5)
@@ -227,11 +230,11 @@ def _pale_grain(shape: tuple[int, int], rng: RandomState) -> np.ndarray:
 def _paint_disc(
     image: np.ndarray, mask: np.ndarray, label: int, behind: int, rng: RandomState
 ) -> None:
-    """Paint a gray disc amid a pale patch; only the disc changes the label."""
+    """Paint a gray disc in a pale patch. Only the pixels of the disc get the label."""
     height, width = shape = mask.shape
     radius, patch = rng.uniform([0.06, 0.17], [0.085, 0.21]) * min(shape)
     free = mask == behind
-    # The image's edge counts as an edge of the free pixels.
+    # The edge of the image counts as an edge of the free pixels.
     to_edge = distance_transform_cdt(np.pad(free, 1), "chessboard")[1:-1, 1:-1]
     room = to_edge > radius + 1
     rows, cols = np.nonzero(room if room.any() else free)
@@ -254,7 +257,7 @@ def _paint_disc(
 
 
 def _interior(mask: np.ndarray, width: int) -> np.ndarray:
-    """Tell which pixels have no other label within `width` pixels."""
+    """Return the pixels that have no other label within `width` pixels."""
     inside = np.ones(mask.shape, dtype=bool)
     for label in np.unique(mask):
         part = mask == label
@@ -264,7 +267,7 @@ def _interior(mask: np.ndarray, width: int) -> np.ndarray:
 
 
 def _photograph(image: np.ndarray, rng: RandomState) -> np.ndarray:
-    """Light the scene, tint it, add noise, and round to 8 bits."""
+    """Apply light, tint and noise to a scene, and round it to 8 bits."""
     height, width = image.shape[:2]
     gain = rng.uniform(0.78, 1.05)
     tint = rng.uniform(0.94, 1.06, size=3)

@@ -1,4 +1,4 @@
-"""Photographs that come with the dependencies, scribbled on for this project."""
+"""Photographs of scikit-image and scikit-learn, with scribbled labels."""
 
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -18,8 +18,9 @@ CLASS_NAMES = (
 )
 # fmt: on
 
-# The photographs, with the package that holds them and what installs it. They are read
-# in place: scikit-image's own functions would download what they do not find.
+# The photographs, with the package that holds them and the distribution that installs
+# it. They are read in place, because scikit-image's own functions would download
+# missing files.
 _PHOTOGRAPHS = {
     "astronaut.png": ("skimage.data", "scikit-image"),
     "china.jpg": ("sklearn.datasets.images", "scikit-learn"),
@@ -31,34 +32,34 @@ _UNLABELED_INDEX = 255
 
 
 def load_scribbled_photographs() -> Bunch:
-    """Load four photographs with scribbled labels: eight classes, no download.
+    """Load four photographs with scribbled labels of eight classes.
 
-    The photographs come with scikit-image and scikit-learn, the strokes with this
-    library. 2 to 3 % of the pixels of each photograph have a label to learn from, and
-    about as many other pixels a label to check predictions.
+    Nothing is downloaded. The photographs come with scikit-image and scikit-learn, and
+    the labels come with this library. 2 to 3 % of the pixels of each photograph have a
+    label for training. About as many other pixels have a label to check predictions.
 
     Returns
     -------
     data : sklearn.utils.Bunch
-        With the attributes, photographs in the order of their names
+        The photographs are in the order of their names. The attributes are
 
         - ``images``: list of (height, width, 3) arrays of uint8, RGB
-        - ``scribbles``: list of (height, width) arrays of int16, the labels to learn
-          from; -1 where there is none
-        - ``checks``: list of (height, width) arrays of int16, labels at other places;
-          -1 where there is none
-        - ``class_names``: list of the 8 names, that of label k at position k
+        - ``scribbles``: list of (height, width) arrays of int16, the labels for
+          training, with -1 for unlabeled pixels
+        - ``checks``: list of (height, width) arrays of int16, the labels for checks,
+          with -1 for unlabeled pixels
+        - ``class_names``: list of the 8 names. The name of label k is at position k
         - ``filenames``: list of str, such as ``"china.jpg"``
-        - ``DESCR``: str, how the strokes were made, and the sources and licenses of
+        - ``DESCR``: str, how the labels were made, and the sources and licenses of
           the photographs
 
     Raises
     ------
     OSError
-        If a file is missing or damaged, naming the package that ships it.
+        If a file is missing or damaged. The error names the package that ships it.
     ValueError
-        If strokes are no palette indices of the classes, or not of the size of their
-        photograph.
+        If the labels are not palette indices of the classes, or do not have the size of
+        their photograph.
 
     Examples
     --------
@@ -97,37 +98,37 @@ def _read_strokes(kind: str, images: list[np.ndarray]) -> list[np.ndarray]:
 
 
 def _read_labels(file: Traversable, shape: tuple[int, ...]) -> np.ndarray:
-    """Return the palette indices of a PNG file as labels, -1 where there is none."""
+    """Return the labels of a PNG file, its palette indices or -1 where unlabeled."""
     picture = _read_picture(file, "sklearn-zoomout")
     if picture.mode != "P":
         raise ValueError(
             f"{file}: expected a picture with a palette, whose indices are the labels, "
-            f"got mode {picture.mode!r}; save it with the palette it had."
+            f"got mode {picture.mode!r}; save it with its original palette."
         )
     indices = np.array(picture, dtype=np.int16)
     if indices.shape != shape:
         raise ValueError(
-            f"{file}: expected {shape} pixels as in its photograph, got "
+            f"{file}: expected {shape} pixels, the size of its photograph, got "
             f"{indices.shape}; do not scale or crop it."
         )
     labels = np.where(indices == _UNLABELED_INDEX, np.int16(UNLABELED), indices)
     if labels.max() >= len(CLASS_NAMES):
         raise ValueError(
             f"{file}: expected palette indices below {len(CLASS_NAMES)}, or "
-            f"{_UNLABELED_INDEX} where there is no label, got {labels.max()}."
+            f"{_UNLABELED_INDEX} for unlabeled pixels, got {labels.max()}."
         )
     return labels
 
 
 def _read_picture(file: Traversable, distribution: str) -> Image.Image:
-    """Decode a picture that a distribution ships."""
+    """Decode a picture that is part of a distribution."""
     try:
         with file.open("rb") as stream, Image.open(stream) as picture:
             picture.load()
-    # Pillow raises SyntaxError at some broken headers.
+    # Pillow raises SyntaxError for some damaged headers.
     except (OSError, SyntaxError) as error:
         raise OSError(
-            f"{file} cannot be read ({error}). It comes with {distribution}: install "
-            "that again."
+            f"{file} cannot be read ({error}). It comes with {distribution}; install "
+            f"{distribution} again."
         ) from error
     return picture

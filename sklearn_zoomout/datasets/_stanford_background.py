@@ -43,42 +43,43 @@ def fetch_stanford_background(
 ) -> Bunch:
     """Load the Stanford Background Dataset: 715 images, eight classes.
 
-    The archive ``iccv09Data.tar.gz`` is downloaded once (14 MB) and read in place,
-    which takes some seconds; nothing is extracted.
+    The archive ``iccv09Data.tar.gz`` (14 MB) is downloaded once. It is read without
+    being extracted, which takes some seconds.
 
     Parameters
     ----------
     data_home : str, path or None, default=None
-        The folder of ``iccv09Data.tar.gz``, or where to download it. None means
-        the folder in the environment variable ``SKLEARN_ZOOMOUT_DATA`` or, where
-        that is not set, ``zoomout`` in scikit-learn's data home. Nothing is
-        written there when the archive is present.
+        The folder that holds ``iccv09Data.tar.gz`` or to which it is downloaded. None
+        is the folder in the environment variable ``SKLEARN_ZOOMOUT_DATA``. If the
+        variable is not set, None is the folder ``zoomout`` in scikit-learn's data
+        home. Nothing is written there if the archive is present.
     download_if_missing : bool, default=True
-        False never touches the network: an absent archive is an error.
+        If False, the network is never used, and a missing archive is an error.
     verbose : int, default=0
-        Above 0, show the progress of the download and of the reading.
+        If positive, show the progress of the download and of the reading.
 
     Returns
     -------
     data : sklearn.utils.Bunch
-        With the attributes, images in the order of their names
+        The images are in the order of their names. The attributes are
 
         - ``images``: list of (height, width, 3) arrays of uint8
-        - ``masks``: list of (height, width) arrays of int16, -1 where unknown
-        - ``class_names``: list of the 8 names, that of label k at position k
+        - ``masks``: list of (height, width) arrays of int16, with -1 for unlabeled
+          pixels
+        - ``class_names``: list of the 8 names. The name of label k is at position k
         - ``filenames``: list of str, such as ``"0000047.jpg"``
-        - ``horizons``: (n_images,) float array, the row of the horizon in pixels;
-          outside the image or NaN where none is visible or given
+        - ``horizons``: (n_images,) float array, the row of the horizon in pixels. It is
+          outside the image if no horizon is visible, and NaN if none is given
         - ``sha256``: str, the checksum of the archive that was read
-        - ``DESCR``: str, what the data set is and whom to cite
+        - ``DESCR``: str, the description of the data set and the paper to cite
 
     Raises
     ------
     OSError
-        If the archive is absent and may not or cannot be downloaded, or is
-        truncated or no archive at all.
+        If the archive is missing and is not downloaded, or it is truncated or not an
+        archive.
     ValueError
-        If the archive lacks labels or holds something other than the data set.
+        If the archive lacks labels, or does not hold the data set.
 
     References
     ----------
@@ -120,7 +121,7 @@ def fetch_stanford_background(
 
 
 def _read_archive(path: Path, *, verbose: int) -> dict[str, bytes]:
-    """Return the files that matter, by their name inside ``iccv09Data``."""
+    """Return the images, labels and horizons, by their names inside ``iccv09Data``."""
     files = {}
     try:
         with (
@@ -131,8 +132,8 @@ def _read_archive(path: Path, *, verbose: int) -> dict[str, bytes]:
         ):
             for member in bar:
                 name = PurePosixPath(member.name)
-                # Nothing is ever written, so that such a member could do no harm;
-                # but an archive that holds one is not the data set.
+                # Such a member could do no harm, because nothing is written. But an
+                # archive that holds one is not the data set.
                 if name.is_absolute() or ".." in name.parts:
                     raise ValueError(
                         f"{path}: the member {member.name!r} leaves the archive's "
@@ -144,14 +145,14 @@ def _read_archive(path: Path, *, verbose: int) -> dict[str, bytes]:
                     files["/".join(name.parts[1:])] = content.read()
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         raise OSError(
-            f"{path} cannot be read ({error}): it is truncated or no .tar.gz archive. "
+            f"{path} cannot be read ({error}). It is truncated, or no .tar.gz archive. "
             f"Delete it and download {URL} again."
         ) from error
     return files
 
 
 def _paired_stems(path: Path, files: dict[str, bytes]) -> list[str]:
-    """Return the sorted names of the images, each of which must have labels."""
+    """Return the sorted names of the images, and check that all have labels."""
     stems = sorted(
         name.removeprefix("images/").removesuffix(".jpg")
         for name in files
@@ -180,7 +181,7 @@ def _read_mask(text: bytes, path: Path, stem: str) -> np.ndarray:
     try:
         mask = np.loadtxt(io.BytesIO(text), np.int16, comments=None, ndmin=2)
     except ValueError as error:
-        raise ValueError(f"{name} is no matrix of integers: {error}.") from error
+        raise ValueError(f"{name} is not a matrix of integers: {error}.") from error
     if mask.max() >= len(CLASS_NAMES):
         raise ValueError(
             f"{name}: expected labels below {len(CLASS_NAMES)}, got {mask.max()}."
@@ -191,13 +192,13 @@ def _read_mask(text: bytes, path: Path, stem: str) -> np.ndarray:
 def _read_image(
     content: bytes, path: Path, stem: str, shape: tuple[int, ...]
 ) -> np.ndarray:
-    """Decode one JPEG once its header is known to agree with the labels."""
+    """Decode a JPEG, after a check that its size is that of the labels."""
     try:
         with Image.open(io.BytesIO(content), formats=["JPEG"]) as picture:
             if picture.size[::-1] != shape:
                 raise ValueError(
-                    f"{path}: images/{stem}.jpg is {picture.size[::-1]} pixels, its "
-                    f"labels are {shape}."
+                    f"{path}: images/{stem}.jpg has {picture.size[::-1]} pixels, but "
+                    f"its labels have {shape}."
                 )
             return np.array(picture.convert("RGB"))
     except OSError as error:
@@ -205,7 +206,7 @@ def _read_image(
 
 
 def _read_horizons(text: bytes, stems: list[str]) -> np.ndarray:
-    """Return the horizon's row per image from lines "name width height row"."""
+    """Return the row of the horizon in each image, from "name width height row"."""
     lines = (line.split() for line in text.decode().splitlines())
     rows = {line[0]: float(line[3]) for line in lines if len(line) == 4}
     return np.array([rows.get(stem, np.nan) for stem in stems])

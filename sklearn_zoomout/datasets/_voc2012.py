@@ -1,4 +1,4 @@
-"""PASCAL VOC 2012 for segmentation, and the extra annotations of SBD."""
+"""Segmentation images of PASCAL VOC 2012, and the extra annotations of SBD."""
 
 import os
 import re
@@ -50,44 +50,45 @@ def load_voc2012(
 ) -> Bunch:
     """Load the segmentation images of PASCAL VOC 2012: 20 classes and background.
 
-    Only the lists are read here, and the existence of every file is checked. An image
-    or a mask is read and checked whenever it is used.
+    This function reads only the lists, and checks that every file exists. An image or a
+    mask is read and checked at each access.
 
     Parameters
     ----------
     root : str, path or None, default=None
-        The folder that holds ``VOCdevkit``, or ``VOCdevkit``, or
-        ``VOCdevkit/VOC2012``. None means the folder in the environment variable
-        ``SKLEARN_ZOOMOUT_DATA`` or, where that is not set, ``zoomout`` in
-        scikit-learn's data home. Nothing is downloaded.
+        The folder that holds ``VOCdevkit``, or ``VOCdevkit`` itself, or
+        ``VOCdevkit/VOC2012``. None is the folder in the environment variable
+        ``SKLEARN_ZOOMOUT_DATA``. If the variable is not set, None is the folder
+        ``zoomout`` in scikit-learn's data home. Nothing is downloaded.
     split : str, default="train"
         The name of a list in ``ImageSets/Segmentation``: "train", "val", "trainval",
         "test", or one of your own. "test" has no masks.
     annotations : {"voc", "augmented"}, default="voc"
-        "augmented" adds to "train" and "trainval" all images of the Semantic
-        Boundaries Dataset [2]_ (SBD), both its train and its val, without those of
-        VOC's ``val.txt`` for "train". With the official lists these are the usual
-        10,582 images for "train" and 12,031 for "trainval". Where VOC has a mask of
-        its own, that one is taken.
+        "augmented" adds to "train" and "trainval" all images of the Semantic Boundaries
+        Dataset [2]_ (SBD), both of its train and of its val list. For "train", the
+        images of VOC's ``val.txt`` are left out. With the official lists, "train" then
+        has the usual 10,582 images, and "trainval" has 12,031. If an image has a mask
+        in VOC, this mask is used.
     sbd_root : str, path or None, default=None
-        For "augmented", the folder that holds SBD's ``cls``, ``img``, ``train.txt``
-        and ``val.txt``, or has it as ``dataset`` or ``benchmark_RELEASE/dataset``.
-        None is the folder that holds ``VOCdevkit``.
+        The folder of SBD, for "augmented". SBD's ``cls``, ``img``, ``train.txt`` and
+        ``val.txt`` are in it, or in its subfolder ``dataset`` or
+        ``benchmark_RELEASE/dataset``. None is the folder that holds ``VOCdevkit``.
 
     Returns
     -------
     data : sklearn.utils.Bunch
-        With the attributes, in the order of the list, or of the names if "augmented",
+        The images are in the order of the list, or of their names if "augmented". The
+        attributes are
 
         - ``images``: sequence of (height, width, 3) arrays of uint8
-        - ``masks``: sequence of (height, width) arrays of int16, 0..20, or -1 where
-          unlabeled (255 in VOC's files); None for "test"
-        - ``class_names``: list of the 21 names, that of label k at position k
+        - ``masks``: sequence of (height, width) arrays of int16, with the labels 0..20,
+          and -1 for unlabeled pixels (255 in VOC's files). None for "test"
+        - ``class_names``: list of the 21 names. The name of label k is at position k
         - ``ids``: list of str, such as ``"2007_000032"``
         - ``filenames``: list of str, such as ``"2007_000032.jpg"``
-        - ``DESCR``: str, what the data set is and whom to cite
+        - ``DESCR``: str, the description of the data set and the papers to cite
 
-        An integer index into ``images`` or ``masks`` reads an array from its file; a
+        An integer index into ``images`` or ``masks`` reads an array from its file. A
         slice, a list or an array of indices returns a shorter sequence.
 
     Raises
@@ -95,18 +96,18 @@ def load_voc2012(
     FileNotFoundError
         If the data set, a list, an image or a mask is missing.
     ValueError
-        If there is no such list, or it is empty, has an image twice or is no list of
-        images; or if "augmented" is asked for another than "train" or "trainval".
-        Later, on access, if a file is damaged, a mask differs from its image in size,
-        is no palette PNG in VOC's colors, or holds other labels.
+        If the list does not exist, is empty, has an image twice or is not a list of
+        images, or if "augmented" is used with a list other than "train" or "trainval".
+        Later, at an access, if a file is damaged, or if a mask does not have the size
+        of its image, is not a palette PNG in VOC's colors, or has other labels.
 
     Notes
     -----
-    A photograph that was taken with a turned camera, by its EXIF data, is turned
-    upright, as annotation tools show it. Those of VOC have no such entry.
+    If the EXIF data of a photograph says that the camera was turned, the photograph is
+    rotated upright, as in annotation tools. The photographs of VOC have no such entry.
 
-    VOC leaves a band of unlabeled pixels around every object. SBD has none: its masks
-    label the outlines too, less exactly.
+    VOC leaves a band of unlabeled pixels around every object. SBD has no such band. Its
+    masks label the outlines too, but less exactly.
 
     References
     ----------
@@ -151,15 +152,15 @@ def load_voc2012(
 def voc_colors() -> NDArray[np.uint8]:
     """Return the colors in which PASCAL VOC draws its labels.
 
-    The bits of a label are dealt in turn to red, green and blue, from their highest
-    bits downwards, so that small labels get distant colors; ``VOClabelcolormap`` of
-    VOC's development kit [1]_.
+    The bits of a label, from the lowest, become bits of red, green and blue in turn,
+    from the highest. Small labels therefore have distant colors. The colors are those
+    of ``VOClabelcolormap`` in VOC's development kit [1]_.
 
     Returns
     -------
     colors : ndarray of shape (256, 3), dtype uint8
-        The color of label k at position k, RGB; that of unlabeled pixels, 255, is a
-        pale cream.
+        The RGB color of label k, at position k. The color at position 255, that of
+        unlabeled pixels, is a pale cream.
 
     References
     ----------
@@ -192,8 +193,8 @@ def _find_voc(root: str | os.PathLike[str] | None) -> Path:
             return folder
     raise FileNotFoundError(
         f"{home} holds no VOCdevkit/VOC2012/{_LISTS.as_posix()}. Extract {VOC_URL} "
-        f"there, pass as root the folder that holds VOCdevkit, or set {DATA_VARIABLE} "
-        "to it."
+        "there, or pass the folder that holds VOCdevkit as root, or set "
+        f"{DATA_VARIABLE} to that folder."
     )
 
 
@@ -205,13 +206,13 @@ def _find_sbd(home: Path) -> Path:
             return folder
     raise FileNotFoundError(
         f"{home} holds no benchmark_RELEASE/dataset/cls, the annotations of the "
-        f"Semantic Boundaries Dataset. Extract {SBD_URL} there, or pass as sbd_root "
-        "the folder that holds benchmark_RELEASE."
+        f"Semantic Boundaries Dataset. Extract {SBD_URL} there, or pass the folder "
+        "that holds benchmark_RELEASE as sbd_root."
     )
 
 
 def _read_split(folder: Path, split: str) -> list[str]:
-    """Read one of VOC's lists, or raise an error that lists them."""
+    """Read one of VOC's lists, or raise an error that names all of them."""
     available = sorted(path.stem for path in folder.glob("*.txt"))
     if split not in available:
         raise ValueError(
@@ -221,20 +222,20 @@ def _read_split(folder: Path, split: str) -> list[str]:
 
 
 def _read_ids(path: Path) -> list[str]:
-    """Read a list of images, one a line."""
+    """Read a list of images, one per line."""
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing, a list of images, one a line.")
-    # Windows' editors put a byte order mark before the first name.
+        raise FileNotFoundError(f"{path} is missing, a list of one image per line.")
+    # Editors on Windows can put a byte order mark before the first name.
     text = path.read_text(encoding="utf-8-sig", errors="replace")
     ids = [line.strip() for line in text.splitlines() if line.strip()]
     if not ids:
-        raise ValueError(f"{path} is empty: expected the name of an image a line.")
+        raise ValueError(f"{path} is empty; expected the name of one image per line.")
     seen: set[str] = set()
     for name in ids:
         if not re.fullmatch(r"[\w.-]+", name):
             raise ValueError(
-                f"{path}: expected the name of an image a line, such as 2007_000032, "
-                f"got {name[:80]!r}."
+                f"{path}: expected the name of one image per line, such as "
+                f"2007_000032, got {name[:80]!r}."
             )
         if name in seen:
             raise ValueError(
@@ -245,7 +246,7 @@ def _read_ids(path: Path) -> list[str]:
 
 
 def _augment(ids: list[str], split: str, voc: Path, sbd: Path) -> list[str]:
-    """Add the images of SBD, to "train" without those that VOC keeps for validation."""
+    """Add the images of SBD. To "train", add none of VOC's validation images."""
     if split not in ("train", "trainval"):
         raise ValueError(
             "split: annotations='augmented' adds images to 'train' and 'trainval' "
@@ -257,7 +258,7 @@ def _augment(ids: list[str], split: str, voc: Path, sbd: Path) -> list[str]:
 
 
 def _locate(ids: list[str], places: Sequence[tuple[Path, str]]) -> list[str]:
-    """Return the path of every image's file, in the first of the places that has it."""
+    """Return the path of the file of every image, from the first place that has it."""
     found: dict[str, str] = {}
     for folder, suffix in reversed(places):
         found |= {path.stem: str(path) for path in folder.glob(f"*{suffix}")}
@@ -266,8 +267,8 @@ def _locate(ids: list[str], places: Sequence[tuple[Path, str]]) -> list[str]:
         expected = " or ".join(f"{folder}/<name>{suffix}" for folder, suffix in places)
         raise FileNotFoundError(
             f"{len(missing)} of {len(ids)} images in the list have no {expected}, "
-            f"first: {', '.join(missing[:5])}. Extract the archive again, or take them "
-            "off the list."
+            f"first: {', '.join(missing[:5])}. Extract the archive again, or remove "
+            "them from the list."
         )
     return [found[name] for name in ids]
 
@@ -279,21 +280,21 @@ def _read_image(path: str) -> NDArray[np.uint8]:
 
 
 def _read_mask(files: tuple[str, str]) -> NDArray[np.int16]:
-    """Read the mask of an image, and compare its size with the image's."""
+    """Read the mask of an image, and check that it has the size of the image."""
     image_path, path = files
     mask = _read_sbd_mask(path) if path.endswith(".mat") else _read_voc_mask(path)
     with open_picture(image_path, ["JPEG"], _CURE) as picture:
         shape = picture.height, picture.width
     if mask.shape != shape:
         raise ValueError(
-            f"{path}: expected a mask of shape {shape}, that of its image "
+            f"{path}: expected a mask of shape {shape}, the shape of its image "
             f"{image_path}, got {mask.shape}."
         )
     return np.where(mask == _UNLABELED_INDEX, UNLABELED, mask.astype(np.int16))
 
 
 def _read_voc_mask(path: str) -> NDArray[np.uint8]:
-    """Read the indices of a palette PNG, never their colors."""
+    """Read the palette indices of a PNG, not its colors."""
     with open_picture(path, ["PNG"], _CURE) as picture:
         if picture.mode != "P":
             raise ValueError(
@@ -310,8 +311,8 @@ def _read_voc_mask(path: str) -> NDArray[np.uint8]:
     ):
         raise ValueError(
             f"{path}: expected the palette of VOC, got other colors for the labels "
-            f"{labels.tolist()}, so that these may be renumbered; take the file from "
-            "VOC's archive, or write it with the palette voc_colors()."
+            f"{labels.tolist()}, which may be renumbered; take the file from VOC's "
+            "archive, or write it with the palette voc_colors()."
         )
     return mask
 
@@ -322,7 +323,8 @@ def _read_sbd_mask(path: str) -> NDArray[np.uint8]:
         try:
             shapes = {name: shape for name, shape, _ in whosmat(file)}
             file.seek(0)
-            # scipy would fill the memory with as many structs as a damaged file says.
+            # A damaged file may declare a huge number of structs, for which scipy
+            # would allocate memory.
             is_single = shapes.get("GTcls") == (1, 1)
             variables = loadmat(file, variable_names=["GTcls"]) if is_single else {}
         except Exception as error:  # scipy fails in many ways on damaged bytes
@@ -348,7 +350,7 @@ def _read_sbd_mask(path: str) -> NDArray[np.uint8]:
 
 
 def _check_labels(mask: NDArray[np.integer], path: str) -> NDArray[np.int64]:
-    """Return the distinct labels of a mask, all of which must be VOC's."""
+    """Return the distinct labels of a mask, and check that they are VOC's."""
     labels = np.unique(mask).astype(np.int64)
     labels = labels[labels != _UNLABELED_INDEX]
     unknown = labels[(labels < 0) | (labels >= len(CLASS_NAMES))]

@@ -1,4 +1,4 @@
-"""Predictions as PASCAL VOC's evaluation server takes them."""
+"""Archives of predictions for the evaluation server of PASCAL VOC."""
 
 import io
 import os
@@ -40,38 +40,37 @@ def write_voc_submission(
 ) -> None:
     """Write predictions into an archive for PASCAL VOC's evaluation server.
 
-    The archive holds a palette PNG of 8 bits a pixel for every image,
-    ``results/VOC2012/Segmentation/<competition>_<split>_cls/<id>.png`` [1]_. It is
-    written only if all images of the list have a prediction that the server can
-    score, and as a whole or not at all.
+    The archive holds one palette PNG per image, with 8 bits per pixel. Its name is
+    ``results/VOC2012/Segmentation/<competition>_<split>_cls/<id>.png`` [1]_. The
+    archive is written only if all images of the list have a prediction that the server
+    can score. After an error, there is no partly written archive.
 
     Parameters
     ----------
     path : str or path
-        The file to write, ``.tgz`` or ``.tar.gz``; its folder is created, and a file
-        of this name replaced.
+        The file to write, ``.tgz`` or ``.tar.gz``. Its folder is created. An existing
+        file is replaced.
     ids : sequence of str
-        The images, in the order of the predictions; ``load_voc2012(...).ids``.
+        The images in the order of the predictions, such as ``load_voc2012(...).ids``.
     predictions : sequence of array-like of integers of shape (height, width)
         A label 0..20 for every pixel of every image.
     root : str, path or None, default=None
-        Where the data set is; see `load_voc2012`. Its list and the sizes of its images
-        are what the predictions are compared with.
+        The folder of the data set; see `load_voc2012`. The predictions are compared
+        with its list and the sizes of its images.
     split : str, default="test"
-        The list that was predicted. The server scores "test".
+        The name of the list of images. The server scores "test".
     competition : {"comp5", "comp6"}, default="comp6"
-        "comp5" if the method learned only from VOC's own training data, "comp6" if it
-        used other data too, such as the extra annotations or a convnet trained on
-        ImageNet.
+        "comp5" if only VOC's own training data was used. "comp6" if other data was used
+        too, such as the extra annotations or a convnet trained on ImageNet.
 
     Raises
     ------
     FileNotFoundError
         If the data set is missing.
     ValueError
-        If ``path`` names no such archive, if an image is missing, unknown or there
-        twice, or if a prediction differs from its image in size or holds anything but
-        0..20.
+        If ``path`` does not end in ``.tgz`` or ``.tar.gz``, if an image is missing, is
+        not in the list or occurs twice, or if a prediction does not have the size of
+        its image or has a label outside 0..20.
     OSError
         If the archive cannot be written.
 
@@ -89,7 +88,7 @@ def write_voc_submission(
     """
     path = Path(path).expanduser()
     if not path.name.endswith((".tgz", ".tar.gz")):
-        raise ValueError(f"path: expected a name in .tgz or .tar.gz, got {path}.")
+        raise ValueError(f"path: expected a name with .tgz or .tar.gz, got {path}.")
     data = load_voc2012(root, split)
     ids = list(ids)
     _check_ids(ids, data.ids, split)
@@ -109,12 +108,12 @@ def write_voc_submission(
 
 
 def _check_ids(ids: list[str], expected: list[str], split: str) -> None:
-    """Refuse anything but every image of the list once, in any order."""
+    """Raise an error unless every image of the list occurs once, in any order."""
     count = Counter(ids)
     wrong = {
         "are not in it": count.keys() - set(expected),
         "have no prediction": set(expected) - count.keys(),
-        "are there twice": {name for name in count if count[name] > 1},
+        "occur twice": {name for name in count if count[name] > 1},
     }
     for what, names in wrong.items():
         if names:
@@ -127,7 +126,7 @@ def _check_ids(ids: list[str], expected: list[str], split: str) -> None:
 
 
 def _check_range(mask: NDArray[Any], name: str) -> None:
-    """Refuse labels that the server does not know, such as -1."""
+    """Raise an error for labels that the server cannot score, such as -1."""
     largest = len(CLASS_NAMES) - 1
     if mask.min() < 0 or mask.max() > largest:
         raise ValueError(
@@ -137,7 +136,7 @@ def _check_range(mask: NDArray[Any], name: str) -> None:
 
 
 def _encode(mask: NDArray[np.uint8]) -> bytes:
-    """Return a PNG of these indices, with all 256 colors so that it has 8 bits."""
+    """Return a PNG of the labels. Its 256 colors make it a PNG of 8 bits."""
     picture = Image.fromarray(mask)
     picture.putpalette(voc_colors().tobytes())
     file = io.BytesIO()

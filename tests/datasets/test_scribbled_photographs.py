@@ -123,7 +123,7 @@ def png(mode="P", size=(640, 427), index=255):
 @pytest.mark.parametrize(
     ("content", "error", "message"),
     [
-        (b"", OSError, "comes with sklearn-zoomout: install"),
+        (b"", OSError, "comes with sklearn-zoomout; install"),
         (b"<html>", OSError, "cannot identify"),
         (png()[:-60], OSError, "cannot be read"),
         (png("RGB"), ValueError, "expected a picture with a palette.*'RGB'"),

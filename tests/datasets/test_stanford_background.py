@@ -147,10 +147,10 @@ def test_html_page_in_place_of_the_archive_is_an_error(tmp_path):
     ("name", "content", "message"),
     [
         ("labels/3000001.regions.txt", b"", "regions.txt is empty"),
-        ("labels/3000001.regions.txt", b"<html>", "no matrix of integers"),
-        ("labels/3000001.regions.txt", b"0 1\n2\n", "no matrix of integers"),
+        ("labels/3000001.regions.txt", b"<html>", "not a matrix of integers"),
+        ("labels/3000001.regions.txt", b"0 1\n2\n", "not a matrix of integers"),
         ("labels/3000001.regions.txt", b"0 8\n", "labels below 8, got 8"),
-        ("images/3000001.jpg", jpeg((9, 9)), r"\(9, 9\) pixels, its labels are"),
+        ("images/3000001.jpg", jpeg((9, 9)), r"\(9, 9\) pixels, but its labels have"),
         ("images/3000001.jpg", jpeg((5, 7))[:200], "images/3000001.jpg"),
         ("images/3000001.jpg", b"GIF89a", "images/3000001.jpg"),
     ],

@@ -94,7 +94,7 @@ def test_order_of_the_images_is_free(voc, tmp_path, ids, predictions):
     [
         (lambda ids: ids[:-1], r"got 3.*no prediction: 2007_000004 \(1 in all\)"),
         (lambda ids: [*ids, "2008_000005"], "are not in it: 2008_000005"),
-        (lambda ids: [*ids, ids[0]], "are there twice: 2007_000001"),
+        (lambda ids: [*ids, ids[0]], "occur twice: 2007_000001"),
         (lambda ids: [f"{name}.jpg" for name in ids], "not in it: 2007_000001.jpg"),
         (lambda ids: [], "have no prediction: 2007_000001"),
     ],
