@@ -1,4 +1,4 @@
-"""Superpixels (section 4.1): SLIC, and the geometry of the image that it cuts."""
+"""Superpixels (section 4.1): SLIC, and the geometry of a segmented image."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""The geometry of an over-segmented image: graph, rings, boxes (section 4.1)."""
+"""An image with its superpixels: their graph, regions and boxes (section 4.1)."""
 
 from functools import cached_property
 from typing import Any, Self
@@ -11,7 +11,7 @@ from .._utils.digests import digest_array
 from .._utils.shared_results import SharedResults
 from ..images import as_float
 
-# Color, texture and words for the dictionaries of two models.
+# Enough for the color, texture and word counts of two models with own dictionaries.
 _SHARED_AT_ONCE = 6
 
 
@@ -21,24 +21,24 @@ class SegmentedImage:
     Parameters
     ----------
     image : ndarray of shape (height, width, 3)
-        uint8, or floating point in 0..1. Kept as it is, not copied.
+        uint8, or floating point in 0..1. The array is not copied.
     segments : ndarray of integers of shape (height, width)
-        The label map: pixels of equal label form a superpixel. Labels may be
-        any integers; they are renumbered from 0 in ascending order.
+        The label map. Pixels of equal label form a superpixel. Labels may be any
+        integers. They are renumbered from 0 in ascending order.
 
     Attributes
     ----------
     image : ndarray of shape (height, width, 3)
-        The image as given.
+        The image, unchanged.
     segments : ndarray of int32 of shape (height, width)
         The label map, with labels 0 to ``n_segments - 1``.
     n_segments : int
         Number of superpixels.
     shared : SharedResults
-        What was computed of this image for several levels, such as counts of textons
-        per superpixel. It is not pickled.
+        Results for this image that several levels share, such as the number of pixels
+        of each texton in each superpixel. It is not pickled.
     passes : Passes or None
-        The feature maps of this image, kept while a `ZoomoutUnion` describes it.
+        The feature maps of this image, while a `ZoomoutUnion` computes its features.
 
     Examples
     --------
@@ -62,7 +62,7 @@ class SegmentedImage:
         segments = np.asarray(segments)
         if segments.shape != image.shape[:2]:
             raise ValueError(
-                f"segments: expected shape {image.shape[:2]}, that of the image, "
+                f"segments: expected shape {image.shape[:2]}, as the image has, "
                 f"got {segments.shape}."
             )
         if segments.dtype.kind not in "iu":
@@ -79,24 +79,26 @@ class SegmentedImage:
         self.passes: Any = None
 
     def with_passes(self, passes: Any) -> Self:
-        """Return the same image, whose levels share forward passes.
+        """Return a copy of this object whose levels share forward passes.
+
+        The image and the superpixels are not copied.
 
         Parameters
         ----------
         passes : Passes
-            Keeps the feature maps of the passes.
+            Holds the feature maps of the forward passes.
 
         Returns
         -------
         SegmentedImage
-            It shares all else with this image.
+            All other attributes are those of this object.
         """
         view = object.__new__(type(self))
         view.__dict__.update(self.__dict__, passes=passes)
         return view
 
     def __getstate__(self) -> dict[str, Any]:
-        # What is computed from these is not sent to other processes.
+        # Cached properties and feature maps are not sent to other processes.
         kept = ("image", "segments", "n_segments", "shared")
         return {name: getattr(self, name) for name in kept} | {"passes": None}
 
@@ -125,7 +127,7 @@ class SegmentedImage:
 
     @cached_property
     def areas(self) -> NDArray[np.int64]:
-        """Pixels of each superpixel, of shape (n_segments,)."""
+        """Number of pixels of each superpixel, of shape (n_segments,)."""
         return np.bincount(self.segments.ravel(), minlength=self.n_segments)
 
     @cached_property
@@ -137,10 +139,11 @@ class SegmentedImage:
     def boxes(self) -> NDArray[np.int64]:
         """Bounding boxes (top, left, bottom, right) of shape (n_segments, 4).
 
-        Half-open, in pixels: the box covers rows top to bottom - 1.
+        In pixels, half-open. A box covers the rows top to bottom - 1 and the columns
+        left to right - 1.
         """
         labels, rows, columns, lengths = self._runs()
-        # A stable sort keeps the runs of a superpixel in row-major order.
+        # The sort is stable, so that the runs of a superpixel stay in row-major order.
         order = np.argsort(labels, kind="stable")
         ends = np.cumsum(np.bincount(labels))
         starts = np.concatenate([[0], ends[:-1]])
@@ -156,10 +159,10 @@ class SegmentedImage:
 
     @cached_property
     def adjacency(self) -> sparse.csr_array:
-        """Which superpixels share a boundary (4-connectivity).
+        """The graph of superpixels that share a boundary (4-connectivity).
 
-        A symmetric boolean csr array of shape (n_segments, n_segments) with an
-        empty diagonal.
+        A symmetric boolean csr array of shape (n_segments, n_segments) with an empty
+        diagonal.
         """
         first, second = borders(self.segments)
         ones = np.ones(2 * len(first), dtype=bool)
@@ -168,19 +171,19 @@ class SegmentedImage:
         return graph.tocsr()
 
     def neighborhood(self, radius: int) -> sparse.csr_array:
-        """Which superpixels lie within a graph distance of each.
+        """Return the superpixels within a graph distance of each superpixel.
 
         Parameters
         ----------
         radius : int
-            Largest number of steps on the superpixel graph; 0 is the superpixel
-            alone, 2 the paper's proximal region, 3 its distant one.
+            Largest number of steps on the superpixel graph. 0 is the superpixel alone,
+            2 is the paper's proximal region, and 3 is its distant region.
 
         Returns
         -------
         csr_array of float32 of shape (n_segments, n_segments)
-            Ones and implicit zeros; its product with values per superpixel sums
-            them over the regions.
+            Ones and implicit zeros. The product with an array of one row per superpixel
+            contains the sums over the regions.
         """
         reached = sparse.eye_array(self.n_segments, dtype=np.float32, format="csr")
         step = reached + self.adjacency.astype(np.float32)
@@ -190,25 +193,28 @@ class SegmentedImage:
         return reached
 
     def region_areas(self, radius: int) -> NDArray[np.int64]:
-        """Pixels within ``radius`` of each superpixel, of shape (n_segments,)."""
+        """Return the number of pixels of each region, of shape (n_segments,).
+
+        The region of a superpixel is its `neighborhood` of this radius.
+        """
         return self.neighborhood(radius).astype(np.int64) @ self.areas
 
     def region_centroids(self, radius: int) -> NDArray[np.float64]:
-        """Mean row and column of each region, of shape (n_segments, 2)."""
+        """Return the mean row and column of each region, of shape (n_segments, 2)."""
         near = self.neighborhood(radius).astype(np.float64)
         return (near @ self._coordinate_sums) / (near @ self.areas)[:, None]
 
     def region_boxes(self, radius: int) -> NDArray[np.int64]:
-        """Bounding boxes of the regions, like `boxes`, of shape (n_segments, 4)."""
+        """Return the bounding boxes of the regions, like `boxes`."""
         near = self.neighborhood(radius)
-        # Reductions are fast along contiguous memory, one side of the boxes each.
+        # Each side of the boxes is reduced along contiguous memory, which is fast.
         members, starts = self.boxes.T.copy()[:, near.indices], near.indptr[:-1]
         low = np.minimum.reduceat(members[:2], starts, axis=1)
         high = np.maximum.reduceat(members[2:], starts, axis=1)
         return np.concatenate([low, high]).T.copy()
 
     def count(self, codes: NDArray[Any], n_codes: int) -> NDArray[np.int64]:
-        """Count the codes of the pixels of each superpixel.
+        """Count the pixels of each code in each superpixel.
 
         Parameters
         ----------
@@ -229,14 +235,15 @@ class SegmentedImage:
     @cached_property
     def _coordinate_sums(self) -> NDArray[np.float64]:
         labels, rows, columns, lengths = self._runs()
-        # The columns of a run are an arithmetic series.
+        # The columns of a run are consecutive numbers, so their sum has a closed form.
         sums = (rows * lengths, lengths * (2 * columns + lengths - 1) / 2)
         return np.stack([np.bincount(labels, weights=sum_) for sum_ in sums], axis=1)
 
     def _runs(self) -> tuple[NDArray[Any], ...]:
-        """Pixels of one superpixel side by side: label, row, column, length.
+        """Return the label, first row, first column and length of each run of pixels.
 
-        There are some ten times fewer runs than pixels.
+        A run is a row of adjacent pixels of one superpixel. There are about ten times
+        fewer runs than pixels.
         """
         height, width = self.shape
         begins = np.ones((height, width), dtype=bool)
@@ -247,7 +254,7 @@ class SegmentedImage:
 
 
 def borders(segments: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the labels on both sides of every boundary between two pixels.
+    """Return the labels of all pairs of adjacent pixels whose labels differ.
 
     Parameters
     ----------
@@ -257,7 +264,8 @@ def borders(segments: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     Returns
     -------
     one, other : ndarray of shape (n_boundaries,)
-        Left and right first, then above and below, each in the order of the rows.
+        The labels of both pixels. First come the pairs of left and right pixels, then
+        the pairs of upper and lower pixels, each in row-major order.
 
     Examples
     --------
@@ -268,7 +276,7 @@ def borders(segments: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """
     flat, width = segments.ravel(), segments.shape[1]
     differ = flat[:-1] != flat[1:]
-    differ[width - 1 :: width] = False  # another row begins
+    differ[width - 1 :: width] = False  # the next pixel is in another row
     beside = np.flatnonzero(differ)
     below = np.flatnonzero(flat[:-width] != flat[width:])
     one = flat[np.concatenate([beside, below])]
@@ -277,11 +285,11 @@ def borders(segments: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 def _renumber(segments: NDArray[Any]) -> NDArray[np.int32]:
-    """Copy labels, numbered from 0 in ascending order."""
+    """Return a copy of the label map, with labels from 0 in ascending order."""
     if segments.min() < 0 or segments.max() >= segments.size:
         numbers = np.unique(segments, return_inverse=True)[1]
         return numbers.reshape(segments.shape).astype(np.int32)
-    # Labels that count from about 0 need no sorting.
+    # Small labels need no sorting.
     present = np.bincount(segments.ravel().astype(np.intp)) > 0
     if present.all():
         return segments.astype(np.int32)

@@ -1,4 +1,4 @@
-"""From images to superpixels (section 4.1)."""
+"""`SuperpixelSegmenter`: from images to superpixels (section 4.1)."""
 
 import os
 import warnings
@@ -33,22 +33,22 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
     Parameters
     ----------
     n_segments : int, default=500
-        About how many superpixels to cut an image into.
+        Approximate number of superpixels per image.
     compactness : float, default=15.0
-        SLIC's balance between closeness in space and in color; the larger, the
-        more the superpixels resemble squares.
+        SLIC's weight of distances in space compared with distances in color. Larger
+        values make superpixels more like squares.
     method : "slic" or callable, default="slic"
-        "slic" is `sklearn_zoomout.superpixels.slic`. A callable is given the image as
-        float32 of shape (height, width, 3) in 0..1 and returns an integer label
-        map of shape (height, width); it does without the parameters above.
+        "slic" is `sklearn_zoomout.superpixels.slic`. The argument of a callable is the
+        image as float32 of shape (height, width, 3) in 0..1. It returns an integer
+        label map of shape (height, width). The parameters above have no effect on it.
     n_jobs : int or None, default=None
-        How many images to work on at once, in threads; see `joblib.Parallel`.
+        Number of images to segment at once, in threads; see `joblib.Parallel`.
     memory : str, path, FeatureCache or None, default=None
-        A folder that keeps the label maps, so that an image is cut once only; see
-        `FeatureCache`, which also bounds its size. Delete the folder to clear it. The
-        label maps of a callable are not kept, since its code may change.
+        A folder that stores the label maps, so that each image is segmented only once.
+        A `FeatureCache` can also limit its size. Delete the folder to clear it. The
+        label maps of a callable are not stored, since its code may change.
     verbose : int, default=0
-        Show a progress bar if positive.
+        If positive, show a progress bar.
 
     Warns
     -----
@@ -80,7 +80,8 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         "memory": [str, os.PathLike, FeatureCache, None],
         "verbose": ["verbose"],
     }
-    # Raise it when the label maps change: those of older versions are not recalled.
+    # Raise this number when the label maps change, so that stored maps of older
+    # versions are not used.
     cache_version = 1
 
     def __init__(
@@ -101,14 +102,14 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         self.verbose = verbose
 
     def fit(self, images: Sequence[Any], masks: Sequence[Any] | None = None) -> Self:
-        """Check the parameters, the images and the masks; learn nothing.
+        """Check the parameters, the images and the masks. Nothing is learned.
 
         Parameters
         ----------
         images : sequence of array-like of shape (height, width, 3)
             uint8, or floating point in 0..1.
         masks : sequence of array-like of int of shape (height, width), default=None
-            Class labels; -1 where a pixel has no label.
+            Class labels. Unlabeled pixels are -1.
 
         Returns
         -------
@@ -122,16 +123,16 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
     ) -> Superpixels:
         """Check images and masks, then cut the images into superpixels.
 
-        As the first step of a pipeline it reads every image and every mask once. Wrong
-        ones are refused before the first image is cut. Later steps of the pipeline
-        use the masks as they were read here.
+        As the first step of a pipeline, this method reads every image and every mask
+        once. If one of them is not valid, it raises an error before it cuts the first
+        image. Later steps of the pipeline use the masks that were read here.
 
         Parameters
         ----------
         images : sequence of array-like of shape (height, width, 3)
             uint8, or floating point in 0..1.
         masks : sequence of array-like of int of shape (height, width), default=None
-            Class labels; -1 where a pixel has no label.
+            Class labels. Unlabeled pixels are -1.
 
         Returns
         -------
@@ -180,7 +181,7 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         bar = tqdm(
             results, "superpixels", len(images), disable=not self.verbose, unit="image"
         )
-        # Processes send label maps only; the images are those that were given.
+        # Worker processes return only label maps. The images are those of this process.
         pairs = zip(images, bar, strict=True)
         return Superpixels(SegmentedImage(*pair) for pair in pairs)
 
@@ -227,12 +228,12 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         return segments
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
-        """Name the one output, so that a pipeline can name those of its later steps.
+        """Return the name of the output, which scikit-learn's pipelines need.
 
         Parameters
         ----------
         input_features : ignored
-            For scikit-learn's sake.
+            Only for compatibility with scikit-learn.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""A sequence of segmented images, with what was fitted on them."""
+"""`Superpixels`: a sequence of segmented images, with results of fits to them."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from numbers import Integral
@@ -22,13 +22,13 @@ class Superpixels(Sequence[SegmentedImage]):
     Attributes
     ----------
     row_offsets : ndarray of int64 of shape (n_images + 1,)
-        The superpixels of image i are the rows ``row_offsets[i]`` up to
-        ``row_offsets[i + 1]`` of a `FeatureTable`.
+        In a `FeatureTable`, the superpixels of image i are the rows ``row_offsets[i]``
+        up to, but not including, ``row_offsets[i + 1]``.
     n_rows : int
         Number of superpixels of all images.
     fitted : SharedResults
-        What was fitted on these images for several transformers, such as a dictionary
-        of textons. It is not pickled.
+        Results of fits to these images that several transformers share, such as a
+        dictionary of textons. It is not pickled.
 
     Examples
     --------
@@ -48,7 +48,7 @@ class Superpixels(Sequence[SegmentedImage]):
         self._set_counts(counts)
 
     def _set_counts(self, counts: Sequence[int] | NDArray[Any]) -> None:
-        """Set the rows of all images, and begin without fitted results."""
+        """Compute the rows of all images, and start without fitted results."""
         self.row_offsets = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
         self.n_rows = int(self.row_offsets[-1])
         self.fitted = SharedResults()
@@ -65,12 +65,12 @@ class Superpixels(Sequence[SegmentedImage]):
 
     @property
     def shape(self) -> tuple[int]:
-        """The number of images, as scikit-learn looks it up."""
+        """The number of images, in the form that scikit-learn reads."""
         return (len(self),)
 
     @property
     def image_of_row(self) -> NDArray[np.int64]:
-        """The position of the image of each row, of shape (n_rows,)."""
+        """The number of the image of each row, of shape (n_rows,)."""
         return np.repeat(np.arange(len(self)), np.diff(self.row_offsets))
 
     def iter_masks(self, masks: Any) -> Iterator[NDArray[Any]]:
@@ -81,7 +81,7 @@ class Superpixels(Sequence[SegmentedImage]):
         Parameters
         ----------
         masks : sequence of array-like of integers of shape (height, width)
-            Class labels; -1 where a pixel has no label.
+            Class labels. Unlabeled pixels are -1.
 
         Yields
         ------
@@ -103,7 +103,7 @@ class Superpixels(Sequence[SegmentedImage]):
     @overload
     def __getitem__(self, key: "slice | NDArray[Any] | list[int]") -> "Superpixels": ...
     def __getitem__(self, key: Any) -> Any:
-        """Return one segmented image for an integer, else `Superpixels`."""
+        """Return one segmented image for an integer, and `Superpixels` otherwise."""
         if isinstance(key, tuple):  # scikit-learn indexes arrays as X[rows, ...]
             key = key[0]
         if isinstance(key, Integral):
@@ -113,17 +113,17 @@ class Superpixels(Sequence[SegmentedImage]):
 
 
 class CheckedMasks(NamedTuple):
-    """Masks as they were given, and as arrays that were checked."""
+    """Masks in the form that the user passed, and as checked arrays."""
 
     source: Any
     masks: list[NDArray[Any]]
 
     def hold(self, masks: Any) -> bool:
-        """Return whether these are the masks that were checked."""
+        """Return whether these masks are the checked ones."""
         if masks is not self.source:
             return False
         if not isinstance(masks, (list, tuple, np.ndarray)):
-            return True  # such as files, which must not be read again
+            return True  # masks in files, for example, are not read again
         # The user may have replaced some masks of a list.
         same = len(masks) == len(self.masks)
         return same and all(a is b for a, b in zip(masks, self.masks, strict=True))
@@ -135,7 +135,7 @@ def check_superpixels(superpixels: Any) -> Superpixels:
     Parameters
     ----------
     superpixels : Superpixels or list of SegmentedImage
-        What was given.
+        The value to check.
 
     Returns
     -------
@@ -144,7 +144,7 @@ def check_superpixels(superpixels: Any) -> Superpixels:
     Raises
     ------
     TypeError
-        If it is anything else.
+        If it is neither of these.
     """
     if isinstance(superpixels, Superpixels):
         return superpixels

@@ -1,4 +1,4 @@
-"""SLIC superpixels: k-means of color and place, each pixel near its own grid cell."""
+"""SLIC superpixels: k-means of color and position, with local search on a grid."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,13 +6,14 @@ from scipy import sparse
 
 from ._segmented_image import borders
 
-# Centers move most in the first rounds, for which a quarter of the pixels is enough;
-# the labels are those of one last round over all pixels.
+# The rounds that move the centers use a quarter of the pixels, which is enough. One
+# last round over all pixels computes the labels.
 _ROUNDS = 6
 _STRIDE = 2
-# Parts of a superpixel that are smaller than this share of a cell join a neighbor.
+# Parts of superpixels below this share of a cell are merged with a neighbor.
 _SMALLEST = 0.25
-# Distances to nine centers are computed for so many pixels at once, within the cache.
+# Number of pixels whose distances to nine centers are computed at once. The distances
+# fit into the processor's cache.
 _PIXELS_AT_ONCE = 1 << 16
 _N_CHANNELS = 6  # L, a, b, row, column, and 1 for a pixel or 0 for padding
 
@@ -23,23 +24,23 @@ def slic(
     """Cut an image into superpixels.
 
     The image is cut into equal cells, one for each center. A pixel is compared with
-    the centers of its own cell and of the eight around it, which makes the distances a
-    product of small matrices. Connected parts that are too small are joined to a
-    neighbor.
+    the centers of its own cell and of the eight cells around it. The distances are
+    therefore products of small matrices. Connected parts that are too small are merged
+    with a neighbor.
 
     Parameters
     ----------
     lab : ndarray of shape (height, width, 3), float32
         An image in CIELAB.
     n_segments : int
-        About how many superpixels to cut it into; at most the number of pixels.
+        Approximate number of superpixels, at most the number of pixels.
     compactness : float
-        The weight of a distance of one cell's side, in units of L*a*b*.
+        The distance in L*a*b* that is equivalent to one side of a cell in space.
 
     Returns
     -------
     segments : ndarray of shape (height, width), int
-        Label map, with labels from 0; the pixels of a label are connected.
+        Label map, with labels from 0. The pixels of each label are connected.
 
     References
     ----------
@@ -72,7 +73,7 @@ def slic(
 
 
 def _cell_shape(height: int, width: int, n_segments: int) -> tuple[int, int]:
-    """Choose the nearly square cell of which the image holds the right number."""
+    """Return the nearly square cell with the best number of cells in the image."""
     area = height * width / n_segments
     best = (np.inf, (1, 1))
     for rows in _whole_numbers(min(max(area**0.5, area / width), height)):
@@ -88,7 +89,10 @@ def _whole_numbers(x: float) -> set[int]:
 
 
 def _nearby_cells(n_rows: int, n_columns: int) -> NDArray[np.int32]:
-    """Return the nine cells around each cell, (n_cells, 9); itself at the border."""
+    """Return each cell and its eight neighbors, (n_cells, 9).
+
+    Cells outside the image are replaced by the cell itself.
+    """
     row, column = np.divmod(np.arange(n_rows * n_columns), n_columns)
     by_row, by_column = (step.ravel() - 1 for step in np.indices((3, 3)))
     rows, columns = row[:, None] + by_row, column[:, None] + by_column
@@ -103,7 +107,7 @@ def _pixels_of_cells(
     cell: tuple[int, int],
     compactness: float,
 ) -> NDArray[np.float32]:
-    """Sort the pixels by cells, (n_cells, 6, rows, columns); padding is all zeros."""
+    """Return the pixels of each cell, (n_cells, 6, rows, columns), zero-padded."""
     height, width = lab.shape[:2]
     scale = np.float32(compactness / (cell[0] * cell[1]) ** 0.5)
     rows = np.arange(height, dtype=np.float32)[:, None] * scale
@@ -125,7 +129,11 @@ def _flat(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
 def _find_centers(
     pixels: NDArray[np.float32], near: NDArray[np.int32]
 ) -> NDArray[np.float32]:
-    """Move the centers from the cells' means, (n_cells, 6); the last column counts."""
+    """Return the sums of the pixels of each center, (n_cells, 6).
+
+    The centers start as the means of the cells. The last column is the number of
+    pixels.
+    """
     n_cells = len(pixels)
     rows = np.ascontiguousarray(pixels.swapaxes(1, 2)).reshape(-1, _N_CHANNELS)
     ones, each = np.ones(len(rows), dtype=np.float32), np.arange(len(rows) + 1)
@@ -140,16 +148,16 @@ def _find_centers(
 def _nearest(
     pixels: NDArray[np.float32], sums: NDArray[np.float32], near: NDArray[np.int32]
 ) -> NDArray[np.int32]:
-    """Find each pixel's center among those of its nine cells, (n_cells, n_pixels).
+    """Return the nearest of nine centers for each pixel, (n_cells, n_pixels).
 
-    |x - c|^2 is |x|^2, which all centers share, plus the product of (x, 1) with
-    (-2 c, |c|^2).
+    |x - c|^2 is the sum of |x|^2 and the product of (x, 1) with (-2 c, |c|^2). |x|^2 is
+    the same for all centers.
     """
     means = sums[:, :5] / np.maximum(sums[:, 5:], 1)
     factors = np.empty_like(sums)
     factors[:, :5] = -2 * means
     factors[:, 5] = np.einsum("ij,ij->i", means, means)
-    factors[sums[:, 5] == 0, 5] = np.finfo(np.float32).max  # nothing is near to it
+    factors[sums[:, 5] == 0, 5] = np.finfo(np.float32).max  # no pixel chooses it
     n_cells, _, n_pixels = pixels.shape
     labels = np.empty((n_cells, n_pixels), dtype=np.int32)
     size = max(1, _PIXELS_AT_ONCE // n_pixels)
@@ -160,7 +168,7 @@ def _nearest(
         choice = np.zeros(best.shape, dtype=np.uint8)
         for k in range(1, near.shape[1]):
             closer = distance[:, k] < best
-            # Later ones are larger numbers, so the maximum is the last that is closer.
+            # k increases, so the maximum is the last center that was closer.
             np.maximum(choice, closer.view(np.uint8) * np.uint8(k), out=choice)
             np.minimum(best, distance[:, k], out=best)
         first = np.arange(len(best))[:, None] * near.shape[1]
@@ -169,10 +177,10 @@ def _nearest(
 
 
 def _connect(segments: NDArray[np.int32], smallest: float) -> NDArray[np.intp]:
-    """Return the connected parts, after parts that are too small join a neighbor.
+    """Return the connected parts, after small parts are merged with a neighbor.
 
-    The largest part of a label stays, however small, so that superpixels do not merge
-    on noise.
+    The largest part of each label is never merged, however small it is. Otherwise
+    superpixels of noisy images would be merged.
     """
     from skimage.measure import label
 
@@ -188,7 +196,7 @@ def _connect(segments: NDArray[np.int32], smallest: float) -> NDArray[np.intp]:
     one, other = borders(parts)
     target = np.arange(len(areas))
     while not stays[target].all():
-        # A part next to none that stays waits for the next round.
+        # Small parts that border only on other small parts are merged in a later round.
         one, other = target[one], target[other]
         border = stays[one] != stays[other]
         first, second = one[border], other[border]
