@@ -1,8 +1,8 @@
 """Hand-crafted descriptors (section 4.2.1): pure functions of arrays.
 
-Every descriptor turns pixels, or points of a grid, into codes: a color bin, a texton,
-a visual word. A region of any shape is then described by the histograms of the codes
-that it holds, so all levels share the work done per pixel.
+Color, texture and SIFT descriptors assign a code to every pixel or to every point of a
+grid. A code is the number of a color bin, a texton or a visual word. The features of a
+region are the histograms of its codes. Therefore all levels share the codes.
 """
 
 import lazy_loader

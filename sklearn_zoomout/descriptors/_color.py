@@ -1,4 +1,4 @@
-"""Color codes: bins of L*a*b*, equally spaced or at the image's quantiles."""
+"""Color codes: bins of L*a*b* of equal width, or between quantiles of the image."""
 
 import cv2
 import numpy as np
@@ -10,9 +10,9 @@ N_BINS = 32
 _N_COARSE_BINS = 8
 _CHANNELS = ("L", "a", "b")
 
-# Channel values are first rounded down to one of 2**16 levels of the channel's range
-# (0.0015 in L, 0.004 in a and b: finer than colors of 8 bits). A table of the levels
-# then maps them to the quantile bins without sorting the pixels.
+# Channel values are first rounded to one of 2**16 levels of the channel's range. A
+# level is 0.0015 in L and 0.004 in a and b, less than a step of colors of 8 bits. A
+# table then maps the levels to the quantile bins, without sorting the pixels.
 _LEVEL_BITS = 16
 _LOWEST = np.array([0, -128, -128], dtype=np.float32)
 _RANGE = np.array([100, 256, 256], dtype=np.float32)
@@ -38,8 +38,8 @@ def rgb_to_lab(rgb: np.ndarray) -> np.ndarray:
     >>> abs(rgb_to_lab(np.ones((1, 1, 3), dtype=np.float32)).round(2))
     array([[[100.,   0.,   0.]]], dtype=float32)
     """
-    # OpenCV interpolates its sRGB conversion in a coarse table, with errors up to 0.4
-    # and colored grays; its conversion of linear RGB is exact.
+    # OpenCV converts sRGB by interpolation in a coarse table. The errors reach 0.4, and
+    # grays become colored. Its conversion of linear RGB is exact.
     if rgb.dtype == np.uint8:
         linear = cv2.LUT(np.ascontiguousarray(rgb), _LINEAR_OF_UINT8)
     else:
@@ -48,7 +48,7 @@ def rgb_to_lab(rgb: np.ndarray) -> np.ndarray:
 
 
 def color_codes(lab: np.ndarray) -> np.ndarray:
-    """Bin every pixel of every channel twice.
+    """Compute the bins of every pixel: two for each channel.
 
     Parameters
     ----------
@@ -58,9 +58,9 @@ def color_codes(lab: np.ndarray) -> np.ndarray:
     Returns
     -------
     codes : array of shape (6, height, width), uint8
-        First the 32 equal bins of L, a and b over 0..100, -128..128 and -128..128;
-        then the 32 bins at this image's own quantiles of L, a and b. A bin holds its
-        lower edge.
+        First the numbers of 32 bins of equal width for L, a and b, over 0..100,
+        -128..128 and -128..128. Then the numbers of 32 bins between the quantiles of L,
+        a and b in this image. A bin includes its lower edge.
 
     Examples
     --------
@@ -81,20 +81,23 @@ def color_codes(lab: np.ndarray) -> np.ndarray:
 
 
 def color_features(counts: np.ndarray) -> np.ndarray:
-    """Histograms of 32 and of 8 bins, and the entropy of those of 32 equal bins.
+    """Compute histograms of 32 and of 8 bins, and the entropy of some of them.
+
+    The entropy is that of the histograms of 32 bins of equal width.
 
     Parameters
     ----------
     counts : array of shape (n_regions, 192), float32
-        How often each region holds each of the six codes, side by side.
+        Number of pixels of each code in each region. The six times 32 codes are in the
+        order of `color_codes`.
 
     Returns
     -------
     features : array of shape (n_regions, 243), float32
-        As named by `color_names`.
+        Their names are `color_names`.
     """
     fine = normalize(counts.reshape(-1, 6, N_BINS))
-    # Four neighboring bins of 32 make one of 8, for quantiles as for equal bins.
+    # Four adjacent bins of 32 are one bin of 8, for both kinds of bins.
     coarse = fine.reshape(-1, 6, _N_COARSE_BINS, N_BINS // _N_COARSE_BINS).sum(axis=3)
     parts = [
         fine[:, :3],
@@ -107,7 +110,7 @@ def color_features(counts: np.ndarray) -> np.ndarray:
 
 
 def color_names() -> list[str]:
-    """Names of the 243 color features."""
+    """Return the names of the 243 color features."""
 
     def bins(kind: str, n_bins: int) -> list[str]:
         return [f"{c}_{kind}{n_bins}_{i:02d}" for c in _CHANNELS for i in range(n_bins)]
@@ -122,19 +125,19 @@ def color_names() -> list[str]:
 
 
 def _linearize(srgb: np.ndarray) -> np.ndarray:
-    """Undo the gamma of sRGB."""
+    """Convert sRGB to linear RGB."""
     linear = cv2.pow((srgb + np.float32(0.055)) / np.float32(1.055), 2.4)
     dark = srgb <= 0.04045
     linear[dark] = srgb[dark] / np.float32(12.92)
     return linear
 
 
-# The linear values of 0..255, equal to those of the floats 0..1.
+# The linear values of 0..255. They are equal to those of the same colors as floats.
 _LINEAR_OF_UINT8 = _linearize(as_float(np.arange(256, dtype=np.uint8)[None])).ravel()
 
 
 def _levels(channel: np.ndarray, lowest: np.float32, width: np.float32) -> np.ndarray:
-    """Round to the nearest of 2**16 levels: so grays, on an edge, share one bin."""
+    """Round to the nearest of 2**16 levels, so that grays share a bin of a and of b."""
     levels = channel - lowest
     levels *= np.float32(2**_LEVEL_BITS) / width
     np.rint(levels, out=levels)
@@ -142,7 +145,7 @@ def _levels(channel: np.ndarray, lowest: np.float32, width: np.float32) -> np.nd
 
 
 def _quantile_bins(levels: np.ndarray) -> np.ndarray:
-    """Bins between the quantiles k/32, the smallest levels that reach a share k/32."""
+    """Return the bins between the quantiles k/32, the lowest levels with that share."""
     counts = np.bincount(levels.ravel(), minlength=2**_LEVEL_BITS)
     table = np.cumsum(counts) * N_BINS // levels.size
     return np.minimum(table, N_BINS - 1).astype(np.uint8)[levels]

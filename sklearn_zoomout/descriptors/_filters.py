@@ -1,6 +1,7 @@
-"""Linear filters of float32 images; the border is repeated.
+"""Linear filters of float32 images.
 
-The result is written to `out` where that is given, an array of the image's shape.
+Pixels outside the image have the value of the nearest border pixel. If `out` is an
+array of the shape of the image, the result is written to it.
 """
 
 import cv2
@@ -10,7 +11,7 @@ import numpy as np
 def gaussian(
     image: np.ndarray, sigma: float, out: np.ndarray | None = None
 ) -> np.ndarray:
-    """Blur every channel; `sigma` is in pixels."""
+    """Blur every channel by a Gaussian of `sigma` pixels."""
     return cv2.GaussianBlur(
         image, (0, 0), sigma, dst=out, borderType=cv2.BORDER_REPLICATE
     )
@@ -19,7 +20,7 @@ def gaussian(
 def derivative(
     channel: np.ndarray, axis: int, out: np.ndarray | None = None
 ) -> np.ndarray:
-    """Subtract the previous pixel from the next one along an axis."""
+    """Compute the difference of the next and the previous pixel along an axis."""
     order = (0, 1) if axis == 0 else (1, 0)
     return cv2.Sobel(
         channel, cv2.CV_32F, *order, dst=out, ksize=1, borderType=cv2.BORDER_REPLICATE
@@ -27,7 +28,7 @@ def derivative(
 
 
 def laplacian(channel: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-    """Sum the second differences along rows and columns."""
+    """Compute the sum of the second differences along rows and columns."""
     return cv2.Laplacian(
         channel, cv2.CV_32F, dst=out, ksize=1, borderType=cv2.BORDER_REPLICATE
     )

@@ -1,20 +1,20 @@
-"""Histograms of codes: from counts to frequencies and their entropy."""
+"""Normalized histograms of codes, and their entropy."""
 
 import numpy as np
 
 
 def normalize(counts: np.ndarray) -> np.ndarray:
-    """Divide each histogram by its sum; an empty one stays empty.
+    """Divide each histogram by its sum. An empty histogram stays empty.
 
     Parameters
     ----------
     counts : array of shape (..., n_codes)
-        How often each region holds each code.
+        Number of pixels of each code in each region.
 
     Returns
     -------
     histograms : array of shape (..., n_codes), float32
-        They sum to 1 over the last axis, or to 0 where a region holds nothing.
+        They sum to 1 over the last axis, or to 0 if the counts are all 0.
 
     Examples
     --------
@@ -29,7 +29,9 @@ def normalize(counts: np.ndarray) -> np.ndarray:
 
 
 def entropy(histograms: np.ndarray) -> np.ndarray:
-    """Entropy of normalized histograms, in nats; that of an empty one is 0.
+    """Compute the entropy of normalized histograms, in nats.
+
+    The entropy of an empty histogram is 0.
 
     Parameters
     ----------
@@ -49,5 +51,5 @@ def entropy(histograms: np.ndarray) -> np.ndarray:
     array([0.693, 0.   , 0.   ], dtype=float32)
     """
     p = histograms.astype(np.float32, copy=False)
-    # Subtracted from 0, since the negative of 0 would be -0.
+    # A subtraction from 0 makes 0, where a negation would make -0.
     return 0 - (p * np.log(np.where(p > 0, p, 1))).sum(axis=-1)

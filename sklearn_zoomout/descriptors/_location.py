@@ -1,10 +1,10 @@
-"""Location: where a region lies in the image."""
+"""Location features: the position of a region in the image."""
 
 import numpy as np
 
 
 def location_features(centroids: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Centroids relative to the image's center, signed and absolute.
+    """Compute the positions of centroids relative to the center of the image.
 
     Parameters
     ----------
@@ -16,8 +16,8 @@ def location_features(centroids: np.ndarray, shape: tuple[int, int]) -> np.ndarr
     Returns
     -------
     features : array of shape (n_regions, 4), float32
-        As named by `location_names`: within -0.5..0.5, in units of the image's height
-        and width, then their absolute values.
+        Row and column in -0.5..0.5, in units of the height and width of the image. Then
+        the absolute values of both. The names are `location_names`.
 
     Examples
     --------
@@ -27,13 +27,13 @@ def location_features(centroids: np.ndarray, shape: tuple[int, int]) -> np.ndarr
     array([[-0.4,  0. ,  0.4,  0. ]], dtype=float32)
     """
     size = np.asarray(shape, dtype=np.float64)
-    # Pixel centers have integer coordinates, so the middle is at (size - 1) / 2.
+    # Pixel centers have integer coordinates, so the center is at (size - 1) / 2.
     offsets = (centroids - (size - 1) / 2) / size
     return np.concatenate([offsets, np.abs(offsets)], axis=1).astype(np.float32)
 
 
 def location_names() -> list[str]:
-    """Names of the 4 location features."""
+    """Return the names of the 4 location features."""
     return [
         "row_from_center",
         "column_from_center",

@@ -1,10 +1,10 @@
-"""Patches of one size, cut from an image at boxes of any size."""
+"""Square patches of one size, resized from boxes of any size."""
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-# Sides of the patches of the local convnet (section 4.2.1).
+# Side of the patches of the local convnet (section 4.2.1), in pixels.
 PATCH_SIZE = 25
 
 
@@ -13,17 +13,18 @@ def cut_patches(
 ) -> NDArray[np.float32]:
     """Cut boxes out of an image and resize them to squares.
 
-    Enlarging is bilinear and shrinking averages, as if the image ended at the box; the
-    aspect ratio is not kept.
+    Boxes that are larger than the square on both sides are averaged. All others are
+    interpolated bilinearly. Pixels outside the box have no influence. The aspect ratio
+    is not kept.
 
     Parameters
     ----------
     image : ndarray of shape (height, width, 3), float32
         An image in any color space.
     boxes : ndarray of integers of shape (n_boxes, 4)
-        Top, left, bottom and right in pixels, half-open, none of them empty.
+        Top, left, bottom and right in pixels, half-open. No box may be empty.
     size : int, default=25
-        Sides of the squares in pixels.
+        Side of the squares in pixels.
 
     Returns
     -------
@@ -43,7 +44,7 @@ def cut_patches(
     patches = np.empty((len(boxes), 3, size, size), dtype=np.float32)
     for patch, (top, left, bottom, right) in zip(patches, boxes.tolist(), strict=True):
         box = image[top:bottom, left:right]
-        # OpenCV averages only where both sides shrink.
+        # OpenCV averages only if both sides shrink.
         shrinks = min(box.shape[:2]) > size
         method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         square = cv2.resize(box, (size, size), interpolation=method)

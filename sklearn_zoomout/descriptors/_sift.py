@@ -10,18 +10,20 @@ STEP = 8
 PATCH_SIZES = (8, 18)
 _N_CELLS = 4
 _N_ORIENTATIONS = 8
-# Descriptors of a smaller norm, in units of L*a*b* with cells of one pixel, are
-# rounding errors: a uniform patch gets the descriptor zero, not amplified noise.
+# Descriptors whose norm is below this threshold are rounding errors and become zero.
+# Otherwise a uniform patch would have a descriptor of amplified noise. The unit is
+# L*a*b* with cells of one pixel.
 _FLAT = 5e-3
-# So many values of orientation maps are made at a time, to stay within the cache.
+# Number of values of orientation maps that are computed at once. They fit into the
+# processor's cache.
 _BAND = 240_000
-# Length of the vector of each orientation, for all cells of a row.
+# Lengths of the vectors of `_orientation_maps`, for all cells in a row of cells.
 _SCALES = np.tile([1, 2**0.5], _N_CELLS * _N_ORIENTATIONS // 2).astype(np.float32)
 _SCALES = _SCALES.reshape(_N_CELLS, _N_ORIENTATIONS)
 
 
 def grid(shape: tuple[int, int], step: int = STEP) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns of the dense grid, which starts half a step from the border.
+    """Return rows and columns of the dense grid, which starts half a step inside.
 
     Parameters
     ----------
@@ -33,7 +35,7 @@ def grid(shape: tuple[int, int], step: int = STEP) -> tuple[np.ndarray, np.ndarr
     Returns
     -------
     rows, columns : arrays of int
-        At least one of each, in a smaller image its middle.
+        At least one of each. In an image smaller than a step, it is the middle.
 
     Examples
     --------
@@ -50,19 +52,19 @@ def dense_sift(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Compute Lowe's descriptor, upright, at every point of a grid.
 
-    The image is blurred to a third of the cell's width, and halved as long as cells
-    keep two pixels, as Lowe halves it from octave to octave. Gradients are written as
-    sums of the nearest two of eight directions, shared linearly between neighboring
-    cells, and weighted by a Gaussian of half the patch's width. That weight and the
-    sharing between cells are separable, so cells of all points are pooled by sparse
-    matrix products, first over columns and then over rows.
+    The image is blurred to a third of the width of a cell. Like Lowe's octaves, it is
+    halved as long as a cell keeps two pixels. Each gradient is written as a sum of the
+    two nearest of eight directions. It is shared linearly between neighboring cells,
+    and weighted by a Gaussian of half the width of the patch. The Gaussian and the
+    sharing are separable. Therefore the cells of all points are pooled by products with
+    sparse matrices, first over columns and then over rows.
 
     Parameters
     ----------
     channel : array of shape (height, width), float32
         One channel of an image in CIELAB.
     patch_size : float
-        Side of the patch, in pixels, of 4 x 4 cells.
+        Side of the patch of 4 x 4 cells, in pixels.
     step : int, default=8
         Distance between points, in pixels.
 
@@ -72,7 +74,7 @@ def dense_sift(
         Row and column of each point, row by row.
     descriptors : array of shape (n_points, 128), float32
         Cells row by row, with eight orientations each, counterclockwise from the
-        right; of norm 1, or 0 where the patch is uniform.
+        right. The norm is 1, or 0 if the patch is uniform.
 
     References
     ----------
@@ -99,7 +101,7 @@ def dense_sift(
 
 
 def image_sift(lab: np.ndarray) -> np.ndarray:
-    """Dense SIFT of the three channels and both patch sizes.
+    """Compute dense SIFT descriptors of the three channels and both patch sizes.
 
     Parameters
     ----------
@@ -109,7 +111,7 @@ def image_sift(lab: np.ndarray) -> np.ndarray:
     Returns
     -------
     descriptors : array of shape (6, n_points, 128), float32
-        In the order L 8, L 18, a 8, a 18, b 8, b 18 pixels.
+        The order of channels and patch sizes is L 8, L 18, a 8, a 18, b 8, b 18 pixels.
     """
     rows, columns = grid(lab.shape[:2])
     n_points = len(rows) * len(columns)
@@ -122,7 +124,7 @@ def image_sift(lab: np.ndarray) -> np.ndarray:
 def _describe(
     image: np.ndarray, patch_size: float, step: int, descriptors: np.ndarray
 ) -> None:
-    """Describe the points of the grid in each channel, (channels, n_points, 128)."""
+    """Write the descriptors of each channel, (channels, n_points, 128)."""
     smooth = _smooth(image, patch_size)
     height, width, channels = smooth.shape
     turned = cv2.transpose(smooth).reshape(width, height, channels)
@@ -148,32 +150,32 @@ def _describe(
 
 
 def _octave(patch_size: float) -> int:
-    """How often an image can be halved while a cell keeps two of its pixels."""
+    """Return the number of times that an image is halved; a cell keeps two pixels."""
     return max(0, int(np.log2(patch_size / _N_CELLS / 2)))
 
 
 def _smooth(image: np.ndarray, patch_size: float) -> np.ndarray:
-    """Blur an image to a third of a cell, and halve it as often as it can be."""
+    """Blur an image to a third of a cell, and halve it `_octave` times."""
     channels = image.shape[2]
     # Cameras blur by half a pixel already (Lowe, section 3.3).
     variance = (patch_size / _N_CELLS / 3) ** 2 - 0.5**2
     for _ in range(_octave(patch_size)):
         image = cv2.pyrDown(image, borderType=cv2.BORDER_REPLICATE)
-        # It blurs by a variance of 1 and keeps the even rows and columns.
+        # pyrDown blurs by a variance of 1 and keeps the even rows and columns.
         variance = (variance - 1) / 4
     image = gaussian(image, max(variance, 1e-4) ** 0.5)
     return image.reshape(*image.shape[:2], channels)
 
 
 def _orientation_maps(right: np.ndarray, down: np.ndarray) -> np.ndarray:
-    """Write gradients as sums of the nearest two of eight directions.
+    """Write gradients as sums of the two nearest of eight directions.
 
-    With the steps of 45 degrees, what both components have in common goes along the
-    diagonal, and the rest along the axis of the larger one. Nothing else is as fast as
-    differences and minima.
+    The directions are 45 degrees apart. The smaller of the two components is the
+    coefficient of the diagonal, and the rest of the larger component is the coefficient
+    of its axis. This needs only differences and minima, which are fast.
 
-    Returns an array of shape (rows, 8, columns) of twice the coefficients, which for
-    the diagonals belong to vectors of length sqrt(2).
+    The result has the shape (rows, 8, columns). It holds twice the coefficients. The
+    vectors of the diagonals have the length sqrt(2).
     """
     maps = np.empty((len(right), _N_ORIENTATIONS, right.shape[1]), dtype=np.float32)
     # Twice the positive and the negative part of each component.
@@ -188,7 +190,7 @@ def _orientation_maps(right: np.ndarray, down: np.ndarray) -> np.ndarray:
 
 
 def _normalize(descriptors: np.ndarray, flat: float) -> None:
-    """Scale to norm 1, cut at 0.2 and scale again, as Lowe; flat ones become zero."""
+    """Scale to norm 1, clip at 0.2 and scale again. Set uniform patches to zero."""
     norm = _norm(descriptors)
     np.minimum(descriptors, 0.2 * norm, out=descriptors)
     scale = np.maximum(_norm(descriptors), np.finfo(np.float32).tiny)
@@ -196,7 +198,7 @@ def _normalize(descriptors: np.ndarray, flat: float) -> None:
 
 
 def _lines_at_once(row_length: int, patch_size: float, step: int) -> int:
-    """How many lines of the grid have orientation maps that fit into the cache."""
+    """Return the number of grid lines whose orientation maps fit into the cache."""
     positions = _BAND / (_N_ORIENTATIONS * row_length) * 2 ** _octave(patch_size)
     window = (_N_CELLS + 1) / _N_CELLS * patch_size
     return max(1, int((positions - window) / step) + 1)
@@ -205,7 +207,7 @@ def _lines_at_once(row_length: int, patch_size: float, step: int) -> int:
 def _bands(
     length: int, patch_size: float, step: int, n_lines: int
 ) -> list[tuple[slice, slice, sparse.csr_array]]:
-    """Cut `_cell_weights` into bands of so many lines.
+    """Split `_cell_weights` into bands of `n_lines` lines.
 
     Return for each band its lines, the positions that it reads, and their weights.
     """
@@ -220,11 +222,12 @@ def _bands(
 
 
 def _cell_weights(length: int, patch_size: float, step: int) -> sparse.csr_array:
-    """Weigh the positions along one axis in the four cells of each grid line.
+    """Return the weights of positions along one axis in the cells of each grid line.
 
-    Returns a csr array of shape (4 * n_lines, n_positions), where the axis of `length`
-    pixels is halved as often as the image: a Gaussian around the line of half the
-    patch's width, times a triangle around the cell's center.
+    The result is a csr array of shape (4 * n_lines, n_positions). The axis of `length`
+    pixels is halved as often as the image. A weight is the product of a Gaussian around
+    the grid line, of half the width of the patch, and a triangle around the center of
+    the cell.
     """
     scale = 2 ** _octave(patch_size)
     lines = grid((length, 1), step)[0][:, None, None] / scale
@@ -246,5 +249,5 @@ def _cell_weights(length: int, patch_size: float, step: int) -> sparse.csr_array
 
 
 def _norm(descriptors: np.ndarray) -> np.ndarray:
-    """Norm of every row, as a column."""
+    """Return the norm of every row, as a column."""
     return np.sqrt(np.einsum("ij,ij->i", descriptors, descriptors))[:, None]

@@ -24,9 +24,9 @@ def filter_responses(lab: np.ndarray) -> np.ndarray:
     Returns
     -------
     responses : array of shape (height, width, 17), float32
-        Gaussians on L, a and b at the scales 1, 2 and 4 pixels; Laplacians of
-        Gaussians on L at 1, 2, 4 and 8; derivatives of Gaussians on L at 2 and 4,
-        along x and along y. A view of 17 planes.
+        Gaussians of L, a and b at the scales 1, 2 and 4 pixels. Laplacians of Gaussians
+        of L at 1, 2, 4 and 8 pixels. Derivatives of Gaussians of L at 2 and 4 pixels,
+        along x and along y. The array is a view of 17 planes.
 
     References
     ----------
@@ -40,8 +40,8 @@ def filter_responses(lab: np.ndarray) -> np.ndarray:
     for scale in _GAUSSIAN_SCALES:
         blurred = [gaussian(channel, scale, out=next(rest)) for channel in channels]
         smooth[scale] = blurred[0]
-    # Differentiating the blurred image is cheap compared with the blur. The responses
-    # are standardized later, so no scale normalization is needed.
+    # Derivatives of the blurred image are fast compared with the blur. They need no
+    # normalization over scales, since the responses are standardized later.
     for scale in _LAPLACIAN_SCALES:
         if scale not in smooth:
             smooth[scale] = gaussian(channels[0], scale)
@@ -57,29 +57,29 @@ def fit_textons(
     n_textons: int = 64,
     random_state: int | np.random.RandomState | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Cluster filter responses, standardized, into textons.
+    """Cluster standardized filter responses into textons.
 
     Parameters
     ----------
     samples : array of shape (n_samples, 17)
-        Responses at a sample of the training images' pixels.
+        Responses at a sample of pixels of the training images.
     n_textons : int, default=64
         Number of textons.
     random_state : int, RandomState instance or None, default=None
-        Seeds k-means.
+        Seed of k-means.
 
     Returns
     -------
     textons : array of shape (n_textons, 17), float32
-        Centers, of standardized responses.
+        Cluster centers in standardized responses.
     mean, scale : arrays of shape (17,), float32
-        Mean and standard deviation of the samples. The scale of a filter whose
-        response never varies is infinite, so that the filter is ignored.
+        Mean and standard deviation of the samples. If the response of a filter is
+        constant, its scale is infinite, so that the filter is ignored.
     """
     mean = samples.mean(axis=0, dtype=np.float64).astype(np.float32)
     scale = samples.std(axis=0, dtype=np.float64).astype(np.float32)
-    # In images without colors or texture a response is constant up to rounding. Such a
-    # filter must not count in images that have them.
+    # In training images without colors or texture, some responses are constant up to
+    # rounding. These filters must not count in other images.
     scale[scale < 1e-3] = np.inf
     textons = fit_centers((samples - mean) / scale, n_textons, random_state)
     return textons, mean, scale
@@ -100,11 +100,11 @@ def assign_textons(
     Returns
     -------
     codes : array of shape (height, width), int32
-        Numbers of textons.
+        The number of the texton of every pixel.
     """
-    # The filters' responses lie one after another in memory.
+    # The responses of each filter are contiguous in memory.
     samples = np.moveaxis(responses, -1, 0).reshape(N_FILTERS, -1).T
-    # The product of a center with (x - mean) / scale, as one with x itself.
+    # The product of a center and (x - mean) / scale is a linear function of x.
     weights = textons / scale
     offsets = weights @ mean + 0.5 * np.square(textons).sum(axis=1)
     codes = highest_score(samples, weights, offsets)
@@ -112,22 +112,22 @@ def assign_textons(
 
 
 def texture_features(counts: np.ndarray) -> np.ndarray:
-    """Histogram over the textons and its entropy.
+    """Compute the histogram over the textons and its entropy.
 
     Parameters
     ----------
     counts : array of shape (n_regions, n_textons), float32
-        How often each region holds each texton.
+        Number of pixels of each texton in each region.
 
     Returns
     -------
     features : array of shape (n_regions, n_textons + 1), float32
-        As named by `texture_names`.
+        Their names are `texture_names`.
     """
     histograms = normalize(counts)
     return np.column_stack([histograms, entropy(histograms)])
 
 
 def texture_names(n_textons: int = 64) -> list[str]:
-    """Names of the texture features."""
+    """Return the names of the texture features."""
     return [*(f"texton_{i:02d}" for i in range(n_textons)), "texton_entropy"]

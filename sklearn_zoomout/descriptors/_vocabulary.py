@@ -3,7 +3,8 @@
 import numpy as np
 from sklearn.cluster import MiniBatchKMeans
 
-# Scores computed at a time by highest_score: 512 kB, so that they stay in the cache.
+# Number of scores that `highest_score` computes at once. Their 512 kB fit into the
+# processor's cache.
 _CHUNK = 2**17
 
 
@@ -21,13 +22,14 @@ def fit_centers(
     n_centers : int
         Number of centers.
     random_state : int, RandomState instance or None, default=None
-        Seeds the first centers and the batches.
+        Seed of the first centers and of the batches.
 
     Returns
     -------
     centers : array of shape (n_centers, n_features), float32
-        Where the samples hold fewer distinct points than `n_centers`, these points
-        and then copies of the first, which `nearest_center` never chooses.
+        If the samples have fewer distinct points than `n_centers`, the centers are
+        these points and then copies of the first point. `nearest_center` never returns
+        a copy.
 
     Examples
     --------
@@ -54,7 +56,7 @@ def fit_centers(
 
 
 def nearest_center(samples: np.ndarray, centers: np.ndarray) -> np.ndarray:
-    """Find the nearest center of each sample in the Euclidean distance.
+    """Find the nearest center of each sample by the Euclidean distance.
 
     Parameters
     ----------
@@ -66,7 +68,7 @@ def nearest_center(samples: np.ndarray, centers: np.ndarray) -> np.ndarray:
     Returns
     -------
     codes : array of shape (n_samples,), int32
-        Rows of `centers`; the smallest among equally near ones.
+        Row numbers in `centers`. Of equally near centers, the first is taken.
     """
     # ||x - c||^2 is smallest where x.c - ||c||^2 / 2 is largest.
     return highest_score(samples, centers, 0.5 * np.square(centers).sum(axis=1))
@@ -80,16 +82,16 @@ def highest_score(
     Parameters
     ----------
     samples : array of shape (n_samples, n_features), float32
-        Points to score; fastest if they or their transpose are contiguous.
+        Points to score. Contiguous arrays, or transposes of them, are fastest.
     weights : array of shape (n_scores, n_features), float32
-        A row for each score.
+        One row per score.
     offsets : array of shape (n_scores,), float32
-        What is subtracted.
+        The number to subtract from each score.
 
     Returns
     -------
     codes : array of shape (n_samples,), int32
-        Rows of `weights`; the smallest among equal scores.
+        Row numbers in `weights`. Of equal scores, the first is taken.
     """
     n_samples, n_scores = len(samples), len(weights)
     chunk = max(1, min(_CHUNK // n_scores, n_samples))
@@ -105,8 +107,8 @@ def highest_score(
 
 
 def _distinct(samples: np.ndarray) -> np.ndarray:
-    """One of each group of equal rows, in their order of appearance."""
-    # Equal rows have equal projections; sorting numbers is faster than sorting rows.
+    """Return the distinct rows, in the order of their first occurrence."""
+    # Equal rows have equal projections. Sorting numbers is faster than sorting rows.
     direction = np.random.RandomState(0).normal(size=samples.shape[1])
     _, first = np.unique(samples.astype(np.float64) @ direction, return_index=True)
     return samples[np.sort(first)]

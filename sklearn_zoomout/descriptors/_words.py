@@ -1,4 +1,4 @@
-"""Visual words: SIFT descriptors quantized, and their histograms."""
+"""Visual words: quantized SIFT descriptors, and their histograms."""
 
 import numpy as np
 from scipy import sparse
@@ -19,16 +19,16 @@ def fit_words(
     Parameters
     ----------
     samples : array of shape (n_samples, 128)
-        A sample of the training images' descriptors.
+        A sample of descriptors of the training images.
     n_words : int, default=500
         Number of words.
     random_state : int, RandomState instance or None, default=None
-        Seeds k-means.
+        Seed of k-means.
 
     Returns
     -------
     words : array of shape (n_words, 128), float32
-        Centers.
+        Cluster centers.
     """
     return fit_centers(samples, n_words, random_state)
 
@@ -46,7 +46,7 @@ def assign_words(descriptors: np.ndarray, words: np.ndarray) -> np.ndarray:
     Returns
     -------
     codes : array of shape (...), int32
-        Numbers of words.
+        The number of the word of every descriptor.
     """
     codes = nearest_center(descriptors.reshape(-1, descriptors.shape[-1]), words)
     return codes.reshape(descriptors.shape[:-1])
@@ -55,7 +55,7 @@ def assign_words(descriptors: np.ndarray, words: np.ndarray) -> np.ndarray:
 def points_of_regions(
     segments: np.ndarray, neighborhood: sparse.csr_array, centroids: np.ndarray
 ) -> sparse.csr_array:
-    """Which points of the grid each region holds.
+    """Find the points of the grid in each region.
 
     Parameters
     ----------
@@ -69,8 +69,8 @@ def points_of_regions(
     Returns
     -------
     membership : csr array of shape (n_regions, n_points), float32
-        1 where a region holds a point. A region that holds none takes the point
-        nearest to its centroid.
+        1 where a point is in a region. A region without points has the point nearest to
+        its centroid.
     """
     rows, columns = grid(segments.shape)
     owners = segments[np.ix_(rows, columns)].ravel()
@@ -95,22 +95,22 @@ def points_of_regions(
 def word_features(
     membership: sparse.csr_array, codes: np.ndarray, n_words: int
 ) -> np.ndarray:
-    """Histograms over the words per channel, and six entropies.
+    """Compute a histogram over the words for each channel, and six entropies.
 
     Parameters
     ----------
     membership : csr array of shape (n_regions, n_points)
         From `points_of_regions`.
     codes : array of shape (6, n_points), int
-        Words of the points, ordered as by `image_sift`.
+        Words of the points, in the order of `image_sift`.
     n_words : int
         Size of the dictionary.
 
     Returns
     -------
     features : array of shape (n_regions, 3 * n_words + 6), float32
-        The two patch sizes' histograms averaged per channel, then the entropy of each
-        of the six histograms before averaging, as named by `word_names`.
+        For each channel, the mean of the histograms of both patch sizes. Then the
+        entropies of the six histograms before averaging. The names are `word_names`.
     """
     n_regions = membership.shape[0]
     n_held = np.diff(membership.indptr)
@@ -125,7 +125,7 @@ def word_features(
         np.add.at(histogram.reshape(-1), held, np.float32(1))
         histogram /= sizes[:, None]
         averages[:, k // 2] += histogram
-        # The entropy is the mean over the points of -log of their word's frequency.
+        # The entropy is the mean over points of -log of the frequency of their word.
         surprise = -np.log(histogram.reshape(-1)[held])
         sums = np.bincount(region, weights=surprise, minlength=n_regions)
         features[:, 3 * n_words + k] = sums / sizes
@@ -134,7 +134,7 @@ def word_features(
 
 
 def word_names(n_words: int = 500) -> list[str]:
-    """Names of the visual word features."""
+    """Return the names of the visual word features."""
     return [
         *(f"sift_{c}_word_{i:03d}" for c in _CHANNELS for i in range(n_words)),
         *(f"sift_{c}_{size}px_entropy" for c in _CHANNELS for size in PATCH_SIZES),
