@@ -1,7 +1,7 @@
 """The classifier of superpixels (sections 2.2 and 4.3).
 
-Masks become labels of rows, rows are standardized and go through a network in batches,
-and the classes of rows become label maps.
+Masks are converted to labels of rows. Rows are standardized, and a network processes
+them in batches. The predicted classes of rows are converted to label maps.
 """
 
 import lazy_loader

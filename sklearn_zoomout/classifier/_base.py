@@ -118,7 +118,8 @@ class SuperpixelClassifier(BaseEstimator, metaclass=ABCMeta):
         Raises
         ------
         ValueError
-            If a mask does not fit its image, or has a label that fit did not see.
+            If a mask does not fit its image, or has a label that is not in
+            ``classes_``.
         """
         table = self._check_fitted_table(X)
         masks = check_masks(y, table.superpixels)

@@ -1,4 +1,4 @@
-"""Rows of a table as a dataset of torch, and the batches that it is read in."""
+"""Rows of a table as a dataset of torch, and their batches."""
 
 import math
 from collections.abc import Iterator
@@ -17,11 +17,10 @@ Batch = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 
 class TableRows(Dataset):
-    """Some rows of a table and their classes; the table is not copied.
+    """Some rows of a table and their classes. The table is not copied.
 
-    All batches are copied into one array. A new array for every batch would be new
-    memory. The page faults of its first use took 2 to 14 % of an epoch of 50,000 rows
-    of 840 columns.
+    All batches are copied into one array. A new array for every batch would cause page
+    faults in new memory. They took 2 to 14 % of an epoch of 50,000 rows of 840 columns.
 
     Parameters
     ----------

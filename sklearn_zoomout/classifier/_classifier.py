@@ -237,7 +237,7 @@ class ZoomoutClassifier(SuperpixelClassifier):
         return self
 
     def _check_params(self) -> None:
-        """Check all parameters but those that depend on the masks."""
+        """Check all parameters except those that depend on the masks."""
         validate_params(self)
         units = list(self.hidden_units)
         if not all(isinstance(n, Integral) and n is not True and n > 0 for n in units):
@@ -273,15 +273,15 @@ class ZoomoutClassifier(SuperpixelClassifier):
         if n_valid >= len(images):
             raise ValueError(
                 f"validation_fraction={self.validation_fraction} of {len(images)} "
-                "images with labels leaves none to train on; use a smaller one, or "
-                "more images."
+                "images with labels leaves no image to train on; use a smaller "
+                "fraction, or more images."
             )
         return labeled.of_images(images[n_valid:]), labeled.of_images(images[:n_valid])
 
     def _measure(
         self, table: FeatureTable, train: LabeledRows, valid: LabeledRows | None
     ) -> Moments:
-        """Return the moments that standardize the rows; refuse NaN and infinity."""
+        """Return the moments that standardize the rows; check that rows are finite."""
         moments = column_moments(table, train.rows)
         if valid is not None:
             check_finite(table, valid.rows)
@@ -296,7 +296,7 @@ class ZoomoutClassifier(SuperpixelClassifier):
         moments: Moments,
         rng: np.random.RandomState,
     ) -> dict[str, Any]:
-        """Train the network; return the attributes that only it has."""
+        """Train the network; return the attributes ``net_`` and ``history_``."""
         from ._batches import TableRows
         from ._training import make_net, train_net
 
@@ -333,7 +333,7 @@ class ZoomoutClassifier(SuperpixelClassifier):
         weight: NDArray[np.float64],
         moments: Moments,
     ) -> dict[str, Any]:
-        """Fit the scikit-learn classifier; return the attribute that only it has."""
+        """Fit the scikit-learn classifier; return the attribute ``estimator_``."""
         fit_params = {}
         if self.class_weight is not None:
             row_weight = weight[train.codes]
@@ -358,7 +358,7 @@ class ZoomoutClassifier(SuperpixelClassifier):
             from ._prediction import predict_proba
 
             return predict_proba(self.net_.module_, table, self.device)
-        # The estimator does not know classes without a training superpixel.
+        # The estimator has no column for a class without a training superpixel.
         proba = np.zeros((table.n_rows, len(self.classes_)), dtype=np.float32)
         start = 0
         for x in self._batches(table):
@@ -368,7 +368,7 @@ class ZoomoutClassifier(SuperpixelClassifier):
         return proba
 
     def _batches(self, table: FeatureTable) -> Iterator[NDArray[np.float32]]:
-        """Yield standardized rows, checked, for the scikit-learn classifier."""
+        """Check all rows, and return standardized batches for the estimator."""
         check_finite(table, np.arange(table.n_rows))
         return (standardize(x, self.mean_, self.scale_) for x in table.batches())
 

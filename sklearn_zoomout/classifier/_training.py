@@ -20,7 +20,7 @@ class _StopTraining(Exception):
 
 
 class RowNet(NeuralNet):
-    """The training loop of skorch, with errors where skorch is silent.
+    """The training loop of skorch, with errors that skorch does not raise.
 
     skorch ends the training at a KeyboardInterrupt and returns the net as it is then.
     This net raises it again. `skorch.callbacks.EarlyStopping` ends the training by an
@@ -151,7 +151,7 @@ def make_net(
 
 
 def train_net(net: RowNet, train: TableRows, valid: TableRows | None) -> None:
-    """Train a net, then move it to the CPU and drop the state of its training.
+    """Train a net, move it to the CPU, and clear the state of its optimizer.
 
     Parameters
     ----------

@@ -177,7 +177,7 @@ def test_validation_fraction_is_of_images(data):
 def test_validation_that_leaves_nothing(data):
     """One image cannot be split."""
     table, masks = data
-    with pytest.raises(ValueError, match="leaves none to train on"):
+    with pytest.raises(ValueError, match="leaves no image to train on"):
         make_classifier(validation_fraction=0.5).fit(table[:1], masks[:1])
 
 
