@@ -129,6 +129,6 @@ def _read_picture(file: Traversable, distribution: str) -> Image.Image:
     except (OSError, SyntaxError) as error:
         raise OSError(
             f"{file} cannot be read ({error}). It comes with {distribution}; install "
-            f"{distribution} again."
+            "it again."
         ) from error
     return picture
