@@ -18,9 +18,8 @@ CLASS_NAMES = (
 )
 # fmt: on
 
-# The photographs, with the package that holds them and the distribution that installs
-# it. They are read in place, because scikit-image's own functions would download
-# missing files.
+# The photographs, with the package that holds them and what installs it. They are read
+# in place, because the functions of scikit-image would download missing files.
 _PHOTOGRAPHS = {
     "astronaut.png": ("skimage.data", "scikit-image"),
     "china.jpg": ("sklearn.datasets.images", "scikit-learn"),

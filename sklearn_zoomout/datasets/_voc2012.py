@@ -323,8 +323,7 @@ def _read_sbd_mask(path: str) -> NDArray[np.uint8]:
         try:
             shapes = {name: shape for name, shape, _ in whosmat(file)}
             file.seek(0)
-            # A damaged file may declare a huge number of structs, for which scipy
-            # would allocate memory.
+            # scipy would allocate as many structs as a damaged file declares.
             is_single = shapes.get("GTcls") == (1, 1)
             variables = loadmat(file, variable_names=["GTcls"]) if is_single else {}
         except Exception as error:  # scipy fails in many ways on damaged bytes

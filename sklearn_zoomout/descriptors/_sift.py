@@ -10,12 +10,10 @@ STEP = 8
 PATCH_SIZES = (8, 18)
 _N_CELLS = 4
 _N_ORIENTATIONS = 8
-# Descriptors whose norm is below this threshold are rounding errors and become zero.
-# Otherwise a uniform patch would have a descriptor of amplified noise. The unit is
-# L*a*b* with cells of one pixel.
+# A descriptor with a smaller norm is a rounding error and becomes zero, so that noise
+# is not amplified. The unit is L*a*b* with cells of one pixel.
 _FLAT = 5e-3
-# Number of values of orientation maps that are computed at once. They fit into the
-# processor's cache.
+# Values of orientation maps that are computed at once. They fit into the cache.
 _BAND = 240_000
 # Lengths of the vectors of `_orientation_maps`, for all cells in a row of cells.
 _SCALES = np.tile([1, 2**0.5], _N_CELLS * _N_ORIENTATIONS // 2).astype(np.float32)

@@ -3,8 +3,7 @@
 import numpy as np
 from sklearn.cluster import MiniBatchKMeans
 
-# Number of scores that `highest_score` computes at once. Their 512 kB fit into the
-# processor's cache.
+# Scores that `highest_score` computes at once. Their 512 kB fit into the cache.
 _CHUNK = 2**17
 
 
