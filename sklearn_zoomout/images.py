@@ -97,12 +97,7 @@ def check_sequence(items: Any, name: str, one: str, single_ndim: int) -> None:
 
 def check_image(image: Any, name: str) -> NDArray[Any]:
     """Check one RGB image as `check_images` does; errors contain the name."""
-    if isinstance(image, (str, os.PathLike)):
-        raise TypeError(
-            f"{name}: expected an array, got the path {os.fspath(image)!r}; pass "
-            "datasets.FileSequence(datasets.read_photograph, paths), which reads each "
-            "file when it is needed."
-        )
+    refuse_path(image, name, "datasets.read_photograph")
     refuse_masked(image, name, "fill in a color, image.filled(0)")
     image = np.asarray(image)
     _check_image_shape(image, name)
@@ -119,6 +114,16 @@ def check_image(image: Any, name: str) -> NDArray[Any]:
     return image
 
 
+def refuse_path(item: Any, name: str, read: str) -> None:
+    """Raise an error for a path in place of an array; ``read`` is what reads it."""
+    if isinstance(item, (str, os.PathLike)):
+        raise TypeError(
+            f"{name}: expected an array, got the path {os.fspath(item)!r}; pass "
+            f"datasets.FileSequence({read}, paths), which reads each file when it is "
+            "needed."
+        )
+
+
 def refuse_masked(array: Any, name: str, cure: str) -> None:
     """Raise an error for a masked array, whose mask would have no effect."""
     if np.ma.isMaskedArray(array):
@@ -132,12 +137,13 @@ def _check_image_shape(image: NDArray[Any], name: str) -> None:
     shape, n_channels = image.shape, image.shape[-1] if image.ndim == 3 else 0
     if n_channels == 3 and 0 not in shape:
         return
-    got = f"an array of shape {shape}"
+    got = f"an array of shape {shape}" if shape else repr(image.item())
     if image.ndim == 2 or n_channels == 1:
         plane = "image" if image.ndim == 2 else "image[..., 0]"
         got = (
             f"a gray image of shape {shape}; convert it with "
-            f"skimage.color.gray2rgb({plane})"
+            f"skimage.color.gray2rgb({plane}), or call fit(images, masks) if it is a "
+            "mask"
         )
     elif n_channels == 4:
         got = (

@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._utils.lazy import LazySequence
-from .images import check_sequence, refuse_masked
+from .images import check_sequence, refuse_masked, refuse_path
 
 #: The label of pixels that have none.
 UNLABELED = -1
 # Labels below this are looked up in a table. A table for larger labels would be larger
 # than a mask.
 _LOOKUP_LIMIT = 65_536
+_READ = "lambda path: numpy.array(PIL.Image.open(path))"  # what reads a mask, in errors
 
 
 def check_masks(
@@ -192,13 +193,20 @@ def _read_marked(
     colors: NDArray[np.int64] | None,
     i: int,
 ) -> NDArray[Any]:
-    mask, name = np.asarray(masks[i]), f"masks[{i}]"
+    mask, name = masks[i], f"masks[{i}]"
+    refuse_path(mask, name, _READ)
+    mask = np.asarray(mask)
     if colors is None:
         return _replace_label(mask, unlabeled, name)
     return _labels_of_colors(mask, colors, unlabeled, name)
 
 
 def _replace_label(mask: NDArray[Any], unlabeled: Any, name: str) -> NDArray[Any]:
+    if mask.ndim == 3:
+        raise ValueError(
+            f"{name}: expected labels of shape (height, width), got the picture shape "
+            f"{mask.shape}; pass the colors of the classes as colors."
+        )
     if mask.dtype.kind not in "iub":
         raise ValueError(
             f"{name}: expected integer class labels, got dtype {mask.dtype}."
@@ -239,6 +247,7 @@ def _labels_of_colors(
 
 
 def _check_mask(mask: Any, name: str, shape: tuple[int, int]) -> NDArray[Any]:
+    refuse_path(mask, name, _READ)
     refuse_masked(mask, name, "fill in the label of unlabeled pixels, mask.filled(-1)")
     mask = np.asarray(mask)
     if mask.ndim == 3:
@@ -251,7 +260,7 @@ def _check_mask(mask: Any, name: str, shape: tuple[int, int]) -> NDArray[Any]:
     if mask.shape != tuple(shape):
         raise ValueError(
             f"{name}: expected shape {tuple(shape)}, that of its image, got "
-            f"{mask.shape}."
+            f"{mask.shape if mask.ndim else repr(mask.item())}."
         )
     if mask.dtype.kind == "f":
         mask = _integral(mask, name)

@@ -33,6 +33,7 @@ def test_masks_of_any_integer_kind_are_accepted(image):
         (np.full((6, 8), np.nan), r"masks\[0\].*integer.*nan"),
         (np.full((6, 8), -2), r"masks\[0\].*-1 for unlabeled.*-2"),
         (np.ma.masked_equal(np.eye(6, 8, dtype=int), 1), r"masks\[0\].*filled\(-1\)"),
+        (7, r"masks\[0\].*that of its image, got 7"),
         (np.full((6, 8), "sky"), r"masks\[0\].*integer.*dtype <U3"),
     ],
 )
@@ -40,6 +41,15 @@ def test_wrong_masks_are_named_and_explained(image, mask, message):
     """The error says which mask, what came, and what to do."""
     with pytest.raises(ValueError, match=message):
         check_masks([mask], [image])
+
+
+def test_a_path_is_no_mask(image):
+    """The error says how masks are read from files."""
+    message = r"masks\[0\].*the path 'a\.png'.*FileSequence.*PIL"
+    with pytest.raises(TypeError, match=message):
+        check_masks(["a.png"], [image])
+    with pytest.raises(TypeError, match=message):
+        mark_unlabeled(["a.png"], 255)[0]
 
 
 def test_a_missing_mask_is_counted(image):
@@ -119,6 +129,7 @@ def test_masks_are_indexed_as_scikit_learn_does():
     [
         ([np.zeros((2, 2))], (0,), r"masks\[0\]: expected integer .* float64"),
         ([np.array([[-1, 255]])], (255,), r"masks\[0\]: .* got -1 too"),
+        ([np.zeros((4, 5, 3), int)], (255,), r"masks\[0\]: .*\(4, 5, 3\).*as colors"),
         ([np.zeros((1, 1, 3), int)], (WHITE, COLORS), r"got \[0, 0, 0\] at row 0"),
         ([np.zeros((2, 2), int)], (WHITE, COLORS), r"shape \(height, width, 3\)"),
     ],
