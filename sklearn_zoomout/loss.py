@@ -87,20 +87,19 @@ def class_weights(
         If a class has no superpixel.
     """
     present = frequency > 0
+    absent = (
+        f"classes {classes[~present].tolist()} have no superpixel in the training "
+        "data, so they are not learned: they do not occur, or have the majority in no "
+        "superpixel; a larger n_segments makes smaller superpixels."
+    )
     if present.sum() < 2:
+        unlabeled = "if it marks unlabeled pixels, turn it into -1 with mark_unlabeled."
         raise ValueError(
-            "masks: expected superpixels of at least two classes to train on, got "
-            f"only class {classes[present][0]}; if it marks unlabeled pixels, convert "
-            "it to -1 with mark_unlabeled."
+            "masks: expected superpixels of at least two classes to train on, got only "
+            f"class {classes[present][0]}; {unlabeled if present.all() else absent}"
         )
     if not present.all():
-        warnings.warn(
-            f"classes {classes[~present].tolist()} have no superpixel in the training "
-            "data, so they are not learned: they do not occur, or have the majority in "
-            "no superpixel; a larger n_segments makes smaller superpixels.",
-            AbsentClassWarning,
-            stacklevel=3,
-        )
+        warnings.warn(absent, AbsentClassWarning, stacklevel=3)
     if isinstance(class_weight, Mapping):
         return _mapped_weights(class_weight, classes) * present
     named: dict[Any, float] = {"balanced": 1.0, None: 0.0}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_zoomout.loss import weighted_log_loss
+from sklearn_zoomout.loss import class_weights, weighted_log_loss
 
 
 def log_softmax(logits):
@@ -73,3 +73,11 @@ def test_loss_of_rare_class_weighted_zero():
     """A class of weight 0 contributes nothing."""
     logits, target = torch.randn(4, 2), torch.tensor([1, 1, 1, 1])
     assert float(weighted_log_loss(logits, target, torch.tensor([1.0, 0.0]))) == 0
+
+
+def test_a_class_that_wins_no_superpixel_is_named():
+    """The error for one class that is left tells what the others lack."""
+    with pytest.raises(ValueError, match=r"only class 0; classes \[1\] .*n_segments"):
+        class_weights("balanced", np.array([0, 1]), np.array([1.0, 0.0]))
+    with pytest.raises(ValueError, match="only class 0; .*mark_unlabeled"):
+        class_weights("balanced", np.array([0]), np.array([1.0]))
