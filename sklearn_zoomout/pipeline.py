@@ -1,7 +1,10 @@
 """The standard pipelines in one call."""
 
+import difflib
+import inspect
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from numbers import Integral
 from typing import Any, NamedTuple
 
 from sklearn.pipeline import Pipeline
@@ -158,6 +161,12 @@ def zoomout_pipeline(
     >>> model.fit(images[:6], masks[:6]).predict(images[6:])[0].shape == masks[6].shape
     True
     """
+    is_seed = isinstance(random_state, Integral) and 0 <= random_state < 2**32
+    if random_state is not None and not is_seed:
+        raise ValueError(
+            "random_state: expected an integer seed from 0 to 2**32 - 1, or None, got "
+            f"{random_state!r}."
+        )
     if not isinstance(preset, str) or preset not in PRESETS:
         raise ValueError(
             f"preset: expected one of {list(PRESETS)}, got {preset!r}; pass levels as "
@@ -232,9 +241,15 @@ def _make_backbone(
 def _check_levels(levels: Any, background: int | None) -> None:
     """Refuse levels that do not exist, and a background that no level uses."""
     is_list = isinstance(levels, (list, tuple, set))
-    if not is_list or not levels or any(level not in LEVELS for level in levels):
+    unknown = [level for level in levels if level not in LEVELS] if is_list else []
+    if not is_list or not levels or unknown or len(set(levels)) < len(levels):
+        hint = _did_you_mean(unknown, LEVELS)
+        if isinstance(levels, str):
+            is_preset = levels in PRESETS
+            hint = f" Pass {'it as preset' if is_preset else 'a list of one name'}."
         raise ValueError(
-            f"levels: expected a list of names among {list(LEVELS)}, got {levels!r}."
+            f"levels: expected a list of different names among {list(LEVELS)}, got "
+            f"{levels!r}.{hint}"
         )
     if ("local_foreground" in levels) != (background is not None):
         raise ValueError(
@@ -245,11 +260,23 @@ def _check_levels(levels: Any, background: int | None) -> None:
 
 
 def _check_classifier_params(params: dict[str, Any]) -> None:
-    unknown = set(params) - set(ZoomoutClassifier().get_params())
+    known = list(ZoomoutClassifier().get_params())
+    unknown = sorted(set(params).difference(known))
     if unknown:
+        known += list(inspect.signature(zoomout_pipeline).parameters)[:-1]
         raise TypeError(
-            f"zoomout_pipeline: {sorted(unknown)} are parameters neither of this "
-            "function nor of ZoomoutClassifier; set those of the backbone with "
-            "backbone=Backbone(...), and those of a level with "
+            f"zoomout_pipeline: {unknown} are parameters neither of this function nor "
+            f"of ZoomoutClassifier.{_did_you_mean(unknown, known)} Set those of the "
+            "backbone with backbone=Backbone(...), and those of a level with "
             "set_params(zoomout__distant__layers=...)."
         )
+
+
+def _did_you_mean(unknown: Iterable[Any], known: Iterable[str]) -> str:
+    """Return the end of an error, which names what is spelled like the unknown."""
+    close = {"lr": ["learning_rate"]}  # its name in skorch
+    for name in map(str, unknown):
+        found = close.get(name) or difflib.get_close_matches(name, known, 1, 0.7)
+        if found:
+            return f" Did you mean {found[0]!r}?"
+    return ""

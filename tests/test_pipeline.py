@@ -157,11 +157,23 @@ class TestErrors:
         with pytest.raises(ValueError, match="preset.*fast.*arxiv2014.*levels="):
             zoomout_pipeline(preset)
 
-    @pytest.mark.parametrize("levels", [[], "local", ["locale"], 4, [["distant"]]])
-    def test_unknown_levels(self, levels):
-        """The error lists the levels."""
-        with pytest.raises(ValueError, match="levels.*proximal"):
+    @pytest.mark.parametrize(
+        ("levels", "hint"),
+        [
+            ([], ""),
+            (4, ""),
+            ("local", " Pass a list"),
+            ("arxiv2014", " Pass it as preset"),
+            (["locale"], " Did you mean 'local'"),
+            ([["distant"]], ""),
+            (["maps", "maps"], "different names"),
+        ],
+    )
+    def test_unknown_levels(self, levels, hint):
+        """The error lists the levels, and says what was meant."""
+        with pytest.raises(ValueError, match="levels.*proximal") as error:
             zoomout_pipeline(levels=levels)
+        assert hint in str(error.value)
 
     @pytest.mark.parametrize(
         "options",
@@ -190,13 +202,27 @@ class TestErrors:
             ({"n_segments": 0}, "n_segments"),
             ({"input_size": 0}, "input_size"),
             ({"backbone": 3}, "name"),
-            ({"random_state": -1}, "random_state"),
+            ({"random_state": True}, "random_state"),
         ],
     )
     def test_values_out_of_range(self, options, name):
         """The error names the parameter."""
         with pytest.raises(ValueError, match=f"'{name}' parameter"):
             zoomout_pipeline(**options)
+
+    @pytest.mark.parametrize("random_state", [-1, np.random.RandomState(0)])
+    def test_what_is_no_seed(self, random_state):
+        """Several steps need it, so that it must be an integer."""
+        with pytest.raises(ValueError, match="random_state: expected an integer seed"):
+            zoomout_pipeline(random_state=random_state)
+
+    @pytest.mark.parametrize(
+        ("name", "meant"), [("n_segment", "n_segments"), ("lr", "learning_rate")]
+    )
+    def test_misspelled_parameters(self, name, meant):
+        """The error says what was meant."""
+        with pytest.raises(TypeError, match=f"Did you mean '{meant}'"):
+            zoomout_pipeline(**{name: 1})
 
     @pytest.mark.parametrize("name", ["layers", "flip", "weights", "fine_tune"])
     def test_parameters_of_a_level_or_backbone(self, name):
