@@ -1,5 +1,6 @@
 """Validation of constructor parameters, and what begins every fit."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,11 @@ def validate_params(owner: Any) -> None:
     constraints_of = owner._parameter_constraints
     params = {name: getattr(owner, name) for name in constraints_of}
     caller = type(owner).__name__
-    validate_parameter_constraints(constraints_of, params, caller_name=caller)
+    try:
+        validate_parameter_constraints(constraints_of, params, caller_name=caller)
+    except InvalidParameterError as error:
+        public = re.sub(r"(sklearn_zoomout\.\w+)\._\w+", r"\1", str(error))
+        raise InvalidParameterError(public) from None
     for name, value in params.items():
         constraints = constraints_of[name]
         takes_bool = {"boolean", "verbose"} & {c for c in constraints if type(c) is str}
