@@ -45,6 +45,11 @@ class FileSequence(LazySequence):
     """
 
     def __init__(self, read: Callable[[Any], NDArray[Any]], files: Iterable[Any]):
+        if not callable(read):
+            raise TypeError(
+                "read: expected a function that returns the array of a file, got "
+                f"{read!r:.60}; the order is FileSequence(read, files)."
+            )
         if isinstance(files, (str, os.PathLike)):
             raise TypeError(
                 f"files: expected a list of files, got the path {os.fspath(files)!r}; "

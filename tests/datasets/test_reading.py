@@ -83,3 +83,9 @@ def test_scikit_learn_splits_without_reading():
     parts = train_test_split(arrays, arrays, test_size=2)
     assert [len(part) for part in parts] == [4, 2, 4, 2]
     assert all(isinstance(part, FileSequence) for part in parts)
+
+
+def test_exchanged_arguments_are_named(files):
+    """The function comes first."""
+    with pytest.raises(TypeError, match=r"read: .*the order is FileSequence\(read"):
+        FileSequence(files, np.load)
