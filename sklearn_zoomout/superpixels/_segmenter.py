@@ -53,7 +53,7 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
     Warns
     -----
     SuperpixelWarning
-        If an image has fewer pixels than ``n_segments``.
+        If images have fewer pixels than ``n_segments``.
 
     References
     ----------
@@ -171,6 +171,8 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
 
     def _cut(self, images: list[NDArray[Any]]) -> Superpixels:
         cache = open_cache(self.memory)
+        if not callable(self.method):
+            self._warn_of_few_pixels(images)
         parameters = {"n_segments": self.n_segments, "compactness": self.compactness}
         state = digest_state(self, parameters)
         segment = delayed(self._segment)
@@ -190,16 +192,18 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
     ) -> NDArray[Any]:
         if callable(self.method):
             return self._call_method(image, index)
-        segments = self._recall_or_slic(image, cache, state)
-        n_pixels = image.shape[0] * image.shape[1]
-        if n_pixels < self.n_segments:
+        return self._recall_or_slic(image, cache, state)
+
+    def _warn_of_few_pixels(self, images: list[NDArray[Any]]) -> None:
+        n_pixels = [image.shape[0] * image.shape[1] for image in images]
+        small = [i for i, number in enumerate(n_pixels) if number < self.n_segments]
+        if small:
             warnings.warn(
-                f"images[{index}]: {segments.max() + 1} superpixels instead of "
-                f"about {self.n_segments} on {n_pixels} pixels; use fewer n_segments.",
+                f"images{small}: fewer than {self.n_segments} superpixels, since there "
+                f"are only {min(n_pixels)} pixels; use fewer n_segments.",
                 SuperpixelWarning,
-                stacklevel=2,
+                stacklevel=4,
             )
-        return segments
 
     def _recall_or_slic(
         self, image: NDArray[Any], cache: FeatureCache | None, state: str
