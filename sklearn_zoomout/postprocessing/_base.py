@@ -134,9 +134,9 @@ class Postprocessor(SuperpixelClassifier):
         images = np.flatnonzero(labeled)
         if len(images) < 2:
             raise ValueError(
-                f"cv={self.cv}: expected at least two images with labels, so that an "
-                "estimator trained on other images can predict each of them, got "
-                f"{len(images)}; label more, or use the estimator without clean-up."
+                f"{type(self).__name__}: expected at least two images with labels, so "
+                "that an estimator trained on other images can predict each of them, "
+                f"got {len(images)}; label more, or use the estimator without clean-up."
             )
         cv = self.cv
         if cv is None or isinstance(cv, Integral):

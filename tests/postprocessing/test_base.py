@@ -140,7 +140,7 @@ def test_no_more_folds_than_labeled_images(step, classifier, data):
     np.testing.assert_array_equal(
         model.predict_superpixel_proba(table), only.predict_superpixel_proba(table)
     )
-    with pytest.raises(ValueError, match="cv=3: expected at least two.*got 1; label"):
+    with pytest.raises(ValueError, match=f"{step.__name__}: expected at least.*got 1;"):
         step(classifier).fit(table, [masks[0], *unlabeled[1:]])
 
 
