@@ -40,7 +40,9 @@ def confusion_matrix(
     Parameters
     ----------
     y_true : sequence of array-like of integers of shape (height, width)
-        True label maps. Their sizes may differ. Unlabeled pixels (-1) are ignored.
+        True label maps. Their sizes may differ. Unlabeled pixels (-1) are ignored. Any
+        other mark of them, such as 255, counts as a class unless `mark_unlabeled` has
+        turned it into -1.
     y_pred : sequence of array-like of integers of shape (height, width)
         Predicted label maps.
     labels : array-like of shape (n_classes,), default=None
