@@ -3,6 +3,7 @@
 import os
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -54,7 +55,8 @@ def as_float(image: NDArray[Any]) -> NDArray[np.float32]:
         C-contiguous.
     """
     if image.dtype == np.uint8:
-        return _UINT8_TO_FLOAT[image]
+        looked_up = cv2.LUT(np.ascontiguousarray(image), _UINT8_TO_FLOAT)
+        return np.asarray(looked_up, dtype=np.float32)
     return np.ascontiguousarray(image, dtype=np.float32)
 
 

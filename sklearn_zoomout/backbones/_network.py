@@ -90,8 +90,6 @@ class Network:
         if spec.same_padding:
             pad_as_tensorflow(module)
         self.module = module.to(memory_format=torch.channels_last)
-        self._mean = torch.tensor(spec.mean, device=self.device).view(3, 1, 1)
-        self._std = torch.tensor(spec.std, device=self.device).view(3, 1, 1)
         # How often the modules of some layers are called in a forward pass: counted in
         # the first one.
         self._n_calls: dict[tuple[str, ...], int] = {}
@@ -136,10 +134,16 @@ class Network:
         """Standardize an image, RGB (H, W, 3) in [0, 1] -> (3, H, W), both float32."""
         import torch
 
-        # torch warns of read-only arrays, which processes of joblib get.
-        rgb = np.require(rgb, requirements=["C", "W"])
-        pixels = torch.from_numpy(rgb).to(self.device)
-        standardized = (pixels.permute(2, 0, 1) - self._mean).div_(self._std)
+        # Over whole rows of pixels, which is faster than three values at a time.
+        rows = np.reshape(rgb, (len(rgb), -1))
+        mean, std = (
+            np.tile(np.asarray(moment, dtype=np.float32), rgb.shape[1])
+            for moment in (self.spec.mean, self.spec.std)
+        )
+        pixels = rows - mean
+        pixels /= std
+        standardized = torch.from_numpy(pixels.reshape(rgb.shape)).permute(2, 0, 1)
+        standardized = standardized.to(self.device)
         return standardized.flip(0) if self.spec.bgr else standardized
 
     def maps(

@@ -1,5 +1,6 @@
 """The network, and the module of its loss; needs torch."""
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -121,11 +122,27 @@ class ZoomoutNet(nn.Module):
             Maps the columns of rows, (N, n), to their part of the output of the first
             layer, (N, its width).
         """
-        weight = self.layers[0].get_parameter("weight")[:, columns].T
-        if not self.standardize:
-            return lambda x: x @ weight
-        shift, factor = self.shift[columns], self.factor[columns]
-        return lambda x: _standardize(x, shift, factor) @ weight
+        weight = self.layers[0].get_parameter("weight").T
+        # Runs of neighboring columns, whose weights need not be copied.
+        breaks = np.flatnonzero(np.diff(columns) != 1) + 1
+        bounds = [0, *breaks.tolist(), len(columns)]
+        runs = [
+            (slice(i, j), weight[columns[i] : columns[i] + j - i])
+            for i, j in itertools.pairwise(bounds)
+            if i < j
+        ]
+        shift = self.shift[columns] if self.standardize else None
+        factor = self.factor[columns] if self.standardize else None
+
+        def multiply(x: Tensor) -> Tensor:
+            if shift is not None and factor is not None:
+                x = _standardize(x, shift, factor)
+            product = x.new_zeros(len(x), weight.shape[1])
+            for run, of_run in runs:
+                product.addmm_(x[:, run], of_run)
+            return product
+
+        return multiply
 
     def _drop(self, x: Tensor) -> Tensor:
         if not self.training or self.dropout == 0:

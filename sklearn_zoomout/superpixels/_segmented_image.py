@@ -206,12 +206,14 @@ class SegmentedImage:
 
     def region_boxes(self, radius: int) -> NDArray[np.int64]:
         """Return the bounding boxes of the regions, like `boxes`."""
-        near = self.neighborhood(radius)
-        # Each side of the boxes is reduced along contiguous memory, which is fast.
-        members, starts = self.boxes.T.copy()[:, near.indices], near.indptr[:-1]
-        low = np.minimum.reduceat(members[:2], starts, axis=1)
-        high = np.maximum.reduceat(members[2:], starts, axis=1)
-        return np.concatenate([low, high]).T.copy()
+        # Each step joins the boxes of all neighbors, along contiguous memory.
+        near = self.neighborhood(min(radius, 1))
+        starts, sides = near.indptr[:-1], self.boxes.T.copy()
+        for _ in range(radius):
+            members = sides[:, near.indices]
+            np.minimum.reduceat(members[:2], starts, axis=1, out=sides[:2])
+            np.maximum.reduceat(members[2:], starts, axis=1, out=sides[2:])
+        return sides.T.copy()
 
     def count(self, codes: NDArray[Any], n_codes: int) -> NDArray[np.int64]:
         """Count the pixels of each code in each superpixel.

@@ -1,6 +1,6 @@
 """Averages of a feature map over boxes or superpixels, for all of them at once."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,29 +124,20 @@ def _corners(
     return index, weight / np.diff(cuts, axis=1)[..., None]
 
 
-def sum_over_segments(
-    feature_map: NDArray[np.float32], segments: NDArray[np.int32], n_segments: int
-) -> NDArray[np.float32]:
-    """Sum a feature map, interpolated bilinearly to the pixels, over segments.
+class SegmentSums:
+    """Sums over segments of feature maps that are interpolated to the pixels.
 
-    The map is never enlarged: along a run of pixels between the same cells, the weights
-    of these add up, so that the sums are two sparse products, from cells to runs and
-    from runs to segments.
+    A map is never enlarged. A run is a row of adjacent pixels of one segment. The sum
+    over a run is a weighted sum of the few cells below it, in the map's row above the
+    run and in the row below. Where a run covers all pixels that are interpolated from a
+    cell, the weight of this cell is the same in every run.
 
     Parameters
     ----------
-    feature_map : ndarray of shape (channels, rows, columns), float32
-        Map of one image, whose cells share the image evenly; not more of them than
-        pixels along either side.
     segments : ndarray of int32 of shape (height, width)
         Label map, with labels 0 to ``n_segments - 1``.
     n_segments : int
         Number of labels.
-
-    Returns
-    -------
-    ndarray of shape (n_segments, channels), float32
-        Sums over the pixels of each segment; divided by its area, the averages.
 
     References
     ----------
@@ -156,49 +147,107 @@ def sum_over_segments(
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn_zoomout.features.convnet._pooling import sum_over_segments
-    >>> feature_map = np.array([[[0.0, 4.0]]], dtype=np.float32)
-    >>> segments = np.array([[0, 0, 1, 1]], dtype=np.int32)
-    >>> sum_over_segments(feature_map, segments, 2)
+    >>> from sklearn_zoomout.features.convnet._pooling import SegmentSums
+    >>> sums = SegmentSums(np.array([[0, 0, 1, 1]], dtype=np.int32), 2)
+    >>> sums.of(np.array([[[0.0, 4.0]]], dtype=np.float32))
     array([[1.],
            [7.]], dtype=float32)
     """
-    channels, n_rows, n_columns = feature_map.shape
-    height, width = segments.shape
-    row, down = _neighboring_cells(height, n_rows)
-    column, across = _neighboring_cells(width, n_columns)
-    # Runs: pixels of a row with one label, and with the same two cells of that row.
-    first = np.ones(segments.shape, dtype=bool)
-    first[:, 1:] = segments[:, 1:] != segments[:, :-1]
-    first[:, 1:] |= column[1:] != column[:-1]
-    start = np.flatnonzero(first)
-    y, x = np.divmod(start, width)
-    length = np.diff(start, append=segments.size)
-    # Along a run, the shares of its left and right cells add up.
-    summed = np.concatenate([[0], np.cumsum(across, dtype=np.float64)])
-    right = (summed[x + length] - summed[x]).astype(np.float32)
-    left = length.astype(np.float32) - right
-    lower = down[y]
-    weights = np.empty((len(start), 4), dtype=np.float32)
-    for k, share in enumerate((left, right)):
-        np.multiply(share, lower, out=weights[:, 2 + k])
-        np.subtract(share, weights[:, 2 + k], out=weights[:, k])
-    cell = row[y] * np.int32(n_columns) + column[x]
-    next_row, next_column = n_columns * (n_rows > 1), int(n_columns > 1)
-    steps = np.array([0, next_column, next_row, next_row + next_column], np.int32)
-    ends = np.arange(len(start) + 1, dtype=np.int32)
-    of_cells = sparse.csr_array(
-        (weights.ravel(), (cell[:, None] + steps).ravel(), 4 * ends),
-        shape=(len(start), n_rows * n_columns),
-    )
-    of_runs = sparse.csc_array(
-        (np.ones(len(start), np.float32), segments.ravel()[start], ends),
-        shape=(n_segments, len(start)),
-    )
-    cells = np.ascontiguousarray(feature_map.reshape(channels, -1).T)
-    if channels < _MANY_CHANNELS:
-        return of_runs @ (of_cells @ cells)
-    return (of_runs.tocsr() @ of_cells) @ cells
+
+    def __init__(self, segments: NDArray[np.int32], n_segments: int) -> None:
+        self.shape = segments.shape
+        begins = np.ones(segments.shape, dtype=bool)
+        np.not_equal(segments[:, 1:], segments[:, :-1], out=begins[:, 1:])
+        start = np.flatnonzero(begins)
+        self._row, self._begin = np.divmod(start, segments.shape[1])
+        self._last = self._begin + np.diff(start, append=segments.size) - 1
+        # The runs of each segment, one segment after the other.
+        labels = segments.ravel()[start]
+        short = labels.astype(np.min_scalar_type(n_segments))  # sorted without compares
+        self._order = np.argsort(short, kind="stable").astype(np.int32)
+        n_runs = np.bincount(labels, minlength=n_segments)
+        self._bounds = np.concatenate([[0], np.cumsum(n_runs)]).astype(np.int32)
+        self._weights: dict[tuple[int, int], _RunWeights] = {}
+
+    def of(self, feature_map: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Sum a feature map over the pixels of each segment.
+
+        Parameters
+        ----------
+        feature_map : ndarray of shape (channels, rows, columns), float32
+            Map of one image, whose cells divide the image evenly. Along either side it
+            has at most as many cells as the image has pixels.
+
+        Returns
+        -------
+        ndarray of shape (n_segments, channels), float32
+            Divided by the area of each segment, they are the averages.
+        """
+        for axis in (1, 2):
+            if feature_map.shape[axis] == 1:  # between two equal cells is the same
+                feature_map = np.repeat(feature_map, 2, axis=axis)
+        channels, *shape = feature_map.shape
+        upper, lower, of_cells = self._weigh(*shape)
+        cells = np.ascontiguousarray(feature_map.reshape(channels, -1).T)
+        above, below = cells[: -shape[1]], cells[shape[1] :]
+        if channels < _MANY_CHANNELS:
+            return upper @ (of_cells @ above) + lower @ (of_cells @ below)
+        return (upper @ of_cells) @ above + (lower @ of_cells) @ below
+
+    def _weigh(self, n_rows: int, n_columns: int) -> "_RunWeights":
+        """Return the weights for a map, which all maps of its shape share."""
+        if (n_rows, n_columns) not in self._weights:
+            weights = self._compute_weights(n_rows, n_columns)
+            self._weights[n_rows, n_columns] = weights
+        return self._weights[n_rows, n_columns]
+
+    def _compute_weights(self, n_rows: int, n_columns: int) -> "_RunWeights":
+        height, width = self.shape
+        row, down = _neighboring_cells(height, n_rows)
+        column, across = _neighboring_cells(width, n_columns)
+        total, before, after = _weigh_cells(column, across, n_columns)
+        # The cells of a run, as if it covered all their pixels, less the other pixels.
+        begin, last = self._begin, self._last
+        first_cell = column[begin]
+        n_cells = column[last] - first_cell + 2
+        bounds = np.concatenate([[0], np.cumsum(n_cells)])
+        cells = np.arange(bounds[-1], dtype=np.int32)
+        cells += np.repeat((first_cell - bounds[:-1]).astype(np.int32), n_cells)
+        weights = total.take(cells)
+        for k in (0, 1):
+            weights[bounds[:-1] + k] -= before[k, begin]
+            weights[bounds[1:] - 2 + k] -= after[k, last]
+        cells += np.repeat(row[self._row] * np.int32(n_columns), n_cells)
+        bounds = bounds.astype(np.int32)
+        of_cells = sparse.csr_array(
+            (weights, cells, bounds), shape=(len(begin), (n_rows - 1) * n_columns)
+        )
+        share = down[self._row][self._order]
+        upper, lower = (
+            sparse.csr_array(
+                (shares, self._order, self._bounds),
+                shape=(len(self._bounds) - 1, len(begin)),
+            )
+            for shares in (1 - share, share)
+        )
+        return _RunWeights(upper, lower, of_cells)
+
+
+class _RunWeights(NamedTuple):
+    """Weights of runs and cells, as csr arrays of float32.
+
+    Attributes
+    ----------
+    upper, lower : csr_array of shape (n_segments, n_runs)
+        The runs of each segment, with the shares of the map's rows above and below.
+    of_cells : csr_array of shape (n_runs, (rows - 1) * columns)
+        The cells of each run, in the row above. Those in the row below are in the same
+        places of a map without its first row.
+    """
+
+    upper: sparse.csr_array
+    lower: sparse.csr_array
+    of_cells: sparse.csr_array
 
 
 def _neighboring_cells(
@@ -217,3 +266,39 @@ def _neighboring_cells(
     position = np.clip(position, 0, n_cells - 1)
     low = np.minimum(position.astype(np.int32), max(n_cells - 2, 0))
     return low, (position - low).astype(np.float32)
+
+
+def _weigh_cells(
+    cells: NDArray[np.int32], shares: NDArray[np.float32], n_cells: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Add up the weights that the pixels of an axis give to their two cells.
+
+    Parameters
+    ----------
+    cells, shares : ndarray of shape (length,)
+        What `_neighboring_cells` returns.
+    n_cells : int
+        Number of cells, at least 2.
+
+    Returns
+    -------
+    total : ndarray of shape (n_cells,), float32
+        The weight of each cell, over all pixels.
+    before, after : ndarray of shape (2, length), float32
+        The weights of the two cells of each pixel, over the pixels before it, and over
+        those behind it.
+    """
+    from_lower = np.bincount(cells, 1 - shares, n_cells)
+    from_other = np.bincount(cells, shares, n_cells)
+    total = from_lower
+    total[1:] += from_other[:-1]
+    # The first pixel of those that have the same two cells.
+    first = np.searchsorted(cells, cells)
+    running = np.cumsum(shares, dtype=np.float64) - shares
+    other = running - running[first]
+    # No pixel has the last cell as its lower one, so that from_other[-1] is 0.
+    lower = np.arange(len(cells)) - first - other + from_other[cells - 1]
+    before = np.stack([lower, other])
+    own = np.stack([1 - shares, shares])
+    after = total[np.stack([cells, cells + 1])] - before - own
+    return total.astype(np.float32), before.astype(np.float32), after.astype(np.float32)

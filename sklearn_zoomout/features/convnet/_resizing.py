@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import cv2
+import numpy as np
+
 if TYPE_CHECKING:
     import torch
 
@@ -26,8 +29,15 @@ def resize(pixels: "torch.Tensor", size: Sequence[int]) -> "torch.Tensor":
     tensor of shape (channels, *size), float32
         The resized image.
     """
+    import torch
     from torch.nn.functional import interpolate
 
+    height, width = size
+    grows = height >= pixels.shape[1] and width >= pixels.shape[2]
+    if grows and pixels.device.type == "cpu" and not pixels.requires_grad:
+        # Nothing to antialias: the same to rounding, and much faster.
+        array = np.ascontiguousarray(pixels.permute(1, 2, 0).numpy())
+        return torch.from_numpy(cv2.resize(array, (width, height))).permute(2, 0, 1)
     return interpolate(
         pixels[None], tuple(size), mode="bilinear", align_corners=False, antialias=True
     )[0]

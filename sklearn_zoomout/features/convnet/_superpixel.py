@@ -14,7 +14,7 @@ from ...backbones._backbone import BackboneLike
 from ...cache import FeatureCache
 from ...superpixels import SegmentedImage
 from ._level import ConvnetMapLevel
-from ._pooling import sum_over_segments
+from ._pooling import SegmentSums
 
 if TYPE_CHECKING:
     import torch
@@ -103,23 +103,24 @@ class ConvnetSuperpixelFeatures(ConvnetMapLevel):
         import torch
 
         maps = self.image_maps(segmented, network)
-        sums = np.hstack([_sum(one_map, segmented) for one_map in maps])
+        over = SegmentSums(segmented.segments, segmented.n_segments)
+        shape = segmented.shape
+        sums = np.hstack([over.of(_not_finer(m, shape)) for m in maps])
+        if self.radius == 0:
+            return torch.from_numpy(sums / segmented.areas[:, None].astype(sums.dtype))
         near = segmented.neighborhood(self.radius)
         areas = segmented.region_areas(self.radius)
         return torch.from_numpy((near @ sums) / areas[:, None].astype(sums.dtype))
 
 
-def _sum(one_map: "torch.Tensor", segmented: SegmentedImage) -> NDArray[np.float32]:
-    """Sum a map (1, C, h, w) over the superpixels, (n_segments, C)."""
+def _not_finer(one_map: "torch.Tensor", shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Return a map (1, C, h, w) as an array, at most as fine as an image."""
     import torch
 
     height, width = one_map.shape[2:]
-    # A map that is finer than the image is first brought to the image's size.
-    size = (min(height, segmented.shape[0]), min(width, segmented.shape[1]))
+    size = (min(height, shape[0]), min(width, shape[1]))
     if size != (height, width):
         one_map = torch.nn.functional.interpolate(
             one_map, size, mode="bilinear", antialias=True
         )
-    return sum_over_segments(
-        one_map[0].cpu().numpy(), segmented.segments, segmented.n_segments
-    )
+    return one_map[0].cpu().numpy()

@@ -10,7 +10,7 @@ from sklearn_zoomout import (  # noqa: E402
     ConvnetSuperpixelFeatures,
     SegmentedImage,
 )
-from sklearn_zoomout.features.convnet._pooling import sum_over_segments  # noqa: E402
+from sklearn_zoomout.features.convnet._pooling import SegmentSums  # noqa: E402
 from sklearn_zoomout.features.convnet._resizing import (  # noqa: E402
     resize_longer_side,
 )
@@ -36,9 +36,29 @@ def test_sums_are_those_of_the_interpolated_map(superpixels, shape, channels):
     """They equal sums over the pixels, for few and for many channels."""
     segmented = superpixels[0]
     one_map = torch.randn(channels, *shape, generator=torch.Generator().manual_seed(0))
-    sums = sum_over_segments(one_map.numpy(), segmented.segments, segmented.n_segments)
+    over = SegmentSums(segmented.segments, segmented.n_segments)
+    sums = over.of(one_map.numpy())
     expected = plain_average(one_map, segmented) * segmented.areas[:, None]
     np.testing.assert_allclose(sums, expected, rtol=1e-5, atol=1e-3)
+
+
+def test_sums_equal_a_count_of_every_pixel():
+    """Segments may be scattered pixels, and two maps of a shape share their weights."""
+    rng = np.random.default_rng(0)
+    segments = rng.integers(0, 300, (45, 61)).astype(np.int32)
+    over = SegmentSums(segments, 300)
+    for _ in range(2):
+        one_map = torch.from_numpy(rng.standard_normal((2, 29, 40)).astype(np.float32))
+        pixels = torch.nn.functional.interpolate(
+            one_map[None], segments.shape, mode="bilinear", align_corners=False
+        )
+        expected = [
+            np.bincount(segments.ravel(), channel.ravel(), 300)
+            for channel in pixels[0].numpy()
+        ]
+        np.testing.assert_allclose(
+            over.of(one_map.numpy()), np.transpose(expected), rtol=1e-5, atol=1e-5
+        )
 
 
 def test_a_constant_map_stays_constant():
@@ -46,7 +66,7 @@ def test_a_constant_map_stays_constant():
     rng = np.random.default_rng(0)
     segmented = SegmentedImage(np.zeros((9, 13, 3)), rng.integers(0, 5, (9, 13)))
     ones = np.ones((1, 4, 6), dtype=np.float32)
-    sums = sum_over_segments(ones, segmented.segments, segmented.n_segments)
+    sums = SegmentSums(segmented.segments, segmented.n_segments).of(ones)
     np.testing.assert_allclose(sums[:, 0], segmented.areas, rtol=1e-6)
 
 
