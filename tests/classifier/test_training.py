@@ -246,3 +246,21 @@ def test_fits_in_threads_do_not_disturb_each_other(data):
             model.predict_superpixel_proba(table),
             expected.predict_superpixel_proba(table),
         )
+
+
+class Threads(Callback):
+    """Note the number of threads of torch."""
+
+    def on_batch_begin(self, net, **kwargs):
+        self.n_threads = torch.get_num_threads()
+
+
+def test_small_steps_take_one_thread(data):
+    """The setting of the user holds again after the fit."""
+    before, threads = torch.get_num_threads(), Threads()
+    torch.set_num_threads(2)
+    try:
+        make_classifier(callbacks=[threads], max_epochs=1).fit(*data)
+        assert (threads.n_threads, torch.get_num_threads()) == (1, 2)
+    finally:
+        torch.set_num_threads(before)
