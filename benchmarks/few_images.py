@@ -162,7 +162,7 @@ class Levels:
 
     def classifier(self, seed):
         return ZoomoutClassifier(
-            PRESETS["fast"].hidden_units,
+            "auto",
             classes=CLASSES,
             max_epochs=self.setting["max_epochs"],
             random_state=seed,

@@ -62,7 +62,7 @@ from sklearn_zoomout.backbones import load_network
 from sklearn_zoomout.datasets import fetch_stanford_background
 from sklearn_zoomout.pipeline import PRESETS
 
-HIDDEN = PRESETS["fast"].hidden_units
+HIDDEN = (512,)
 CONVNET_LEVELS = PRESETS["fast"].levels
 
 

@@ -1,7 +1,6 @@
 """`ZoomoutClassifier`: its parameters, and fit from masks to a trained network."""
 
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -18,15 +17,9 @@ from ..labels import LabeledRows, check_classes, label_rows
 from ..loss import class_weights
 from ..table import FeatureTable, check_table
 from ._base import SuperpixelClassifier
+from ._callbacks import check_callbacks
 from ._standardization import check_finite, column_moments, standardize
-
-# How long to train by default. This is enough on Stanford Background, both for 20 and
-# for 572 images, and both for 500 and for 1,000 superpixels per image. Longer training
-# lowers the class accuracy.
-_STEPS, _EPOCHS, _ROWS_OF_AN_IMAGE = 1000, 4, 2000
-
-#: Mean and standard deviation of every column, or None if rows are not standardized.
-Moments = tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]
+from ._warm_start import EarlierFit, Moments, recall_fit
 
 
 class ZoomoutClassifier(SuperpixelClassifier):
@@ -38,8 +31,10 @@ class ZoomoutClassifier(SuperpixelClassifier):
 
     Parameters
     ----------
-    hidden_units : sequence of int, default=(128,)
-        Width of every hidden layer of ReLU units. () is a linear softmax.
+    hidden_units : "auto" or sequence of int, default="auto"
+        Width of every hidden layer of ReLU units. () is a linear softmax. "auto" is ()
+        for fewer than 1,000 training superpixels, such as those of a few scribbles, and
+        else (512,). It is also (512,) with ``max_epochs`` or ``callbacks``.
     dropout : float, default=0.5
         Share of hidden units that are dropped in training, in [0, 1).
     class_weight : "balanced", float, None or dict, default="balanced"
@@ -48,15 +43,21 @@ class ZoomoutClassifier(SuperpixelClassifier):
         loss: all weights are 1. A number a in 0..1 lies between the two: one over the
         frequency to the power a. A dict has the weight of every class. Classes that it
         does not list have the weight 1.
-    learning_rate : float, default=1e-4
-        Step size of AdamW. It is constant.
+    learning_rate : float, default=1e-3
+        Step size of AdamW; the largest one of a cycle.
+    schedule : {"one_cycle", "constant"}, default="one_cycle"
+        "one_cycle" lets the step size rise for three tenths of the steps, and then fall
+        to 0. "constant" with ``learning_rate=1e-4`` and ``batch_size=512`` is the slow
+        training of the paper.
     weight_decay : float, default=1e-3
         Decoupled weight decay of AdamW.
     max_epochs : int or None, default=None
-        Passes over the training superpixels. None chooses the smallest number with at
-        least 1,000 steps and at least 4 passes. If images have more than 500 labeled
-        superpixels on average, the passes need to show only 2,000 of each image.
-    batch_size : int, default=512
+        Passes over the training superpixels. For a cycle, None chooses the smallest
+        number with at least 300 steps and 2 passes. One pass is enough if it has 1,000
+        steps. At a constant step size, it is the smallest number with at least 1,000
+        steps and 4 passes. If images have more than 500 labeled superpixels on average,
+        these passes need to show only 2,000 of each image.
+    batch_size : int, default=128
         Largest number of superpixels of a step.
     classes : array-like of integers of shape (n_classes,), default=None
         All classes. A class without a training superpixel, such as in a fold, then
@@ -74,6 +75,11 @@ class ZoomoutClassifier(SuperpixelClassifier):
         Share of the images that are held out to compute ``valid_loss``, in (0, 1).
     callbacks : list of skorch callbacks, default=None
         Callbacks of the training, such as ``EarlyStopping(patience=3)``.
+    warm_start : bool, default=False
+        Begin with the weights of the last fit, if the classes, the columns and the
+        hidden units are the same. A linear softmax becomes the same as without. A
+        network is trained for 60 steps, if ``max_epochs`` is None. It has no effect on
+        ``estimator``.
     device : str, default="cpu"
         Where torch trains and predicts. A classifier that was trained on "cuda"
         predicts on the CPU of a machine without CUDA.
@@ -81,7 +87,8 @@ class ZoomoutClassifier(SuperpixelClassifier):
         Seed of the first weights, of dropout, of the order of the superpixels and of
         the choice of held-out images.
     verbose : int, default=0
-        If positive, skorch prints the losses of every epoch.
+        If positive, a bar shows the steps, their loss and the time that is left. Where
+        there is no terminal and no notebook, a line is printed at the end.
 
     Attributes
     ----------
@@ -96,10 +103,13 @@ class ZoomoutClassifier(SuperpixelClassifier):
     mean_, scale_ : ndarray of float64 of shape (n_features_in_,)
         Mean and standard deviation of the features of the training superpixels. None
         if ``standardize`` is False.
+    hidden_units_ : tuple of int
+        The hidden units that were chosen. Only without ``estimator``.
     net_ : skorch.NeuralNet
         The trained net, with its weights on the CPU. Only without ``estimator``.
     history_ : list of dict
-        The losses of every epoch. Only without ``estimator``.
+        The losses of every epoch. That of a solver is one epoch. Only without
+        ``estimator``.
     estimator_ : scikit-learn classifier
         The fitted clone of ``estimator``. Its classes are positions in ``classes_``.
         Only with ``estimator``.
@@ -109,6 +119,13 @@ class ZoomoutClassifier(SuperpixelClassifier):
     The paper trains with a fixed learning rate of 1e-4 and a weight decay of 1e-3. It
     does not state the optimizer, the batch size, the number of epochs, or whether the
     features are standardized. These are choices of this library.
+
+    A linear softmax is fitted to convergence by scikit-learn's `LogisticRegression`, on
+    a copy of the training superpixels. With n of them it has ``C=30 / n``. It is
+    trained in steps, like any network, with ``max_epochs`` or ``callbacks``, or if the
+    table is in files.
+
+    Small steps are computed on one thread, because threads would wait for each other.
 
     An integer ``random_state`` trains the same network again on the same machine with
     the same number of threads. The global generators of torch are not used.
@@ -134,7 +151,7 @@ class ZoomoutClassifier(SuperpixelClassifier):
     """
 
     _parameter_constraints: dict[str, list[Any]] = {
-        "hidden_units": [list, tuple, np.ndarray],
+        "hidden_units": [StrOptions({"auto"}), list, tuple, np.ndarray],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "class_weight": [
             StrOptions({"balanced"}),
@@ -143,6 +160,7 @@ class ZoomoutClassifier(SuperpixelClassifier):
             None,
         ],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "schedule": [StrOptions({"one_cycle", "constant"})],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left"), None],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
@@ -151,6 +169,7 @@ class ZoomoutClassifier(SuperpixelClassifier):
         "estimator": [HasMethods("fit"), None],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
         "callbacks": [list, tuple, None],
+        "warm_start": ["boolean"],
         "device": [str],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -158,19 +177,21 @@ class ZoomoutClassifier(SuperpixelClassifier):
 
     def __init__(
         self,
-        hidden_units: Sequence[int] = (128,),
+        hidden_units: "str | Sequence[int]" = "auto",
         *,
         dropout: float = 0.5,
         class_weight: "str | float | Mapping[int, float] | None" = "balanced",
-        learning_rate: float = 1e-4,
+        learning_rate: float = 1e-3,
+        schedule: str = "one_cycle",
         weight_decay: float = 1e-3,
         max_epochs: int | None = None,
-        batch_size: int = 512,
+        batch_size: int = 128,
         classes: ArrayLike | None = None,
         standardize: bool = True,
         estimator: Any = None,
         validation_fraction: float | None = None,
         callbacks: Sequence[Any] | None = None,
+        warm_start: bool = False,
         device: str = "cpu",
         random_state: "int | np.random.RandomState | None" = None,
         verbose: int = 0,
@@ -179,6 +200,7 @@ class ZoomoutClassifier(SuperpixelClassifier):
         self.dropout = dropout
         self.class_weight = class_weight
         self.learning_rate = learning_rate
+        self.schedule = schedule
         self.weight_decay = weight_decay
         self.max_epochs = max_epochs
         self.batch_size = batch_size
@@ -187,6 +209,7 @@ class ZoomoutClassifier(SuperpixelClassifier):
         self.estimator = estimator
         self.validation_fraction = validation_fraction
         self.callbacks = callbacks
+        self.warm_start = warm_start
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
@@ -212,6 +235,7 @@ class ZoomoutClassifier(SuperpixelClassifier):
             classes have superpixels, a feature is NaN or infinite, or the loss becomes
             NaN or infinite.
         """
+        earlier = recall_fit(self)
         forget_fit(self)
         self._check_params()
         table = check_table(X)
@@ -225,7 +249,8 @@ class ZoomoutClassifier(SuperpixelClassifier):
         moments = self._measure(table, train, valid)
         # Section 4.3: a feedforward network.
         if self.estimator is None:
-            fitted = self._fit_net(table, train, valid, weight, moments, rng)
+            seed = int(rng.randint(np.iinfo(np.int32).max))
+            fitted = self._fit_net(table, train, valid, weight, moments, seed, earlier)
         else:
             fitted = self._fit_estimator(table, train, weight, moments)
         self.__dict__.update(fitted)
@@ -239,7 +264,7 @@ class ZoomoutClassifier(SuperpixelClassifier):
     def _check_params(self) -> None:
         """Check all parameters except those that depend on the masks."""
         validate_params(self)
-        units = list(self.hidden_units)
+        units = [] if isinstance(self.hidden_units, str) else list(self.hidden_units)
         if not all(isinstance(n, Integral) and n is not True and n > 0 for n in units):
             raise ValueError(
                 f"hidden_units: expected a sequence of integers >= 1, got {units}."
@@ -248,7 +273,7 @@ class ZoomoutClassifier(SuperpixelClassifier):
             self._check_estimator()
         else:
             check_device(self.device)
-            _check_callbacks(self.callbacks or (), self.validation_fraction is not None)
+            check_callbacks(self.get_params(deep=False))
 
     def _check_estimator(self) -> None:
         name = type(self.estimator).__name__
@@ -294,37 +319,22 @@ class ZoomoutClassifier(SuperpixelClassifier):
         valid: LabeledRows | None,
         weight: NDArray[np.float64],
         moments: Moments,
-        rng: np.random.RandomState,
+        seed: int,
+        earlier: EarlierFit | None,
     ) -> dict[str, Any]:
-        """Train the network; return the attributes ``net_`` and ``history_``."""
-        from ._batches import TableRows
-        from ._training import make_net, train_net
+        """Train the network; return its attributes."""
+        from ._fit_net import fit_net
 
-        net = make_net(
+        return fit_net(
             self.get_params(deep=False),
-            n_features=table.n_columns,
+            table,
+            train,
+            valid,
             class_weight=weight,
             moments=moments,
-            max_epochs=self._n_epochs(train),
-            seed=int(rng.randint(np.iinfo(np.int32).max)),
+            seed=seed,
+            earlier=earlier,
         )
-        train_net(
-            net,
-            TableRows(table, train.rows, train.codes),
-            None if valid is None else TableRows(table, valid.rows, valid.codes),
-        )
-        history = [
-            {key: value for key, value in epoch.items() if key != "batches"}
-            for epoch in net.history
-        ]
-        return {"net_": net, "history_": history}
-
-    def _n_epochs(self, train: LabeledRows) -> int:
-        if self.max_epochs is not None:
-            return self.max_epochs
-        n_rows, n_images = len(train.rows), len(np.unique(train.images))
-        enough = min(_EPOCHS, round(_ROWS_OF_AN_IMAGE * n_images / n_rows))
-        return max(enough, math.ceil(_STEPS / math.ceil(n_rows / self.batch_size)))
 
     def _fit_estimator(
         self,
@@ -371,20 +381,3 @@ class ZoomoutClassifier(SuperpixelClassifier):
         """Check all rows, and return standardized batches for the estimator."""
         check_finite(table, np.arange(table.n_rows))
         return (standardize(x, self.mean_, self.scale_) for x in table.batches())
-
-
-def _check_callbacks(callbacks: Iterable[Any], has_validation: bool) -> None:
-    for i, item in enumerate(callbacks):
-        callback = item[-1] if isinstance(item, (tuple, list)) else item
-        name = type(callback).__name__
-        if not hasattr(callback, "on_epoch_end"):
-            raise ValueError(
-                f"callbacks[{i}]: expected a skorch callback, or a pair of a name and "
-                f"a callback, got {name}."
-            )
-        monitor = str(getattr(callback, "monitor", None))
-        if monitor.startswith("valid_") and not has_validation:
-            raise ValueError(
-                f"callbacks[{i}]: {name} monitors {monitor!r}, which is computed on "
-                "held-out images only; set validation_fraction, such as 0.1."
-            )

@@ -69,6 +69,7 @@ class ZoomoutNet(nn.Module):
         random_state: int = 0,
     ) -> None:
         super().__init__()
+        self.hidden_units = tuple(hidden_units)
         self.n_classes = n_classes
         self.dropout = dropout
         self.random_state = random_state

@@ -2,17 +2,20 @@
 
 import contextlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from skorch import NeuralNet
-from skorch.callbacks import EarlyStopping
+from skorch.callbacks import EarlyStopping, LRScheduler, PrintLog
+from torch.optim.lr_scheduler import LambdaLR
 
 from ._batches import TableRows, load_batches
 from ._net import WeightedLogLoss, ZoomoutNet
+from ._progress import StepBar, progress_bar
+from ._schedule import one_cycle
 
 
 class _StopTraining(Exception):
@@ -24,8 +27,14 @@ class RowNet(NeuralNet):
 
     skorch ends the training at a KeyboardInterrupt and returns the net as it is then.
     This net raises it again. `skorch.callbacks.EarlyStopping` ends the training by an
-    exception of its own. A loss that is NaN or infinite is an error.
+    exception of its own. A loss that is NaN or infinite is an error. A progress bar
+    takes the place of the table of losses that skorch prints.
     """
+
+    @property
+    def _default_callbacks(self) -> list[tuple[str, Any]]:
+        named = super()._default_callbacks
+        return [pair for pair in named if not isinstance(pair[1], PrintLog)]
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         """Call a method of the net and of every callback."""
@@ -95,12 +104,13 @@ def make_net(
     params: Mapping[str, Any],
     *,
     n_features: int,
+    hidden_units: Sequence[int],
     class_weight: NDArray[np.float64],
     moments: tuple[ArrayLike | None, ArrayLike | None],
     max_epochs: int,
     seed: int,
 ) -> RowNet:
-    """Make a net that is ready for `train_net`.
+    """Make a net with its first weights, ready for `train_net`.
 
     Parameters
     ----------
@@ -108,6 +118,8 @@ def make_net(
         The parameters of the `ZoomoutClassifier`.
     n_features : int
         Number of columns.
+    hidden_units : sequence of int
+        Width of every hidden layer.
     class_weight : ndarray of float64 of shape (n_classes,)
         The weight of every class.
     moments : tuple of two array-like of shape (n_features,), or of two None
@@ -122,10 +134,10 @@ def make_net(
     RowNet
     """
     weight = class_weight.astype(np.float32)
-    return RowNet(
+    net = RowNet(
         ZoomoutNet,
         module__n_features=n_features,
-        module__hidden_units=[int(n) for n in params["hidden_units"]],
+        module__hidden_units=list(hidden_units),
         module__n_classes=len(weight),
         module__dropout=params["dropout"],
         module__mean=moments[0],
@@ -148,10 +160,13 @@ def make_net(
         device=params["device"],
         verbose=params["verbose"],
     )
+    return net.initialize()
 
 
-def train_net(net: RowNet, train: TableRows, valid: TableRows | None) -> None:
-    """Train a net, move it to the CPU, and clear the state of its optimizer.
+def train_net(
+    net: RowNet, train: TableRows, valid: TableRows | None, schedule: str = "constant"
+) -> None:
+    """Train a net in steps.
 
     Parameters
     ----------
@@ -161,21 +176,53 @@ def train_net(net: RowNet, train: TableRows, valid: TableRows | None) -> None:
         The rows to learn from.
     valid : TableRows or None
         The rows on which to compute ``valid_loss``.
+    schedule : {"one_cycle", "constant"}, default="constant"
+        How the rate changes.
 
     Raises
     ------
     ValueError
         If the loss or the weights become NaN or infinite.
     """
-    net.fit((train, valid))
+    n_steps = net.max_epochs * math.ceil(len(train) / net.batch_size)
+    callbacks = net.callbacks_
+    with progress_bar(n_steps, net.verbose) as bar:
+        ours: list[tuple[str, Any]] = [("step_bar", StepBar(bar))]
+        if schedule == "one_cycle":
+            ours.append(("one_cycle", _cycle_of_steps(n_steps)))
+        net.callbacks_ = [*callbacks, *ours]
+        try:
+            net.partial_fit((train, valid))
+        finally:
+            net.callbacks_ = callbacks
+    refuse_weights(net, f"in epoch {len(net.history)}")
+
+
+def _cycle_of_steps(n_steps: int) -> LRScheduler:
+    """Return the callback that sets the rate of every step."""
+    return LRScheduler(
+        LambdaLR,
+        step_every="batch",
+        event_name=None,
+        # The rate of a step is that of its middle, so that no step has the rate 0.
+        lr_lambda=lambda step: one_cycle((step + 0.5) / n_steps),
+    ).initialize()
+
+
+def refuse_weights(net: RowNet, when: str) -> None:
+    """Raise an error if a weight is NaN or infinite."""
+    if not all(bool(p.isfinite().all()) for p in net.module_.parameters()):
+        raise ValueError(
+            f"the weights became NaN or infinite {when}; lower learning_rate, or scale "
+            "the features (standardize=True)."
+        )
+
+
+def tidy(net: RowNet) -> None:
+    """Move a trained net to the CPU, and clear what only the training needs."""
     net.module_.to("cpu")
     net.criterion_.to("cpu")
     net.device = "cpu"
     net.optimizer_.state.clear()
     for epoch in net.history:
         epoch["batches"] = []
-    if not all(bool(p.isfinite().all()) for p in net.module_.parameters()):
-        raise ValueError(
-            f"the weights became NaN or infinite in epoch {len(net.history)}; lower "
-            "learning_rate, or scale the features (standardize=True)."
-        )

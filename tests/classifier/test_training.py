@@ -81,7 +81,10 @@ def test_early_stopping(data):
     table, masks = data
     callback = EarlyStopping(patience=2, threshold=0.5)
     model = make_classifier(
-        callbacks=[callback], validation_fraction=0.3, max_epochs=100
+        schedule="constant",
+        callbacks=[callback],
+        validation_fraction=0.3,
+        max_epochs=100,
     ).fit(table, masks)
     assert 3 <= len(model.history_) < 100
     assert all(np.isfinite(epoch["valid_loss"]) for epoch in model.history_)
@@ -109,6 +112,7 @@ def test_early_stopping_restores_the_best_weights(data):
     """With load_best the net is the one of the epoch with the lowest loss."""
     callback = EarlyStopping(patience=3, threshold=0, load_best=True)
     model = make_classifier(
+        schedule="constant",
         callbacks=[callback],
         validation_fraction=0.3,
         learning_rate=0.3,
@@ -158,7 +162,10 @@ def test_the_first_of_several_callbacks_stops(data):
 def test_learning_rate_schedule(data):
     """skorch's scheduler changes the learning rate of the optimizer."""
     schedule = LRScheduler("StepLR", step_size=1, gamma=0.5, event_name="rate")
-    model = make_classifier(callbacks=[schedule], max_epochs=3).fit(*data)
+    model = make_classifier(callbacks=[schedule], max_epochs=3)
+    with pytest.raises(ValueError, match=r"callbacks\[0\]: LRScheduler changes the le"):
+        model.fit(*data)
+    model.set_params(schedule="constant").fit(*data)
     assert [e["rate"] for e in model.history_] == pytest.approx([0.02, 0.01, 0.005])
 
 
@@ -181,12 +188,26 @@ def test_validation_that_leaves_nothing(data):
         make_classifier(validation_fraction=0.5).fit(table[:1], masks[:1])
 
 
-def test_verbose(data, capsys):
-    """Nothing is printed by default, and every epoch's losses if asked."""
-    make_classifier(max_epochs=2).fit(*data)
-    assert capsys.readouterr().out == ""
-    make_classifier(max_epochs=2, verbose=1).fit(*data)
-    assert "train_loss" in capsys.readouterr().out
+@pytest.mark.parametrize("hidden_units", [(), (8,)])
+def test_verbose_without_a_terminal(data, capsys, hidden_units):
+    """Nothing is printed by default, and one line with the losses if asked."""
+    params = {"hidden_units": hidden_units, "max_epochs": None}
+    make_classifier(**params).fit(*data)
+    assert capsys.readouterr() == ("", "")
+    make_classifier(**params, verbose=1, validation_fraction=0.3).fit(*data)
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    assert shown.out.count("\n") == 1
+    assert "train_loss" in shown.out and "valid_loss" in shown.out
+
+
+def test_verbose_in_a_terminal(data, capsys, monkeypatch):
+    """One bar of all steps, with the loss of the last one."""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    make_classifier(max_epochs=4, verbose=1).fit(*data)
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "20/20" in shown.err and "loss=" in shown.err
 
 
 def test_same_seed_same_network(data):
@@ -225,3 +246,21 @@ def test_fits_in_threads_do_not_disturb_each_other(data):
             model.predict_superpixel_proba(table),
             expected.predict_superpixel_proba(table),
         )
+
+
+class Threads(Callback):
+    """Note the number of threads of torch."""
+
+    def on_batch_begin(self, net, **kwargs):
+        self.n_threads = torch.get_num_threads()
+
+
+def test_small_steps_take_one_thread(data):
+    """The setting of the user holds again after the fit."""
+    before, threads = torch.get_num_threads(), Threads()
+    torch.set_num_threads(2)
+    try:
+        make_classifier(callbacks=[threads], max_epochs=1).fit(*data)
+        assert (threads.n_threads, torch.get_num_threads()) == (1, 2)
+    finally:
+        torch.set_num_threads(before)
