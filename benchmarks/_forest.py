@@ -33,7 +33,7 @@ def describe_pixels(image):
     return features.reshape(-1, features.shape[-1])
 
 
-def train_forest(images, masks, seed, n_jobs):
+def train_forest(images, masks, seed, n_jobs, describe=describe_pixels):
     """Fit a forest to pixels drawn at random.
 
     Parameters
@@ -44,6 +44,8 @@ def train_forest(images, masks, seed, n_jobs):
         Seed of the drawn pixels and of the trees.
     n_jobs : int
         Number of threads for fitting and prediction.
+    describe : callable, default=describe_pixels
+        Returns the features of the pixels of an image.
 
     Returns
     -------
@@ -55,13 +57,13 @@ def train_forest(images, masks, seed, n_jobs):
     for image, mask in zip(images, masks, strict=True):
         known = np.flatnonzero(np.ravel(mask) != UNLABELED)
         chosen = rng.permutation(known)[:n_pixels]
-        rows.append(describe_pixels(image)[chosen])
+        rows.append(describe(image)[chosen])
         labels.append(np.ravel(mask)[chosen])
     forest = RandomForestClassifier(N_TREES, n_jobs=n_jobs, random_state=seed)
     return forest.fit(np.concatenate(rows), np.concatenate(labels))
 
 
-def predict_forest(forest, images):
+def predict_forest(forest, images, describe=describe_pixels):
     """Label every pixel.
 
     Parameters
@@ -70,12 +72,13 @@ def predict_forest(forest, images):
         A forest of `train_forest`.
     images : sequence of ndarray
         The images.
+    describe : callable, default=describe_pixels
+        The same as in training.
 
     Returns
     -------
     list of ndarray of integers of shape (height, width)
     """
     return [
-        forest.predict(describe_pixels(image)).reshape(image.shape[:2])
-        for image in images
+        forest.predict(describe(image)).reshape(image.shape[:2]) for image in images
     ]
