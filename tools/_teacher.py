@@ -131,7 +131,10 @@ class MobileNetEdgeTPUTeacher(Teacher):
     """MobileNet-EdgeTPU, whose weights have the names of the library."""
 
     name = "mobilenet_edgetpu_100"
-    origin = "mlcommons/mobile_models MobileNet-EdgeTPU 1.0"
+    origin = (
+        "mlcommons/mobile_models@1f99633 v0_7/tflite/"
+        "mobilenet_edgetpu_224_1.0_uint8.tflite"
+    )
     blocks = (
         Block(16, 32, kernel=1),
         *(Block(32, 128, 2, fused=True), *3 * (Block(32, 128, fused=True),)),
