@@ -2,7 +2,6 @@
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from sklearn_zoomout.backbones.zoomnet import ZoomNet
 
@@ -21,7 +20,7 @@ def prune(student: ZoomNet, teacher: ZoomNet, batches: list[torch.Tensor]) -> No
         Images in 0..1, on whose feature maps channels are chosen.
     """
     student.stem.load_state_dict(teacher.stem.state_dict())
-    ours = [F.relu6(teacher.stem(images * 2 - 1)) for images in batches]
+    ours = [teacher.activation(teacher.stem(images * 2 - 1)) for images in batches]
     theirs = list(ours)
     for i, (block, source) in enumerate(
         zip(student.blocks, teacher.blocks, strict=True)

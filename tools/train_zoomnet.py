@@ -1,11 +1,12 @@
-"""Train ZoomNet, the network that comes with the library, from a larger one.
+"""Train ZoomNet or its larger sibling, which come with the library, from a teacher.
 
     python tools/train_zoomnet.py --photos PHOTOS --weights WEIGHTS --out OUT
+    python tools/train_zoomnet.py --network zoomnet_large ...
 
-PHOTOS is a folder of unlabeled photographs (*.jpg). WEIGHTS is the folder of
-mobilenet_v2_tf2.safetensors, the teacher. ZoomNet has the teacher's feature maps down
-to stride 32, channel by channel, at four fifths of its arithmetic. It is made in two
-steps:
+PHOTOS is a folder of unlabeled photographs (*.jpg). WEIGHTS is the folder of the
+teacher: mobilenet_v2_tf2.safetensors, or mobilenet_edgetpu_100.safetensors for
+zoomnet_large. The student has the teacher's feature maps down to stride 32, channel by
+channel, with less arithmetic. It is made in two steps:
 
 1. Pruning (_pruning.py). Each bottleneck of the teacher keeps those expanded channels
    that explain its output best. They are found by greedy selection, and the projection
@@ -18,7 +19,7 @@ steps:
 
 A run is determined by ``--seed`` and ``--epochs``, up to the order of floating-point
 sums. It can be stopped (Ctrl-C or SIGTERM) and resumed. It writes to OUT a checkpoint,
-``curve.csv`` (the errors on held-out photographs), and ``zoomnet.safetensors``: the
+``curve.csv`` (the errors on held-out photographs), and ``NETWORK.safetensors``: the
 running average of the weights as float16, whose sha256 it prints.
 """
 
@@ -35,7 +36,7 @@ import numpy as np
 import torch
 from _photographs import HELD_OUT, Crops, change_colors, read_photos
 from _pruning import prune
-from _teacher import COMPARED, TEACHER, Teacher, compared_maps
+from _teacher import TEACHERS, Teacher
 from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
@@ -46,12 +47,8 @@ CLASS_WEIGHT = 0.2
 WARMUP_STEPS = 100
 DECAY_FROM = 0.4  # share of the steps after which the learning rate falls to 0
 AVERAGE = 0.998
-REPORT_STEPS = 200
-CURVE = [
-    *("step", "epoch", "minutes", "learning rate", "training loss"),
-    *COMPARED.values(),
-    *("pooled", "same class"),
-]
+REPORT_STEPS = 100
+TITLES = ("step", "epoch", "minutes", "learning rate", "training loss")
 
 
 class Distance:
@@ -78,7 +75,7 @@ class Distance:
         self, student: ZoomNet, images: torch.Tensor, targets: tuple[torch.Tensor, ...]
     ) -> tuple[list[torch.Tensor], torch.Tensor]:
         """Compute the mean squared error of every feature, and the class scores."""
-        maps = compared_maps(student, images)
+        maps = self.teacher.compared_maps(student, images)
         pooled, scores = self.teacher.classify(maps[-1])
         errors = [
             ((ours - theirs) / scale).square().mean()
@@ -166,7 +163,7 @@ class Training:
 
 
 class Evaluation:
-    """The errors of ZoomNet on held-out crops.
+    """The errors of the student on held-out crops.
 
     Parameters
     ----------
@@ -178,7 +175,8 @@ class Evaluation:
 
     def __init__(self, distance: Distance, images: torch.Tensor) -> None:
         self.distance = distance
-        self.net = ZoomNet().to(memory_format=torch.channels_last).eval()
+        student = distance.teacher.student()
+        self.net = student.to(memory_format=torch.channels_last).eval()
         self.batches = images.split(32)
         self.targets = [distance.teacher.outputs(batch) for batch in self.batches]
 
@@ -186,7 +184,7 @@ class Evaluation:
     def __call__(self, weights: dict[str, torch.Tensor]) -> list[float]:
         """Return the mean errors, and how often the class is the teacher's."""
         self.net.load_state_dict(weights)
-        sums = torch.zeros(len(COMPARED) + 2)
+        sums = torch.zeros(len(self.distance.scales) + 1)
         for batch, targets in zip(self.batches, self.targets, strict=True):
             errors, scores = self.distance(self.net, batch, targets)
             same = (scores.argmax(1) == targets[-1].argmax(1)).float().mean()
@@ -214,7 +212,9 @@ class Curve:
 
     def begin(self) -> None:
         """Write the titles of the columns."""
-        self.path.write_text(",".join(CURVE) + "\n")
+        maps = self.evaluate.distance.teacher.compared.values()
+        titles = [*TITLES, *maps, "pooled", "same class"]
+        self.path.write_text(",".join(titles) + "\n")
 
     def add(self, rate: float) -> None:
         """Write a row with the errors of the averaged weights."""
@@ -280,24 +280,24 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def export(training: Training, n_photos: int) -> None:
+def export(training: Training, teacher: type[Teacher], n_photos: int) -> None:
     """Write the averaged weights as float16, with metadata of the run."""
     args = training.args
-    teacher = args.weights / f"{TEACHER}.safetensors"
+    weights = args.weights / f"{teacher.name}.safetensors"
     metadata = {
-        "network": "sklearn_zoomout.backbones.zoomnet.ZoomNet",
+        "network": f"sklearn_zoomout.backbones.zoomnet.{teacher.student.__name__}",
         "preprocessing": "RGB, scaled to -1..1",
         "seed": str(args.seed),
         "steps": str(training.step),
         "batch_size": str(args.batch_size),
         "crop_size": str(args.size),
         "photographs": str(n_photos),
-        "teacher": f"{TEACHER}, sha256 {sha256(teacher)}",
-        "licence": "Apache-2.0; derived from google-coral/test_data@104342d "
-        "tf2_mobilenet_v2_1.0_224_ptq.tflite by pruning and distillation",
+        "teacher": f"{teacher.name}, sha256 {sha256(weights)}",
+        "licence": f"Apache-2.0; derived from {teacher.origin} by pruning and "
+        "distillation",
     }
     tensors = {name: t.half().contiguous() for name, t in training.average.items()}
-    path = args.out / "zoomnet.safetensors"
+    path = args.out / f"{args.network}.safetensors"
     write_whole(lambda temporary: save_file(tensors, temporary, metadata), path)
     print(f"{path}: {path.stat().st_size} bytes, sha256 {sha256(path)}")
 
@@ -305,6 +305,7 @@ def export(training: Training, n_photos: int) -> None:
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--network", choices=list(TEACHERS), default="zoomnet")
     parser.add_argument("--photos", type=Path, required=True, help="folder of *.jpg")
     parser.add_argument(
         "--weights", type=Path, required=True, help="folder of the teacher"
@@ -337,19 +338,20 @@ def main() -> None:
     crops = Crops(trained_on, args.size, args.seed)
     held_out = Crops(photos[::HELD_OUT], args.size, seed=0)
 
-    teacher = Teacher(args.weights / f"{TEACHER}.safetensors")
+    teacher_type = TEACHERS[args.network]
+    teacher = teacher_type(args.weights / f"{teacher_type.name}.safetensors")
     batches = [
         Crops(trained_on, args.size, args.seed + 1).batch(i, 32) for i in range(16)
     ]
     distance = Distance(teacher, torch.cat(batches[:8]))
-    student = ZoomNet().to(memory_format=torch.channels_last)
+    student = teacher.student().to(memory_format=torch.channels_last)
     if not args.resume:
         prune(student, teacher.trunk, batches)
     training = Training(student, args)
     if args.resume:
         training.resume()
     distill(training, distance, crops, held_out)
-    export(training, len(trained_on))
+    export(training, teacher_type, len(trained_on))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Networks: their names, their weights, and how they are trained.
 
-A `Backbone` describes a network: "zoomnet", whose weights come with the library, a
-convolutional classifier of torchvision or, as "timm:NAME", of timm, "cnn_s", or a
-callable that returns a ``torch.nn.Module``. The network is built when it is first used.
+A `Backbone` describes a network: "zoomnet" or "zoomnet_large", whose weights come with
+the library, a convolutional classifier of torchvision or, as "timm:NAME", of timm,
+"cnn_s", or a callable that returns a ``torch.nn.Module``. The network is built when it
+is first used.
 """
 
 import lazy_loader

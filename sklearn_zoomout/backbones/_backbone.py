@@ -24,6 +24,8 @@ class Backbone(FrozenParams):
     ----------
     name : str or callable, default="zoomnet"
         - "zoomnet": a small network that comes with the library, weights included;
+        - "zoomnet_large": a more accurate one that also comes with it, and takes over
+          twice the time;
         - a convolutional classifier of torchvision, such as "squeezenet1_0" or
           "vgg16" (the paper's), or "mobilenet_v2_tf2" (torchvision's MobileNet V2
           with TensorFlow's preprocessing and padding);
@@ -37,12 +39,12 @@ class Backbone(FrozenParams):
           standardized by ImageNet's mean and deviation (N, 3, H, W) to feature maps
           (N, C, h, w).
     weights : "default", str, path or None, default="default"
-        - "default": for "zoomnet" the weights of the library. For others a file in the
-          folder that the environment variable SKLEARN_ZOOMOUT_WEIGHTS names, if its
-          name begins with the backbone's (a file for "timm:NAME" begins with
-          timm_NAME, dots included); otherwise torchvision's ImageNet weights, or
-          timm's own, downloaded with a progress bar unless they have been already.
-          For a callable: the weights of the network that it returns.
+        - "default": for "zoomnet" and "zoomnet_large" the weights of the library. For
+          others a file in the folder that the environment variable
+          SKLEARN_ZOOMOUT_WEIGHTS names, if its name begins with the backbone's (a file
+          for "timm:NAME" begins with timm_NAME, dots included); otherwise torchvision's
+          ImageNet weights, or timm's own, downloaded with a progress bar unless they
+          have been already. For a callable: the weights of the network that it returns.
         - a path: a .safetensors file or a state dict (.pth, .pt). No code in it is run.
         - None: random weights.
     dtype : {"float32", "bfloat16", "float16"}, default="float32"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # Networks that torchvision does not have, and the modules that define them.
 _DEFINED_HERE = {
     "ZoomNet": ".zoomnet",
+    "ZoomNetLarge": ".zoomnet",
     "MobileNetEdgeTPU": "._mobilenet_edgetpu",
     "CNNS": "._cnn_s",
 }

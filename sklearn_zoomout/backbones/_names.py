@@ -38,13 +38,15 @@ _WITH_FC7 = ("alexnet", "vgg")
 _CENTERED = ("googlenet", "inception_v3", "efficientnet_v2_l")
 
 
-#: The backbone whose weights come with the library, and the default.
-EMBEDDED = "zoomnet"
+#: The backbones whose weights come with the library. The first is the default.
+EMBEDDED = ("zoomnet", "zoomnet_large")
 
 _SPECS = [
-    # Its last maps at strides 16 and 32.
-    BackboneSpec(EMBEDDED, "ZoomNet", ("blocks.12", "blocks.15"), _HALF, _HALF),
-    # Likewise.
+    # Of these three the last maps at strides 16 and 32.
+    BackboneSpec("zoomnet", "ZoomNet", ("blocks.12", "blocks.15"), _HALF, _HALF),
+    BackboneSpec(
+        "zoomnet_large", "ZoomNetLarge", ("blocks.16", "blocks.21"), _HALF, _HALF
+    ),
     BackboneSpec(
         "mobilenet_edgetpu_100",
         "MobileNetEdgeTPU",
@@ -91,9 +93,9 @@ def known_backbones() -> list[str]:
     Returns
     -------
     names : list of str
-        Sorted: "zoomnet", which comes with the library, torchvision's convolutional
-        classifiers, and "cnn_s", "vgg16_caffe", "mobilenet_v2_tf2" and
-        "mobilenet_edgetpu_100".
+        Sorted: "zoomnet" and "zoomnet_large", which come with the library,
+        torchvision's convolutional classifiers, and "cnn_s", "vgg16_caffe",
+        "mobilenet_v2_tf2" and "mobilenet_edgetpu_100".
 
     Examples
     --------
@@ -163,8 +165,9 @@ def import_torchvision() -> Any:
         import torchvision
     except (ImportError, RuntimeError) as error:
         raise ImportError(
-            f"Backbones other than {EMBEDDED!r} need torchvision in a build that "
-            "matches torch's; install both from the same place: "
+            f"Backbones other than {' and '.join(map(repr, EMBEDDED))} need "
+            "torchvision in a build that matches torch's; install both from the same "
+            "place: "
             "pip install torch torchvision. "
             f"(Importing it failed with: {error})"
         ) from error

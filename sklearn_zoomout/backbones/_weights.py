@@ -21,8 +21,12 @@ if TYPE_CHECKING:
     import torch
 
 ENVIRONMENT_VARIABLE = "SKLEARN_ZOOMOUT_WEIGHTS"
-EMBEDDED_FILE = Path(__file__).parent / "zoomnet" / "zoomnet.safetensors"
-EMBEDDED_SHA256 = "71f020dbb0dbb9061c0896d8e98d1c1f595b0bea1f9d0e96465ed0ae87a2f76a"
+#: Where the weights are that come with the library, each in NAME.safetensors.
+EMBEDDED_FOLDER = Path(__file__).parent / "zoomnet"
+EMBEDDED_SHA256 = {
+    "zoomnet": "71f020dbb0dbb9061c0896d8e98d1c1f595b0bea1f9d0e96465ed0ae87a2f76a",
+    "zoomnet_large": "65b5afb49343a61080e3122d92184910200d5bbffbf9267065c404a8a984a0af",
+}
 _REINSTALL = "it comes with sklearn-zoomout: install that again"
 _CAFFE = ".caffemodel"
 _SUFFIXES = (".safetensors", ".pth", ".pt")
@@ -56,12 +60,12 @@ def find_weights(spec: BackboneSpec, weights: str | os.PathLike) -> WeightsFile 
     spec : BackboneSpec
         The backbone.
     weights : str or path
-        A file (.safetensors, .pth, .pt), or "default": for "zoomnet" the file that
-        comes with the library. For others a file in the folder that the environment
-        variable SKLEARN_ZOOMOUT_WEIGHTS names, whose own name begins with the
-        backbone's (the ":" of "timm:NAME" is a "_" there). Without one, torchvision's
-        ImageNet weights, downloaded with a progress bar if they are not in torch's
-        folder for them.
+        A file (.safetensors, .pth, .pt), or "default": for "zoomnet" and
+        "zoomnet_large" the file that comes with the library. For others a file in the
+        folder that the environment variable SKLEARN_ZOOMOUT_WEIGHTS names, whose own
+        name begins with the backbone's (the ":" of "timm:NAME" is a "_" there).
+        Without one, torchvision's ImageNet weights, downloaded with a progress bar if
+        they are not in torch's folder for them.
 
     Returns
     -------
@@ -95,12 +99,11 @@ def find_weights(spec: BackboneSpec, weights: str | os.PathLike) -> WeightsFile 
             )
         owner = _owner(path, spec)
         return WeightsFile(path, spec if owner is None else owner)
-    if spec.name == EMBEDDED:
-        if not EMBEDDED_FILE.is_file():
-            raise FileNotFoundError(
-                f"weights: {EMBEDDED_FILE} is missing; {_REINSTALL}."
-            )
-        return WeightsFile(EMBEDDED_FILE, spec, EMBEDDED_SHA256)
+    if spec.name in EMBEDDED:
+        path = EMBEDDED_FOLDER / f"{spec.name}.safetensors"
+        if not path.is_file():
+            raise FileNotFoundError(f"weights: {path} is missing; {_REINSTALL}.")
+        return WeightsFile(path, spec, EMBEDDED_SHA256[spec.name])
     in_folder = _find_in_folder(spec)
     if in_folder is not None or spec.of_timm:
         return in_folder
@@ -133,7 +136,7 @@ def read_weights(found: WeightsFile) -> tuple[dict[str, "torch.Tensor"], str]:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     if not sha256.startswith(found.sha256):
         remedy = "delete it and download it again"
-        if path == EMBEDDED_FILE:
+        if path.parent == EMBEDDED_FOLDER:
             remedy = _REINSTALL
         raise ValueError(
             f"weights: {str(path)!r} is damaged or not the original: expected a sha256 "
@@ -243,7 +246,7 @@ def _find_in_folder(spec: BackboneSpec) -> WeightsFile | None:
 
 def _owner(path: Path, spec: BackboneSpec) -> BackboneSpec | None:
     """Find the backbone that a file is named after, if this one can use the file."""
-    if path.suffix not in _SUFFIXES or spec.name == EMBEDDED or not spec.architecture:
+    if path.suffix not in _SUFFIXES or spec.name in EMBEDDED or not spec.architecture:
         return None  # it takes no other files, or has no name
     known = list_timm() if spec.of_timm else known_backbones()
     names = [name for name in known if path.stem.startswith(name.replace(":", "_"))]

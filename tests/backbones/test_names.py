@@ -21,7 +21,7 @@ def test_known_backbones_are_convolutional():
     """The list has torchvision's families and our variants, and no transformer."""
     known = known_backbones()
     assert {"vgg16", "resnet50", "convnext_tiny", "mobilenet_v2_tf2"} <= set(known)
-    assert "zoomnet" in known
+    assert {"zoomnet", "zoomnet_large"} <= set(known)
     assert not any(name.startswith("vit") for name in known)
 
 

@@ -1,4 +1,4 @@
-"""The network that comes with the library."""
+"""The networks that come with the library."""
 
 import hashlib
 import sys
@@ -13,10 +13,29 @@ safetensors = pytest.importorskip("safetensors.torch")
 from sklearn_zoomout import Backbone  # noqa: E402
 from sklearn_zoomout.backbones import _weights as weights_module  # noqa: E402
 from sklearn_zoomout.backbones import load_network  # noqa: E402
-from sklearn_zoomout.backbones.zoomnet import ZoomNet  # noqa: E402
+from sklearn_zoomout.backbones.zoomnet import ZoomNet, ZoomNetLarge  # noqa: E402
 
-FILE = weights_module.EMBEDDED_FILE
-STRIDES = {"stem": 2, "blocks.2": 4, "blocks.5": 8, "blocks.12": 16, "blocks.15": 32}
+FOLDER = weights_module.EMBEDDED_FOLDER
+CLASSES = {"zoomnet": ZoomNet, "zoomnet_large": ZoomNetLarge}
+#: The last layers of every resolution, and their widths.
+LAYERS = {
+    "zoomnet": {"blocks.0": 16, "blocks.2": 24, "blocks.5": 32}
+    | {"blocks.12": 96, "blocks.15": 160},
+    "zoomnet_large": {"blocks.0": 16, "blocks.4": 32, "blocks.8": 48}
+    | {"blocks.16": 96, "blocks.21": 192},
+}
+STRIDES = (2, 4, 8, 16, 32)
+#: Bytes, and multiplications at 224 x 224.
+LIMITS = {
+    "zoomnet": (3_000_000, 250_000_000),
+    "zoomnet_large": (5_000_000, 800_000_000),
+}
+
+
+@pytest.fixture(params=list(CLASSES))
+def name(request):
+    """A network."""
+    return request.param
 
 
 @pytest.fixture
@@ -31,6 +50,11 @@ def nothing_else(monkeypatch):
     monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
 
 
+def file_of(name):
+    """The file of a network's weights."""
+    return FOLDER / f"{name}.safetensors"
+
+
 def small_photo(image, height=96, width=128):
     """Shrink an image, and standardize it for the network."""
     pixels = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 127.5 - 1
@@ -38,68 +62,80 @@ def small_photo(image, height=96, width=128):
     return torch.nn.functional.interpolate(pixels, size, mode="area")
 
 
-def test_it_needs_nothing_but_the_library(nothing_else):
+def test_it_needs_nothing_but_the_library(name, nothing_else):
     """Offline and without torchvision it loads its weights and computes two maps."""
-    network = load_network(Backbone("zoomnet"))
-    assert network.source == str(FILE)
+    network = load_network(Backbone(name))
+    assert network.source == str(file_of(name))
     maps = network.maps(torch.zeros(2, 3, 64, 96), network.taps().layers)
-    assert [tuple(m.shape) for m in maps] == [(2, 96, 4, 6), (2, 160, 2, 3)]
+    width = {"zoomnet": 160, "zoomnet_large": 192}[name]
+    assert [tuple(m.shape) for m in maps] == [(2, 96, 4, 6), (2, width, 2, 3)]
 
 
-def test_weights_are_the_ones_that_were_measured():
+def test_all_layers_are_the_last_of_every_resolution(name):
+    """Their names and their widths are those of the definition."""
+    taps = load_network(Backbone(name)).taps("all")
+    assert dict(zip(taps.layers, taps.widths, strict=True)) == LAYERS[name]
+
+
+def test_weights_are_the_ones_that_were_measured(name):
     """The digest in the code is that of the file and of the loaded network."""
-    digest = hashlib.sha256(FILE.read_bytes()).hexdigest()
-    assert digest == weights_module.EMBEDDED_SHA256
-    assert load_network(Backbone("zoomnet")).sha256 == digest
+    digest = hashlib.sha256(file_of(name).read_bytes()).hexdigest()
+    assert digest == weights_module.EMBEDDED_SHA256[name]
+    assert load_network(Backbone(name)).sha256 == digest
 
 
 @pytest.mark.parametrize("damage", ["truncated", "one bit"])
-def test_damaged_weights_are_refused(damage, tmp_path, monkeypatch):
+def test_damaged_weights_are_refused(damage, name, tmp_path, monkeypatch):
     """The error names the file and says what to do."""
-    content = bytearray(FILE.read_bytes())
+    content = bytearray(file_of(name).read_bytes())
     if damage == "truncated":
         del content[-100:]
     else:
         content[-1] ^= 1
-    path = tmp_path / "zoomnet.safetensors"
-    path.write_bytes(content)
-    monkeypatch.setattr(weights_module, "EMBEDDED_FILE", path)
+    (tmp_path / f"{name}.safetensors").write_bytes(content)
+    monkeypatch.setattr(weights_module, "EMBEDDED_FOLDER", tmp_path)
     with pytest.raises(
-        ValueError, match=r"zoomnet.safetensors' is damaged.*install that"
+        ValueError, match=rf"{name}.safetensors' is damaged.*install that"
     ):
-        load_network(Backbone("zoomnet"))
+        load_network(Backbone(name))
 
 
-def test_missing_weights_are_explained(tmp_path, monkeypatch):
+def test_missing_weights_are_explained(name, tmp_path, monkeypatch):
     """The error says what to do."""
-    monkeypatch.setattr(weights_module, "EMBEDDED_FILE", tmp_path / "none")
-    with pytest.raises(FileNotFoundError, match="is missing; .* install that again"):
-        load_network(Backbone("zoomnet"))
+    monkeypatch.setattr(weights_module, "EMBEDDED_FOLDER", tmp_path)
+    with pytest.raises(
+        FileNotFoundError, match=rf"{name}.safetensors is missing; .* install that"
+    ):
+        load_network(Backbone(name))
 
 
-def test_default_weights_are_always_its_own(tmp_path, monkeypatch):
+def test_default_weights_are_always_its_own(name, tmp_path, monkeypatch):
     """A file of the same name in the user's folder is used only if it is named."""
-    state = ZoomNet().state_dict()
-    path = tmp_path / "zoomnet_mine.safetensors"
+    state = CLASSES[name]().state_dict()
+    path = tmp_path / f"{name}_mine.safetensors"
     safetensors.save_file(state, path)
     monkeypatch.setenv("SKLEARN_ZOOMOUT_WEIGHTS", str(tmp_path))
-    assert load_network(Backbone("zoomnet")).source == str(FILE)
-    mine = load_network(Backbone(weights=path))
+    assert load_network(Backbone(name)).source == str(file_of(name))
+    mine = load_network(Backbone(name, path))
     assert torch.equal(mine.module.stem.weight, state["stem.weight"])
 
 
 def test_weights_of_another_network_are_refused(tmp_path):
-    """Keys that do not fit are named."""
+    """Keys that do not fit are named, those of its sibling too."""
     path = tmp_path / "mobilenet_v2.safetensors"
     safetensors.save_file({"features.0.0.weight": torch.zeros(32, 3, 3, 3)}, path)
     with pytest.raises(ValueError, match=r"does not fit backbone 'zoomnet'.*missing"):
         load_network(Backbone(weights=path))
+    for name, other in (list(CLASSES), list(CLASSES)[::-1]):
+        with pytest.raises(ValueError, match=f"does not fit backbone '{name}'"):
+            load_network(Backbone(name, file_of(other)))
 
 
-def test_it_is_small():
-    """At most 3 MB, 0.25 billion multiplications at 224 x 224, plain convolutions."""
-    assert FILE.stat().st_size <= 3_000_000
-    network, products = ZoomNet(), []
+def test_it_is_small(name):
+    """Few bytes, few multiplications, and plain convolutions only."""
+    n_bytes, n_products = LIMITS[name]
+    assert file_of(name).stat().st_size <= n_bytes
+    network, products = CLASSES[name](), []
 
     def count(conv, _inputs, output):
         products.append(conv.weight.numel() * output.shape[2] * output.shape[3])
@@ -110,26 +146,27 @@ def test_it_is_small():
         if isinstance(leaf, torch.nn.Conv2d):
             leaf.register_forward_hook(count)
     network(torch.zeros(1, 3, 224, 224))
-    assert sum(products) <= 250_000_000
+    assert sum(products) <= n_products
 
 
 @pytest.mark.parametrize("size", [(96, 128), (97, 131), (33, 190)])
-def test_maps_have_a_cell_for_every_stride_begun(size):
+def test_maps_have_a_cell_for_every_stride_begun(size, name):
     """A map of stride s has ceil(size / s) cells along each side."""
-    network = load_network(Backbone("zoomnet"))
-    maps = network.maps(torch.zeros(1, 3, *size), list(STRIDES))
-    for stride, found in zip(STRIDES.values(), maps, strict=True):
+    network = load_network(Backbone(name))
+    maps = network.maps(torch.zeros(1, 3, *size), list(LAYERS[name]))
+    for stride, found in zip(STRIDES, maps, strict=True):
         assert found.shape[2:] == tuple(-(-side // stride) for side in size)
 
 
-@pytest.mark.parametrize(("layer", "stride"), STRIDES.items())
-def test_cells_are_centered_on_their_receptive_fields(layer, stride):
+@pytest.mark.parametrize("stride", STRIDES)
+def test_cells_are_centered_on_their_receptive_fields(stride, name):
     """Their centers are at most a quarter of a cell apart.
 
     All weights are equal, so that the center of the gradient is that of the receptive
     field.
     """
-    network = ZoomNet().double().requires_grad_(False)
+    network = CLASSES[name]().double().requires_grad_(False)
+    layer = list(LAYERS[name])[STRIDES.index(stride)]
     for conv in network.modules():
         if isinstance(conv, torch.nn.Conv2d):
             conv.weight.fill_(0.1 / conv.weight[0].numel())
@@ -147,7 +184,7 @@ def test_cells_are_centered_on_their_receptive_fields(layer, stride):
     assert abs(center - ((cell + 0.5) * stride - 0.5)) <= stride / 4
 
 
-def test_features_tell_photographs_apart():
+def test_features_tell_photographs_apart(name):
     """Crops of one photograph are more alike than crops of two photographs.
 
     The crops differ in place, size and brightness, so that colors do not suffice.
@@ -158,7 +195,7 @@ def test_features_tell_photographs_apart():
         skimage.data.coffee(),
         skimage.data.rocket(),
     ]
-    network = load_network(Backbone("zoomnet"))
+    network = load_network(Backbone(name))
     views = []
     for photo in photos:
         height, width, _ = photo.shape
@@ -173,8 +210,9 @@ def test_features_tell_photographs_apart():
     np.testing.assert_array_equal(correlation.argmax(axis=1), partner)
 
 
-def test_model_card_and_license_are_beside_the_weights():
+def test_model_card_and_license_are_beside_the_weights(name):
     """The card states the digest of the file."""
-    card = (FILE.parent / "MODEL_CARD.md").read_text()
-    assert weights_module.EMBEDDED_SHA256 in card
-    assert "Apache License" in (FILE.parent / "LICENSE").read_text()
+    card = (FOLDER / "MODEL_CARD.md").read_text()
+    assert f"{name}.safetensors" in card
+    assert weights_module.EMBEDDED_SHA256[name] in card
+    assert "Apache License" in (FOLDER / "LICENSE").read_text()

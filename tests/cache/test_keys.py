@@ -90,13 +90,13 @@ def test_parameters_in_the_key(
 
 def test_weights_count_by_their_content(superpixels, tmp_path):
     """A copy of the weights has the same entries; another preprocessing has not."""
-    from sklearn_zoomout.backbones._weights import EMBEDDED_FILE
+    from sklearn_zoomout.backbones._weights import EMBEDDED_FOLDER
 
     features = ConvnetSuperpixelFeatures(
         input_size=64, layers=("blocks.9",), memory=tmp_path / "cache"
     )
     expected = values(features.fit_transform(superpixels))
-    path = shutil.copy(EMBEDDED_FILE, tmp_path / "zoomnet.safetensors")
+    path = shutil.copy(EMBEDDED_FOLDER / "zoomnet.safetensors", tmp_path)
     features.set_params(backbone__weights=path).fit(superpixels)
     np.testing.assert_array_equal(values(features.transform(superpixels)), expected)
     assert len(entries(tmp_path / "cache")) == 4

@@ -1,4 +1,4 @@
-"""The script that trains ZoomNet runs on made-up photographs and a random teacher."""
+"""The script that trains ZoomNet runs on made-up photographs and random teachers."""
 
 import csv
 import os
@@ -15,6 +15,7 @@ torchvision = pytest.importorskip("torchvision")
 safetensors = pytest.importorskip("safetensors.torch")
 
 from sklearn_zoomout.backbones import Backbone, load_network  # noqa: E402
+from sklearn_zoomout.backbones._mobilenet_edgetpu import MobileNetEdgeTPU  # noqa: E402
 
 pytestmark = pytest.mark.slow
 SCRIPT = Path(__file__).parents[2] / "tools" / "train_zoomnet.py"
@@ -22,7 +23,7 @@ SCRIPT = Path(__file__).parents[2] / "tools" / "train_zoomnet.py"
 
 @pytest.fixture(scope="module")
 def materials(tmp_path_factory):
-    """Return a folder of fifty small photographs and random weights of the teacher."""
+    """Return a folder of fifty small photographs and random weights of teachers."""
     folder = tmp_path_factory.mktemp("materials")
     rng = np.random.default_rng(0)
     for i in range(50):
@@ -31,9 +32,13 @@ def materials(tmp_path_factory):
         image.save(folder / f"{i:02d}.jpg")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        teacher = torchvision.models.mobilenet_v2(weights=None)
-    state = {k: t.contiguous() for k, t in teacher.state_dict().items()}
-    safetensors.save_file(state, folder / "mobilenet_v2_tf2.safetensors")
+        teachers = {
+            "mobilenet_v2_tf2": torchvision.models.mobilenet_v2(weights=None),
+            "mobilenet_edgetpu_100": MobileNetEdgeTPU(),
+        }
+    for name, teacher in teachers.items():
+        state = {k: t.contiguous() for k, t in teacher.state_dict().items()}
+        safetensors.save_file(state, folder / f"{name}.safetensors")
     return folder
 
 
@@ -57,17 +62,19 @@ def read_curve(out):
         ]
 
 
-def test_training_resumes_and_writes_weights_that_load(materials, tmp_path):
+@pytest.mark.parametrize("name", ["zoomnet", "zoomnet_large"])
+def test_training_resumes_and_writes_weights_that_load(name, materials, tmp_path):
     """Two runs of an epoch write a curve, a checkpoint and weights with metadata."""
     for epochs, options in (("1", []), ("2", ["--resume"])):
+        options = ["--network", name, *options]
         done = train(materials, tmp_path, "--epochs", epochs, *options)
         assert done.returncode == 0, done.stderr
     steps = [row["step"] for row in read_curve(tmp_path)]
     assert steps == [0, 6, 12]
     assert "% unexplained" not in done.stdout  # pruned once only
-    path = tmp_path / "zoomnet.safetensors"
+    path = tmp_path / f"{name}.safetensors"
     assert not list(tmp_path.glob("*.part"))
-    network = load_network(Backbone("zoomnet", path))
+    network = load_network(Backbone(name, path))
     assert network.sha256 in done.stdout
     with safetensors.safe_open(path, "pt") as file:
         metadata = file.metadata()

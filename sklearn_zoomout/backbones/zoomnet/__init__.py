@@ -1,5 +1,5 @@
-"""ZoomNet: the backbone that comes with the library, and its weights."""
+"""ZoomNet and its larger sibling: the backbones that come with the library."""
 
-from ._network import ZoomNet
+from ._network import ZoomNet, ZoomNetLarge
 
-__all__ = ["ZoomNet"]
+__all__ = ["ZoomNet", "ZoomNetLarge"]

@@ -1,31 +1,69 @@
-"""The definition of ZoomNet, the network whose weights come with the library."""
+"""The definitions of the networks whose weights come with the library."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+
+class Block(NamedTuple):
+    """The shape of an inverted bottleneck.
+
+    Attributes
+    ----------
+    out_channels, expanded : int
+        Channels after the block, and inside it.
+    stride : int
+        1 or 2.
+    kernel : int
+        Side of the filter. 1 is none.
+    fused : bool
+        Whether expansion and filter are one convolution over all channels.
+    residual : bool
+        Whether the input is added to the output where both have the same shape.
+    """
+
+    out_channels: int
+    expanded: int
+    stride: int = 1
+    kernel: int = 3
+    fused: bool = False
+    residual: bool = True
+
+
 #: Channels after the first convolution.
 STEM = 32
-#: Output channels, expanded channels and stride of every bottleneck.
 BLOCKS = (
-    (16, 32, 1),  # stride 2
-    (24, 64, 2),
-    (24, 80, 1),  # stride 4
-    (32, 96, 2),
-    (32, 144, 1),
-    (32, 144, 1),  # stride 8
-    (64, 176, 2),
-    (64, 320, 1),
-    (64, 320, 1),
-    (64, 320, 1),
-    (96, 352, 1),
-    (96, 480, 1),
-    (96, 480, 1),  # stride 16
-    (160, 544, 2),
-    (160, 800, 1),
-    (160, 800, 1),  # stride 32
+    Block(16, 32),  # stride 2
+    Block(24, 64, 2),
+    Block(24, 80),  # stride 4
+    Block(32, 96, 2),
+    *2 * (Block(32, 144),),  # stride 8
+    Block(64, 176, 2),
+    *3 * (Block(64, 320),),
+    Block(96, 352),
+    *2 * (Block(96, 480),),  # stride 16
+    Block(160, 544, 2),
+    *2 * (Block(160, 800),),  # stride 32
+)
+LARGE_BLOCKS = (
+    Block(16, 32, kernel=1),  # stride 2
+    Block(32, 80, 2, fused=True),
+    Block(32, 72, fused=True),
+    *2 * (Block(32, 104, fused=True),),  # stride 4
+    Block(48, 240, 2, fused=True),
+    *3 * (Block(48, 152, fused=True),),  # stride 8
+    Block(96, 352, 2),
+    *3 * (Block(96, 368),),
+    Block(96, 704, residual=False),
+    *3 * (Block(96, 368),),  # stride 16
+    Block(160, 704, 2, kernel=5),
+    Block(160, 560, kernel=5),
+    Block(160, 512, kernel=5),
+    Block(160, 560, kernel=5),
+    Block(192, 1120),  # stride 32
 )
 
 
@@ -38,10 +76,12 @@ class ZoomNet(nn.Module):
 
     Parameters
     ----------
-    blocks : sequence of tuples of 3 int, default=BLOCKS
-        Output channels, expanded channels and stride of every bottleneck.
+    blocks : sequence of Block, default=BLOCKS
+        The bottlenecks.
     stem : int, default=STEM
         Channels after the first convolution.
+    activation : callable, default=torch.nn.functional.relu6
+        What follows every convolution but the last of a bottleneck.
 
     Notes
     -----
@@ -68,17 +108,20 @@ class ZoomNet(nn.Module):
     """
 
     def __init__(
-        self, blocks: Sequence[tuple[int, int, int]] = BLOCKS, stem: int = STEM
+        self,
+        blocks: Sequence[Block] = BLOCKS,
+        stem: int = STEM,
+        activation: Callable[..., torch.Tensor] = F.relu6,
     ) -> None:
         super().__init__()
-        self.stem = DownConv2d(3, stem, late=True)
+        self.activation = activation
+        self.stem = DownConv2d(3, stem, 3, late=True)
         self.blocks = nn.Sequential()
         width, late = stem, False
-        for out_channels, expanded, stride in blocks:
-            block = Bottleneck(width, expanded, out_channels, stride, late)
-            self.blocks.append(block)
-            width = out_channels
-            if stride == 2:
+        for block in blocks:
+            self.blocks.append(Bottleneck(width, block, late, activation))
+            width = block.out_channels
+            if block.stride == 2:
                 late = not late
         for name, module in self.named_modules():
             if isinstance(module, nn.Conv2d):
@@ -101,7 +144,41 @@ class ZoomNet(nn.Module):
         tensor of shape (N, C, ceil(H / 32), ceil(W / 32)), float32
             The maps before it are the outputs of the members of `blocks`.
         """
-        return self.blocks(F.relu6(self.stem(images), inplace=True))
+        return self.blocks(self.activation(self.stem(images), inplace=True))
+
+
+class ZoomNetLarge(ZoomNet):
+    """A larger `ZoomNet`, of the bottlenecks of MobileNet-EdgeTPU [1]_.
+
+    At strides 4 and 8 the expansion and the filter of a bottleneck are one
+    convolution.
+
+    Parameters
+    ----------
+    blocks : sequence of Block, default=LARGE_BLOCKS
+        The bottlenecks.
+    stem : int, default=STEM
+        Channels after the first convolution.
+
+    References
+    ----------
+    .. [1] S. Gupta, B. Akin, "Accelerator-aware Neural Network Design using AutoML",
+       2020.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_zoomout.backbones.zoomnet import ZoomNetLarge
+    >>> net = ZoomNetLarge().eval()
+    >>> with torch.inference_mode():
+    ...     net(torch.zeros(1, 3, 96, 128)).shape
+    torch.Size([1, 192, 3, 4])
+    """
+
+    def __init__(
+        self, blocks: Sequence[Block] = LARGE_BLOCKS, stem: int = STEM
+    ) -> None:
+        super().__init__(blocks, stem, F.relu)
 
 
 class Bottleneck(nn.Module):
@@ -114,28 +191,35 @@ class Bottleneck(nn.Module):
     def __init__(
         self,
         in_channels: int,
-        expanded: int,
-        out_channels: int,
-        stride: int,
+        block: Block,
         late: bool,
+        activation: Callable[..., torch.Tensor],
     ) -> None:
         super().__init__()
-        self.residual = stride == 1 and in_channels == out_channels
-        if expanded > in_channels:
-            self.expand: nn.Module = nn.Conv2d(in_channels, expanded, 1)
-        else:
-            self.expand = nn.Identity()
-        if stride == 1:
-            self.filter = nn.Conv2d(expanded, expanded, 3, padding=1, groups=expanded)
-        else:
-            self.filter = DownConv2d(expanded, expanded, late, groups=expanded)
+        out_channels, expanded, stride, kernel, fused, residual = block
+        self.activation = activation
+        self.residual = residual and stride == 1 and in_channels == out_channels
+        self.expand: nn.Module = nn.Identity()
+        self.filter: nn.Module = nn.Identity()
+        groups, width = 1, in_channels
+        if not fused:
+            groups = width = expanded
+            if expanded > in_channels:
+                self.expand = nn.Conv2d(in_channels, expanded, 1)
+        if stride == 2:
+            self.filter = DownConv2d(width, expanded, kernel, late, groups)
+        elif kernel > 1:
+            self.filter = nn.Conv2d(
+                width, expanded, kernel, padding=kernel // 2, groups=groups
+            )
         self.project = nn.Conv2d(expanded, out_channels, 1)
 
     def hidden(self, x: torch.Tensor) -> torch.Tensor:
         """Compute what is projected, (N, expanded, H / stride, W / stride)."""
-        if not isinstance(self.expand, nn.Identity):
-            x = F.relu6(self.expand(x), inplace=True)
-        return F.relu6(self.filter(x), inplace=True)
+        for part in (self.expand, self.filter):
+            if not isinstance(part, nn.Identity):
+                x = self.activation(part(x), inplace=True)
+        return x
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (N, in_channels, H, W) to (N, out_channels, H / stride, W / stride)."""
@@ -144,18 +228,28 @@ class Bottleneck(nn.Module):
 
 
 class DownConv2d(nn.Conv2d):
-    """3x3 convolution with stride 2 whose output has ``ceil(size / 2)`` cells.
+    """Convolution with stride 2 whose output has ``ceil(size / 2)`` cells.
 
-    The window of cell i begins at 2 i - 1, as with torch's ``padding=1``, or, if
-    `late`, at 2 i, as with TensorFlow's "SAME" on even sizes.
+    The window of k pixels of cell i begins at 2 i - k // 2, as with torch's
+    ``padding=k // 2``, or, if `late`, one pixel later, as with TensorFlow's "SAME" on
+    even sizes.
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, late: bool, groups: int = 1
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int,
+        late: bool,
+        groups: int = 1,
     ) -> None:
-        padding = 0 if late else 1
         super().__init__(
-            in_channels, out_channels, 3, stride=2, padding=padding, groups=groups
+            in_channels,
+            out_channels,
+            kernel,
+            stride=2,
+            padding=0 if late else kernel // 2,
+            groups=groups,
         )
         self.late = late
 
@@ -163,5 +257,8 @@ class DownConv2d(nn.Conv2d):
         """Map (N, in_channels, H, W) to (N, out_channels, H / 2, W / 2)."""
         if self.late:
             height, width = x.shape[2:]
-            x = F.pad(x, (0, 1 + width % 2, 0, 1 + height % 2))
+            half = self.kernel_size[0] // 2
+            before, after = half - 1, half
+            right, bottom = after + width % 2, after + height % 2
+            x = F.pad(x, (before, right, before, bottom))
         return super().forward(x)
