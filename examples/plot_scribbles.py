@@ -32,8 +32,8 @@ for name, mask in zip(data.filenames, data.scribbles, strict=True):
 
 # %%
 # The pipeline is trained on all photographs together, so that scribbles on the sky of
-# one help to label the sky of another. All parameters have their defaults. ZoomNet, the
-# default network, comes with the library.
+# one help to label the sky of another. All parameters have their defaults. The
+# default network comes with the library.
 model = zoomout_pipeline(random_state=0)
 model.fit(data.images, data.scribbles)
 predictions = model.predict(data.images)

@@ -43,7 +43,12 @@ class Preset(NamedTuple):
 
     levels: tuple[str, ...]
     backbone: str
+    input_size: int
     classifier: Mapping[str, Any]
+
+
+# With a network that is not the preset's own.
+_INPUT_SIZE = 640
 
 
 # What the papers say, and, where they do not, what was enough for it.
@@ -55,13 +60,14 @@ _PAPER = {
 }
 PRESETS = {
     # Best in accuracy per second on a laptop; its weights come with the library.
-    "fast": Preset(("distant", "global", "maps"), "zoomnet", {}),
+    "fast": Preset(("distant", "global", "maps"), "zoomnet_large", 560, {}),
     # Section 4.2, with the best network of Table 2.
     "arxiv2014": Preset(
-        ("local", "local_convnet", "proximal", "distant", "global"), "vgg16", _PAPER
+        ("local", "local_convnet", "proximal", "distant", "global"),
+        *("vgg16", _INPUT_SIZE, _PAPER),
     ),
     # Its later form: no hand-crafted features.
-    "cvpr2015": Preset(("distant", "global", "maps"), "vgg16", _PAPER),
+    "cvpr2015": Preset(("distant", "global", "maps"), "vgg16", _INPUT_SIZE, _PAPER),
 }
 
 
@@ -70,7 +76,7 @@ def zoomout_pipeline(
     *,
     levels: Sequence[str] | None = None,
     backbone: BackboneLike = None,
-    input_size: int = 640,
+    input_size: int | None = None,
     background: int | None = None,
     n_segments: int = 500,
     compactness: float = 15.0,
@@ -91,9 +97,9 @@ def zoomout_pipeline(
     Parameters
     ----------
     preset : {"fast", "arxiv2014", "cvpr2015"}, default="fast"
-        - "fast": the distant, global and maps levels with ZoomNet, and 512 hidden
-          units, or none for a few scribbles. Nothing is hand-crafted and nothing is
-          downloaded.
+        - "fast": the distant, global and maps levels with "zoomnet_large", and 512
+          hidden units, or none for a few scribbles. Nothing is hand-crafted and nothing
+          is downloaded.
         - "arxiv2014": the paper [1]_. Local (hand-crafted and learned), proximal,
           distant and global levels with VGG-16: 11,836 columns with 8 classes. 1,024
           hidden units, trained at a constant rate of 1e-4. The distant level averages
@@ -112,9 +118,10 @@ def zoomout_pipeline(
         The network of the distant, global and maps levels, if not the preset's. A
         `Backbone` also chooses weights, precision, mirror images and fine-tuning, such
         as ``Backbone("zoomnet", fine_tune=True)``.
-    input_size : int, default=640
-        Longer side in pixels to which the distant and maps levels resize an image. More
-        and smaller superpixels need a larger one, such as 960 with 2,000 superpixels.
+    input_size : int or None, default=None
+        Longer side in pixels to which the distant and maps levels resize an image. None
+        is 560 for "zoomnet_large" in the preset "fast", and 640 otherwise. More and
+        smaller superpixels need a larger one, such as 960 with 2,000 superpixels.
     background : int, default=None
         The label of the background, if there is one, such as PASCAL VOC's 0. The level
         "local_foreground" needs it. With it "arxiv2014" has that level too, as in the
@@ -191,6 +198,8 @@ def zoomout_pipeline(
     network = _make_backbone(backbone, levels, chosen, device, random_state)
     common: dict[str, Any] = {"memory": memory, "verbose": verbose}
     crafted: dict[str, Any] = {**common, "n_jobs": n_jobs, "random_state": random_state}
+    if input_size is None:
+        input_size = chosen.input_size if backbone is None else _INPUT_SIZE
     sized: dict[str, Any] = {**common, "input_size": input_size}
     trained: dict[str, Any] = {
         "classes": classifier.get("classes"),

@@ -46,12 +46,12 @@ def test_the_documented_steps():
 
 
 def test_the_default_needs_nothing_but_the_library(images, masks):
-    """The preset "fast" has three levels of ZoomNet and nothing hand-crafted."""
+    """The preset "fast" has three levels of a network and nothing hand-crafted."""
     model = small_pipeline()
     assert list(levels_of(model)) == ["distant", "global", "maps"]
     predicted = model.fit(images, masks).predict(images[:1])
     assert predicted[0].shape == masks[0].shape
-    assert model["classifier"].n_features_in_ == 256 + 256 + 328
+    assert model["classifier"].n_features_in_ == 352 + 352 + 256
 
 
 @pytest.fixture(scope="module")
