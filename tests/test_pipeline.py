@@ -126,11 +126,22 @@ def test_all_levels_use_one_backbone():
     assert sizes == {"distant": 320, "global": None, "maps": 320}
 
 
+@pytest.mark.parametrize(
+    ("options", "size"),
+    [({}, 560), ({"backbone": "zoomnet"}, 640), ({"preset": "cvpr2015"}, 640)],
+)
+def test_the_input_size_is_that_of_the_network(options, size):
+    """The default is 560 with the network of the default preset."""
+    levels = levels_of(zoomout_pipeline(**options))
+    assert levels["distant"].input_size == levels["maps"].input_size == size
+
+
 @pytest.mark.parametrize("backbone", [None, "resnet18"])
 def test_the_seed_is_that_of_a_backbone_by_name(backbone):
     """It determines random weights and fine-tuning."""
     model = zoomout_pipeline(backbone=backbone, random_state=3)
-    assert model["zoomout"].backbone == Backbone(backbone or "zoomnet", random_state=3)
+    name = backbone or "zoomnet_large"
+    assert model["zoomout"].backbone == Backbone(name, random_state=3)
     assert zoomout_pipeline()["zoomout"].backbone.random_state == 0
 
 
