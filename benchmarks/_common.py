@@ -13,6 +13,7 @@ from sklearn_zoomout import ZoomoutClassifier
 from sklearn_zoomout.datasets import fetch_stanford_background, make_scenes
 from sklearn_zoomout.labels import superpixel_labels
 from sklearn_zoomout.metrics import class_accuracy, mean_iou, pixel_accuracy
+from sklearn_zoomout.pipeline import PRESETS
 
 #: The four levels of the paper.
 LEVELS = ("local", "proximal", "distant", "global")
@@ -22,6 +23,13 @@ SUBSETS = [
     for size in range(1, len(LEVELS) + 1)
     for levels in combinations(LEVELS, size)
 ]
+#: How rows of the paper's levels are trained: slowly, as by its presets. Rows of the
+#: default pipeline are trained as by default.
+PAPER_TRAINING = {
+    name: value
+    for name, value in PRESETS["arxiv2014"].classifier.items()
+    if name != "hidden_units"
+}
 
 
 def make_parser(doc):
@@ -67,9 +75,12 @@ def add_options(parser):
         help="pooling of the distant level; crop is the paper's way, and slow",
     )
     parser.add_argument("--epochs", type=int, default=defaults["max_epochs"])
-    for name in ("learning_rate", "weight_decay"):
-        option = "--" + name.replace("_", "-")
-        parser.add_argument(option, type=float, default=defaults[name])
+    parser.add_argument(
+        "--learning-rate", type=float, help="of all rows; default: that of each"
+    )
+    parser.add_argument(
+        "--weight-decay", type=float, default=defaults["weight_decay"]
+    )
     parser.add_argument("--device", default=defaults["device"])
     parser.add_argument("--n-jobs", type=int, default=os.cpu_count())
     parser.add_argument("--verbose", type=int, default=0)

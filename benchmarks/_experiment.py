@@ -127,10 +127,11 @@ class Experiment:
 
     def classifier(self, hidden_units, **options):
         """Return a classifier that is trained as the options say."""
+        if self.args.learning_rate is not None:
+            options["learning_rate"] = self.args.learning_rate
         return ZoomoutClassifier(
             hidden_units,
             max_epochs=self.args.epochs,
-            learning_rate=self.args.learning_rate,
             weight_decay=self.args.weight_decay,
             device=self.args.device,
             random_state=self.args.seed,

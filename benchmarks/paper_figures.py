@@ -18,7 +18,7 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
-from _common import LEVELS, make_parser, pick
+from _common import LEVELS, PAPER_TRAINING, make_parser, pick
 from skimage.segmentation import mark_boundaries
 
 from sklearn_zoomout import ZoomoutClassifier, zoomout_pipeline
@@ -195,7 +195,10 @@ def main():
 
     def predict(table, hidden_units):
         classifier = ZoomoutClassifier(
-            hidden_units, max_epochs=args.epochs, random_state=args.seed
+            hidden_units,
+            max_epochs=args.epochs,
+            random_state=args.seed,
+            **PAPER_TRAINING,
         )
         classifier.fit(table[:n_train], masks[:n_train])
         return classifier.predict(table[n_train:])

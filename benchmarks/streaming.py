@@ -39,7 +39,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from _common import make_parser, print_setup
+from _common import PAPER_TRAINING, make_parser, print_setup
 from skorch.callbacks import Callback
 
 from sklearn_zoomout import (
@@ -178,7 +178,11 @@ def measure(args):
 
     clock = Clock(args.seconds, forget)
     model = ZoomoutClassifier(
-        (args.hidden,), max_epochs=1, callbacks=[clock], random_state=0
+        (args.hidden,),
+        max_epochs=1,
+        callbacks=[clock],
+        random_state=0,
+        **PAPER_TRAINING,
     )
     before, own = memory("RssAnon"), PeakOfOwn()
     own.start()
@@ -209,7 +213,11 @@ def intercept(args, table):
     """Return the untrained network of a classifier, and endless batches."""
     interceptor = Interceptor()
     model = ZoomoutClassifier(
-        (args.hidden,), max_epochs=1, callbacks=[interceptor], random_state=0
+        (args.hidden,),
+        max_epochs=1,
+        callbacks=[interceptor],
+        random_state=0,
+        **PAPER_TRAINING,
     )
     with contextlib.suppress(TimeUp):
         model.fit(table, make_masks(len(table)))

@@ -17,6 +17,9 @@ mean IoU in Table 2. Table 2 is networks of different sizes on all four levels o
 "fast" with the first --backbone: with its own weights, fine-tuned, and with both
 networks side by side.
 
+Linear classifiers and all rows on four levels are trained slowly, as the paper's. Other
+rows are trained as by default.
+
     python benchmarks/voc2012.py --tables 3
 
 The features of an image take 7 MB with ZoomNet: 20 GB for the official lists and 84 GB
@@ -30,6 +33,7 @@ SKLEARN_ZOOMOUT_WEIGHTS, or are downloaded.
 import numpy as np
 from _common import (
     LEVELS,
+    PAPER_TRAINING,
     SUBSETS,
     add_options,
     ceiling,
@@ -157,16 +161,17 @@ class Validation(Experiment):
             self.best_iou, self.best_name = scores[-1], f"{title}: {name}"
             self.best = [labels.astype(np.uint8) for labels in predictions]
 
-    def print_networks(self, title, table, rows):
+    def print_networks(self, title, table, rows, **training):
         """Print a row for each (hidden units, dropout, class weight) of a dict.
 
-        The values of the dict are the paper's figures.
+        The values of the dict are the paper's figures. The options are those of the
+        training.
         """
         for (hidden, dropout, weight), paper in rows.items():
             name = "+".join(map(str, hidden)) or "linear"
             name += f", dropout {dropout}" if dropout else ""
             name += "" if weight == "balanced" else f", class_weight={weight}"
-            options = {"dropout": dropout, "class_weight": weight}
+            options = {"dropout": dropout, "class_weight": weight, **training}
             self.print_row(title, name, table, paper, hidden, **options)
 
     def print_ceiling(self):
@@ -193,6 +198,7 @@ class Validation(Experiment):
         print_header("paper")
         for name, levels, paper, options in rows:
             chosen = table.select(levels)
+            options |= PAPER_TRAINING
             self.print_row(title, name, chosen, [paper], (), **options)
 
     def print_table_2(self):
@@ -201,11 +207,12 @@ class Validation(Experiment):
             title = f"Table 2, {levels}"
             print(f"\n{title} ({table.n_columns} columns); then the paper's IoU")
             print_header("CNN-S", "VGG-16")
-            rows = {}
+            rows, training = {}, {}
             if table.block_names == list(LEVELS):
+                training = PAPER_TRAINING
                 rows = {(*network, "balanced"): iou for network, iou in TABLE_2.items()}
             rows |= dict.fromkeys(OURS, ())
-            self.print_networks(title, table, rows)
+            self.print_networks(title, table, rows, **training)
 
     def all_levels(self):
         """Return the tables of all levels of every backbone, by their names."""

@@ -221,6 +221,11 @@ class TestErrors:
         with pytest.raises(ValueError, match=f"'{name}' parameter"):
             zoomout_pipeline(**options)
 
+    def test_a_number_as_hidden_units(self):
+        """The error says how to write one layer."""
+        with pytest.raises(ValueError, match=r"'auto'.* For one layer write \(128,\)"):
+            zoomout_pipeline(hidden_units=128)
+
     @pytest.mark.parametrize("random_state", [-1, np.random.RandomState(0)])
     def test_what_is_no_seed(self, random_state):
         """Several steps need it, so that it must be an integer."""

@@ -1,6 +1,7 @@
 """Validation of constructor parameters, and what begins every fit."""
 
 import re
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,9 @@ def validate_params(owner: Any) -> None:
         validate_parameter_constraints(constraints_of, params, caller_name=caller)
     except InvalidParameterError as error:
         public = re.sub(r"(sklearn_zoomout\.\w+)\._\w+", r"\1", str(error))
+        units = params.get("hidden_units")
+        if isinstance(units, Integral) and units is not True:
+            public += f" For one layer write ({units},)."
         raise InvalidParameterError(public) from None
     for name, value in params.items():
         constraints = constraints_of[name]

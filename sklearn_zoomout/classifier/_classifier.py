@@ -34,7 +34,8 @@ class ZoomoutClassifier(SuperpixelClassifier):
     hidden_units : "auto" or sequence of int, default="auto"
         Width of every hidden layer of ReLU units. () is a linear softmax. "auto" is ()
         for fewer than 1,000 training superpixels, such as those of a few scribbles, and
-        else (512,). It is also (512,) with ``max_epochs`` or ``callbacks``.
+        else (512,). It is also (512,) with ``max_epochs``, ``callbacks`` or
+        ``schedule="constant"``.
     dropout : float, default=0.5
         Share of hidden units that are dropped in training, in [0, 1).
     class_weight : "balanced", float, None or dict, default="balanced"
@@ -122,8 +123,8 @@ class ZoomoutClassifier(SuperpixelClassifier):
 
     A linear softmax is fitted to convergence by scikit-learn's `LogisticRegression`, on
     a copy of the training superpixels. With n of them it has ``C=30 / n``. It is
-    trained in steps, like any network, with ``max_epochs`` or ``callbacks``, or if the
-    table is in files.
+    trained in steps, like any network, with ``max_epochs``, ``callbacks`` or
+    ``schedule="constant"``, or if the table is in files.
 
     Small steps are computed on one thread, because threads would wait for each other.
 

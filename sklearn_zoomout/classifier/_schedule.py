@@ -65,7 +65,8 @@ def is_convex(
 
 
 def _asks_for_steps(params: Mapping[str, Any]) -> bool:
-    return params["max_epochs"] is not None or bool(params["callbacks"])
+    constant = params["schedule"] == "constant"
+    return constant or params["max_epochs"] is not None or bool(params["callbacks"])
 
 
 def count_epochs(

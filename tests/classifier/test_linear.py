@@ -79,9 +79,10 @@ def test_seed_does_not_matter(data):
 
 
 def test_steps_where_they_are_asked_for(data, tmp_path):
-    """With max_epochs, and for a table in files, which the solver would copy."""
+    """With max_epochs or a schedule, and for a table in files, which it would copy."""
     table, masks = data
     assert len(make_linear(max_epochs=3).fit(table, masks).history_) == 3
+    assert len(make_linear(schedule="constant").fit(table, masks).history_) > 1
     model = make_linear().fit(map_table(table, tmp_path), masks)
     assert len(model.history_) > 1
     assert model.score(table, masks) > 0.95

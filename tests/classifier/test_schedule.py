@@ -79,6 +79,7 @@ def test_number_of_epochs(params, n_rows, n_images, expected):
         ({"callbacks": [EarlyStopping("train_loss")]}, 10, (512,)),
         ({"hidden_units": np.array([4, 2])}, 10, (4, 2)),
         ({"hidden_units": ()}, 10_000, ()),
+        ({"schedule": "constant"}, 10, (512,)),
     ],
 )
 def test_hidden_units(params, n_rows, expected):

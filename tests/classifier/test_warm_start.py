@@ -37,7 +37,7 @@ def test_other_moments(standardize):
     np.testing.assert_allclose(model.predict_superpixel_proba(table), before, atol=1e-3)
 
 
-def test_the_solver_needs_fewer_iterations_and_ends_at_the_same():
+def test_the_solver_ends_where_a_cold_fit_ends():
     """A linear softmax with added strokes is that of a cold fit."""
     table, masks = make_data(noise=4.0)
     warm = make_classifier(hidden_units=(), max_epochs=None, warm_start=True)
