@@ -29,6 +29,7 @@ from .masks import mark_unlabeled as mark_unlabeled
 from .pipeline import zoomout_pipeline as zoomout_pipeline
 from .postprocessing import GraphSmoothing as GraphSmoothing
 from .postprocessing import IslandRemoval as IslandRemoval
+from .postprocessing import PixelFusion as PixelFusion
 from .superpixels import SegmentedImage as SegmentedImage
 from .superpixels import Superpixels as Superpixels
 from .superpixels import SuperpixelSegmenter as SuperpixelSegmenter

@@ -23,6 +23,7 @@ from .features import (
     ProximalFeatures,
     ZoomoutUnion,
 )
+from .postprocessing import PixelFusion
 from .superpixels import SuperpixelSegmenter
 
 #: All levels, in the order of their columns.
@@ -80,6 +81,7 @@ def zoomout_pipeline(
     background: int | None = None,
     n_segments: int = 500,
     compactness: float = 15.0,
+    pixels: bool = False,
     n_jobs: int | None = None,
     device: str | None = None,
     memory: str | os.PathLike | FeatureCache | None = None,
@@ -90,7 +92,8 @@ def zoomout_pipeline(
     """Make a zoom-out pipeline.
 
     Its steps are "superpixels" (`SuperpixelSegmenter`), "zoomout" (a `ZoomoutUnion` of
-    the levels) and "classifier" (`ZoomoutClassifier`). Every parameter can be changed
+    the levels) and "classifier" (`ZoomoutClassifier`, or with ``pixels=True`` a
+    `PixelFusion` around it). Every parameter can be changed
     later by ``set_params`` or searched over, such as ``classifier__hidden_units`` or
     ``zoomout__backbone``.
 
@@ -128,6 +131,11 @@ def zoomout_pipeline(
         paper on VOC: 11,851 columns with 21 classes.
     n_segments, compactness : int, float
         See `SuperpixelSegmenter`.
+    pixels : bool, default=False
+        Add the pixel as the closest zoom level: the last step is a `PixelFusion` around
+        the classifier, whose parameters are then ``classifier__estimator__...``. Choose
+        it for stains, membranes and other images in which color and texture close to a
+        pixel tell its class.
     n_jobs : int or None, default=None
         How many images to work on at once in the steps that profit.
     device : str, default=None
@@ -226,9 +234,12 @@ def zoomout_pipeline(
         n_segments, compactness, n_jobs=n_jobs, memory=memory, verbose=verbose
     )
     options = {**chosen.classifier, **classifier}
-    model = ZoomoutClassifier(
+    model: Any = ZoomoutClassifier(
         device=network.device, random_state=random_state, verbose=verbose, **options
     )
+    validate_params(model)
+    if pixels:
+        model = PixelFusion(model, n_jobs=n_jobs, random_state=random_state)
     for step in (segmenter, *(level for _, level in union.transformer_list), model):
         validate_params(step)  # now, and not after the features have been computed
     return Pipeline(

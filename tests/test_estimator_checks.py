@@ -22,6 +22,7 @@ from sklearn_zoomout import (
     IslandRemoval,
     LocalConvnetFeatures,
     LocalFeatures,
+    PixelFusion,
     ProximalFeatures,
     RegionFeatures,
     SuperpixelSegmenter,
@@ -46,6 +47,7 @@ ESTIMATORS = [
     CLASSIFIER,
     GraphSmoothing(CLASSIFIER, cv=2),
     IslandRemoval(CLASSIFIER, cv=2),
+    PixelFusion(CLASSIFIER, sigmas=(1, 2), n_pixels=300, cv=2, random_state=0),
 ]
 
 # The checks of scikit-learn that need no table of numbers. It skips the others for
@@ -307,7 +309,7 @@ def inputs_for(images, superpixels):
     def inputs_for(estimator):
         if isinstance(estimator, SuperpixelSegmenter):
             return images
-        if isinstance(estimator, (ZoomoutClassifier, GraphSmoothing, IslandRemoval)):
+        if hasattr(estimator, "predict"):
             return MeanColor().fit_transform(superpixels)
         return superpixels
 

@@ -1,11 +1,21 @@
-"""Linear filters of float32 images.
+"""Filters of float32 images.
 
 Pixels outside the image have the value of the nearest border pixel. If `out` is an
 array of the shape of the image, the result is written to it.
 """
 
+import math
+from collections.abc import Sequence
+from typing import Any
+
 import cv2
 import numpy as np
+from numpy.typing import NDArray
+
+#: Number of filters of `pixel_filters` for each channel and each sigma.
+N_RESPONSES = 4
+# A Gaussian is computed on an image that is reduced until sigma has this many pixels.
+_SIGMA_OF_REDUCED = 4
 
 
 def gaussian(
@@ -32,3 +42,81 @@ def laplacian(channel: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     return cv2.Laplacian(
         channel, cv2.CV_32F, dst=out, ksize=1, borderType=cv2.BORDER_REPLICATE
     )
+
+
+def pixel_filters(
+    channels: NDArray[np.float32], sigmas: Sequence[float]
+) -> NDArray[np.float32]:
+    """Describe every pixel by a Gaussian, its slope and its curvatures.
+
+    Parameters
+    ----------
+    channels : ndarray of float32 of shape (n_channels, height, width)
+        The channels of an image.
+    sigmas : sequence of float
+        The standard deviations of the Gaussians in pixels, > 0. Large ones are computed
+        on a reduced image, and their results are enlarged bilinearly.
+
+    Returns
+    -------
+    ndarray of float32 of shape (n_channels * n_sigmas * 4, height, width)
+        For every channel, and every sigma: the smoothed channel, the magnitude of its
+        gradient, and the larger and the smaller eigenvalue of its Hessian. Derivatives
+        are central differences, in units of the reduced image.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_zoomout.descriptors._filters import pixel_filters
+    >>> bright_line = np.zeros((1, 9, 9), dtype=np.float32)
+    >>> bright_line[:, 4] = 1
+    >>> gray, slope, high, low = pixel_filters(bright_line, [1])[:, 4, 4]
+    >>> bool(slope == 0 and low < 0)
+    True
+    """
+    n_channels, height, width = channels.shape
+    shape = (n_channels, len(sigmas), N_RESPONSES, height, width)
+    planes = np.empty(shape, dtype=np.float32)
+    for channel, of_channel in zip(channels, planes, strict=True):
+        for sigma, out in zip(sigmas, of_channel, strict=True):
+            step = reduction(sigma)
+            if step == 1:
+                _respond(channel, sigma, out)
+            else:
+                _respond_reduced(channel, sigma, step, out)
+    return planes.reshape(-1, height, width)
+
+
+def reduction(sigma: float) -> int:
+    """Return the power of 2 by which an image is reduced before its Gaussian."""
+    return 2 ** max(0, math.floor(math.log2(sigma / _SIGMA_OF_REDUCED)))
+
+
+def _respond(channel: NDArray[np.float32], sigma: float, out: NDArray[Any]) -> None:
+    """Write the four filters of a channel to an array of shape (4, height, width)."""
+    smooth, slope, high, low = out
+    gaussian(channel, sigma, out=smooth)
+    dy, dx = derivative(smooth, 0), derivative(smooth, 1)
+    cv2.magnitude(dx, dy, magnitude=slope)
+    dxy, dxx, dyy = derivative(dx, 0), derivative(dx, 1), derivative(dy, 0)
+    # The eigenvalues are the half sum of the second derivatives, plus and minus this.
+    radius = cv2.magnitude((dxx - dyy) / 2, dxy)
+    half_sum = (dxx + dyy) / 2
+    np.add(half_sum, radius, out=high)
+    np.subtract(half_sum, radius, out=low)
+
+
+def _respond_reduced(
+    channel: NDArray[np.float32], sigma: float, step: int, out: NDArray[Any]
+) -> None:
+    """Do the same with the means of blocks of pixels, and enlarge the results."""
+    height, width = channel.shape
+    padded = np.pad(channel, ((0, -height % step), (0, -width % step)), mode="edge")
+    size = padded.shape[1] // step, padded.shape[0] // step
+    small = cv2.resize(padded, size, interpolation=cv2.INTER_AREA)
+    # The mean of a block is a filter too, of this variance.
+    of_blocks = (step**2 - 1) / 12
+    responses = np.empty((len(out), *size[::-1]), dtype=np.float32)
+    _respond(np.asarray(small), math.sqrt(sigma**2 - of_blocks) / step, responses)
+    for response, plane in zip(responses, out, strict=True):
+        plane[:] = cv2.resize(response, padded.shape[::-1])[:height, :width]

@@ -1,7 +1,7 @@
-"""Clean-up of predictions on the superpixel graph.
+"""Estimators around the classifier, which change its predictions.
 
 `IslandRemoval` is the method of section 4.4. `GraphSmoothing` is the inference that
-section 5 proposes.
+section 5 proposes. `PixelFusion` adds the pixel, as the closest zoom level.
 """
 
 import lazy_loader

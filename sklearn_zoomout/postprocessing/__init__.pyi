@@ -1,2 +1,3 @@
 from ._islands import IslandRemoval as IslandRemoval
+from ._pixel_fusion import PixelFusion as PixelFusion
 from ._smoothing import GraphSmoothing as GraphSmoothing

@@ -44,17 +44,7 @@ class Postprocessor(SuperpixelClassifier):
 
     def _check_params(self) -> None:
         """Check the parameters beyond their declared constraints."""
-        if not hasattr(self.estimator, "predict_superpixel_proba"):
-            name, hint = type(self.estimator).__name__, ""
-            if isinstance(self.estimator, Pipeline):
-                hint = "; wrap the last step of the pipeline, not the pipeline"
-            elif hasattr(self.estimator, "estimator"):
-                inner = type(self.estimator.estimator).__name__
-                hint = f" around {inner}, which has no predict_proba"
-            raise ValueError(
-                "estimator: expected an estimator with predict_superpixel_proba, such "
-                f"as ZoomoutClassifier, got {name}{hint}."
-            )
+        check_estimator(self.estimator, type(self).__name__)
         if isinstance(self.cv, Iterator):
             raise ValueError(
                 f"cv: expected folds that can be iterated over several times, got "
@@ -165,7 +155,7 @@ class Postprocessor(SuperpixelClassifier):
         """Predict each image by an estimator that was not trained on it."""
         proba = np.zeros((table.n_rows, len(classes)), dtype=np.float32)
         for k, (train, test) in enumerate(folds, 1):
-            fold = _clone_with_classes(self.estimator, classes)
+            fold = clone_with_classes(self.estimator, classes)
             try:
                 with warnings.catch_warnings():
                     # The fit to all images has warned of absent classes already.
@@ -198,7 +188,72 @@ class Postprocessor(SuperpixelClassifier):
         return segmented.count(voted, n_classes + 1)[:, :n_classes]
 
 
-def _clone_with_classes(estimator: Any, classes: NDArray[np.int64]) -> Any:
+def check_estimator(estimator: Any, wrapper: str) -> None:
+    """Refuse an estimator whose superpixels cannot be changed by another estimator.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The estimator inside.
+    wrapper : str
+        The class around it, for the error.
+
+    Raises
+    ------
+    ValueError
+        If it has no ``predict_superpixel_proba``, or labels single pixels.
+    """
+    name = type(estimator).__name__
+    if not hasattr(estimator, "predict_superpixel_proba"):
+        hint = ""
+        if isinstance(estimator, Pipeline):
+            hint = "; wrap the last step of the pipeline, not the pipeline"
+        elif hasattr(estimator, "estimator"):
+            inner = type(estimator.estimator).__name__
+            hint = f" around {inner}, which has no predict_proba"
+        raise ValueError(
+            "estimator: expected an estimator with predict_superpixel_proba, such "
+            f"as ZoomoutClassifier, got {name}{hint}."
+        )
+    if getattr(estimator, "_labels_pixels", False):
+        raise ValueError(
+            f"estimator: expected an estimator that labels superpixels, got {name}, "
+            f"which labels pixels; put it outside, as PixelFusion({wrapper}(...))."
+        )
+
+
+def check_candidates(name: str, values: Any, bound: str) -> None:
+    """Raise an error unless the values are finite numbers that are > 0 or >= 0.
+
+    Parameters
+    ----------
+    name : str
+        The name of the parameter in the error.
+    values : object
+        What to check.
+    bound : {"> 0", ">= 0"}
+        What holds for all values.
+
+    Raises
+    ------
+    ValueError
+        If they are anything else.
+    """
+    try:
+        numbers = np.asarray(values)
+    except ValueError:  # lists of unequal lengths
+        numbers = np.array(None)
+    good = numbers.ndim == 1 and numbers.size > 0 and numbers.dtype.kind in "iuf"
+    if good:
+        above = numbers > 0 if bound == "> 0" else numbers >= 0
+        good = bool((above & np.isfinite(numbers)).all())
+    if not good:
+        raise ValueError(
+            f"{name}: expected a list of finite numbers {bound}, got {values!r}."
+        )
+
+
+def clone_with_classes(estimator: Any, classes: NDArray[np.int64]) -> Any:
     """Clone an estimator and set its classes, since a fold may lack some of them."""
     copy = clone(estimator)
     inner = copy

@@ -10,7 +10,7 @@ from scipy import sparse, special
 from sklearn.utils._param_validation import Interval
 
 from ..superpixels import SegmentedImage
-from ._base import LabeledImage, Postprocessor, mean_colors
+from ._base import LabeledImage, Postprocessor, check_candidates, mean_colors
 
 
 class GraphSmoothing(Postprocessor):
@@ -132,8 +132,8 @@ class GraphSmoothing(Postprocessor):
 
     def _check_params(self) -> None:
         super()._check_params()
-        _check_candidates("strengths", self.strengths, ">= 0")
-        _check_candidates("bandwidths", self.bandwidths, "> 0")
+        check_candidates("strengths", self.strengths, ">= 0")
+        check_candidates("bandwidths", self.bandwidths, "> 0")
 
     def _learn(self, images: list[LabeledImage], n_classes: int) -> dict[str, Any]:
         bandwidths = np.asarray(self.bandwidths, dtype=np.float64)
@@ -196,19 +196,3 @@ class GraphSmoothing(Postprocessor):
             message = np.float32(strength) * (average @ proba)
             proba = special.softmax(unary + message, axis=1)
         return proba
-
-
-def _check_candidates(name: str, values: Any, bound: str) -> None:
-    """Raise an error unless the values are finite numbers that are > 0 or >= 0."""
-    try:
-        numbers = np.asarray(values)
-    except ValueError:  # lists of unequal lengths
-        numbers = np.array(None)
-    good = numbers.ndim == 1 and numbers.size > 0 and numbers.dtype.kind in "iuf"
-    if good:
-        above = numbers > 0 if bound == "> 0" else numbers >= 0
-        good = bool((above & np.isfinite(numbers)).all())
-    if not good:
-        raise ValueError(
-            f"{name}: expected a list of finite numbers {bound}, got {values!r}."
-        )

@@ -1,0 +1,390 @@
+"""`PixelFusion`: labels of pixels, from superpixels and from filters of pixels."""
+
+from collections.abc import Callable, Iterator, Sequence
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import ArrayLike, NDArray
+from scipy import special
+from sklearn.base import clone
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+
+from .._utils.params import forget_fit, validate_params
+from .._utils.threads import one_thread
+from ..classifier import SuperpixelClassifier
+from ..labels import encode_labels
+from ..superpixels import SegmentedImage
+from ..table import FeatureTable, check_table
+from ._base import check_candidates, check_estimator
+from ._pixel_model import (
+    Predict,
+    compress,
+    fit_forest,
+    predict_by_forest,
+    predict_by_net,
+)
+from ._pixel_weight import WEIGHTS, can_change, score_weights, weigh
+from ._pixels import PixelFilters, choose_filters, draw_pixels
+
+# Pixels, labeled or not, from which the network learns what the forest predicts.
+_N_OTHERS = 30_000
+
+
+class PixelFusion(SuperpixelClassifier):
+    """Label pixels by their superpixels and by what is seen at the pixel itself.
+
+    The pixel is the closest zoom level. A random forest learns the classes of pixels
+    from small filters: for every channel a Gaussian, the magnitude of its gradient and
+    the eigenvalues of its Hessian, at several sizes. The label of a pixel is the class
+    with the largest ::
+
+        (1 - weight) * log p(superpixel) + weight * log p(pixel)
+
+    Probabilities below 0.001 count as 0.001. One weight holds for all pixels. It is
+    chosen by the mean IoU of out-of-fold predictions, so that it is 0 where filters do
+    not help, as on most photographs, and close to 1 where they suffice, as for stains
+    and membranes.
+
+    Parameters
+    ----------
+    estimator : estimator with ``predict_superpixel_proba``
+        A `ZoomoutClassifier`, or a clean-up step of superpixels around one. See
+        `GraphSmoothing` for what an estimator of your own needs.
+    sigmas : sequence of float, default=(0.5, 1, 2, 4, 8, 16)
+        The standard deviations of the Gaussians in pixels.
+    n_pixels : int, default=20000
+        Number of labeled pixels from which the forest learns. They are drawn evenly
+        over the images, and in every image evenly over the classes. In the forest and
+        in the mean IoU, a pixel has the weight of the pixels that it stands for.
+    weight : "auto" or float, default="auto"
+        The weight of the pixels, in 0..1. "auto" chooses among 0, 0.05, 0.1, 0.2, ...,
+        0.9, 0.95 and 1. Of equal scores, the smaller weight is chosen. With a number,
+        nothing is predicted out of fold.
+    cv : int or None, default=None
+        Number of folds for the out-of-fold predictions. Images are held out if at least
+        as many have labels, and the others of each fold show all classes. Else strokes
+        are held out, which are connected pixels of one class. If a class has a single
+        stroke, the stroke is cut into as many parts as there are folds. None is 3 folds
+        of images, or 5 folds of strokes.
+    compress : bool, default=True
+        Train a small network to predict what the forest predicts [1]_. It predicts
+        about ten times as fast, and its labels differ a little. False keeps the forest.
+    n_jobs : int or None, default=None
+        How many images, and how many trees, to work on at once, in threads.
+    random_state : int, RandomState or None, default=None
+        Seed of the draws of pixels, of the folds, of the forest and of the network. The
+        seed of ``estimator`` is its own.
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        The estimator, fitted on all images.
+    classes_ : ndarray of int64 of shape (n_classes,)
+        The classes, sorted.
+    weight_ : float
+        The weight of the pixels.
+    weights_ : ndarray of float64 of shape (n_weights,) or None
+        The candidates, ascending. None if ``weight`` is a number.
+    scores_ : ndarray of float64 of shape (n_weights,) or None
+        Mean IoU of the out-of-fold predictions for each of ``weights_``.
+    forest_ : RandomForestClassifier or None
+        The forest. Its classes are positions in ``classes_``. None if it is compressed,
+        or if ``weight_`` is 0.
+    net_ : torch.nn.Module or None
+        The network that predicts what the forest predicts. None without ``compress``,
+        or if ``weight_`` is 0.
+    filters_ : PixelFilters or None
+        How pixels are described: ``filters_.gray`` tells whether one channel is used,
+        because the channels of each image of fit are equal. None if ``weight`` is 0.
+    n_features_in_ : int
+        Number of feature columns.
+    feature_names_in_ : ndarray of str of shape (n_features_in_,)
+        Their names.
+    mean_ : ndarray of float64 of shape (n_features_in_,) or None
+        Their means. None if the estimator has no ``mean_``.
+
+    See Also
+    --------
+    GraphSmoothing : Make nearby superpixels of similar color agree.
+
+    Notes
+    -----
+    ``fit`` trains the estimator and a forest once for each fold and once on all images.
+
+    Filters of pixels are computed image by image and are not kept. A table of
+    `open_features` needs its images for that: ``open_features(folder, images)``.
+
+    ``predict`` evaluates only the pixels whose label the filters can change. With a
+    small weight these are few.
+
+    A class that would be held out as a whole, because it has one labeled pixel, is not
+    held out.
+
+    References
+    ----------
+    .. [1] Buciluă, Caruana, Niculescu-Mizil, "Model compression", KDD 2006.
+
+    Examples
+    --------
+    >>> from sklearn_zoomout import LocalFeatures, PixelFusion
+    >>> from sklearn_zoomout import SuperpixelSegmenter, ZoomoutClassifier
+    >>> from sklearn_zoomout.datasets import make_scenes
+    >>> images, masks = make_scenes(n_images=4, random_state=0)
+    >>> superpixels = SuperpixelSegmenter(n_segments=50).fit_transform(images)
+    >>> local = LocalFeatures(descriptors=("color", "location"))
+    >>> table = local.fit_transform(superpixels)
+    >>> classifier = ZoomoutClassifier(max_epochs=5, random_state=0)
+    >>> model = PixelFusion(classifier, n_pixels=500, random_state=0)
+    >>> predictions = model.fit(table, masks).predict(table)
+    >>> predictions[0].shape == masks[0].shape
+    True
+    >>> model.scores_.shape
+    (13,)
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "estimator": [HasMethods(["fit"])],
+        "sigmas": [list, tuple, np.ndarray],
+        "n_pixels": [Interval(Integral, 2, None, closed="left")],
+        "weight": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="both")],
+        "cv": [Interval(Integral, 2, None, closed="left"), None],
+        "compress": ["boolean"],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+    }
+    # Other steps would change its superpixels, and lose its pixels.
+    _labels_pixels = True
+
+    def __init__(
+        self,
+        estimator: Any,
+        *,
+        sigmas: Sequence[float] = (0.5, 1, 2, 4, 8, 16),
+        n_pixels: int = 20_000,
+        weight: "str | float" = "auto",
+        cv: int | None = None,
+        compress: bool = True,
+        n_jobs: int | None = None,
+        random_state: "int | np.random.RandomState | None" = None,
+    ) -> None:
+        self.estimator = estimator
+        self.sigmas = sigmas
+        self.n_pixels = n_pixels
+        self.weight = weight
+        self.cv = cv
+        self.compress = compress
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Sequence[ArrayLike]) -> Self:
+        """Fit the estimator, choose the weight of the pixels, and fit their forest.
+
+        Parameters
+        ----------
+        X : FeatureTable
+            Features of the superpixels of n_images images.
+        y : sequence of array-like of integers of shape (height, width)
+            The masks, a label map for every image.
+
+        Returns
+        -------
+        self : PixelFusion
+
+        Raises
+        ------
+        ValueError
+            If a parameter is wrong, the pixels of a stored table are missing, there are
+            too few labels for folds, or the estimator cannot be fitted to all images or
+            to a fold.
+        """
+        forget_fit(self)
+        validate_params(self)
+        check_estimator(self.estimator, type(self).__name__)
+        check_candidates("sigmas", self.sigmas, "> 0")
+        table = check_table(X)
+        masks = list(table.superpixels.iter_masks(y))
+        filters = None
+        if self.weight != 0:
+            filters = choose_filters(table.superpixels, self.sigmas)
+        estimator = clone(self.estimator).fit(table, masks)
+        fitted = {
+            "estimator_": estimator,
+            "classes_": estimator.classes_,
+            "n_features_in_": estimator.n_features_in_,
+            "feature_names_in_": estimator.feature_names_in_,
+            "mean_": getattr(estimator, "mean_", None),
+            "filters_": filters,
+        }
+        learned = self._learn(table, masks, estimator.classes_, filters)
+        self.__dict__.update(fitted | learned)
+        return self
+
+    def predict(self, X: Any) -> NDArray[np.object_]:
+        """Label every pixel.
+
+        Parameters
+        ----------
+        X : FeatureTable
+            Features of the superpixels, with the columns of fit.
+
+        Returns
+        -------
+        ndarray of object of shape (n_images,)
+            A label map, int64 of shape (height, width), for every image.
+
+        Raises
+        ------
+        ValueError
+            If an image has colors, and all images of fit are gray.
+        """
+        table = self._check_fitted_table(X)
+        if self.weight_ == 0:
+            return self.estimator_.predict(table)
+        return self._of_images(table, self._label_pixels)
+
+    def predict_proba(self, X: Any) -> NDArray[np.object_]:
+        """Predict the class probabilities of every pixel.
+
+        They are the softmax of the weighted sum of log-probabilities. If the weight is
+        0, they are those of the estimator.
+
+        Parameters
+        ----------
+        X : FeatureTable
+            Features of the superpixels, with the columns of fit.
+
+        Returns
+        -------
+        ndarray of object of shape (n_images,)
+            An array, float32 of shape (height, width, n_classes), for every image.
+        """
+        table = self._check_fitted_table(X)
+        if self.weight_ == 0:
+            return self.estimator_.predict_proba(table)
+        return self._of_images(table, self._weigh_pixels)
+
+    def _row_probabilities(self, table: FeatureTable) -> NDArray[np.float32]:
+        return self.estimator_.predict_superpixel_proba(table)
+
+    def _learn(
+        self,
+        table: FeatureTable,
+        masks: list[NDArray[Any]],
+        classes: NDArray[np.int64],
+        filters: PixelFilters | None,
+    ) -> dict[str, Any]:
+        """Choose the weight and fit the model of pixels; return the attributes."""
+        nothing = dict.fromkeys(("weights_", "scores_", "forest_", "net_"))
+        if filters is None:
+            return nothing | {"weight_": 0.0}
+        rng = check_random_state(self.random_state)
+        seed = int(rng.randint(np.iinfo(np.int32).max))
+        codes = [
+            encode_labels(mask, classes, f"masks[{i}]").astype(np.int32)
+            for i, mask in enumerate(masks)
+        ]
+        pixels = draw_pixels(
+            table,
+            codes,
+            filters,
+            n_labeled=self.n_pixels,
+            n_others=_N_OTHERS if self.compress else 0,
+            rng=np.random.default_rng(seed),
+            n_jobs=self.n_jobs,
+        )
+        learned: dict[str, Any] = nothing | {"weight_": self.weight}
+        if self.weight == "auto":
+            labeled = table, masks, codes, pixels, classes
+            options = {"cv": self.cv, "seed": seed, "n_jobs": self.n_jobs}
+            scores = score_weights(self.estimator, *labeled, **options)
+            best = float(WEIGHTS[scores.argmax()])
+            learned.update(weights_=WEIGHTS.copy(), scores_=scores, weight_=best)
+        if learned["weight_"] > 0:
+            labels = pixels.codes, pixels.shares
+            forest = fit_forest(pixels.features, *labels, seed, self.n_jobs)
+            if self.compress:
+                learned["net_"] = compress(forest, pixels.others, len(classes), seed)
+            else:
+                learned["forest_"] = forest
+        return learned
+
+    def _of_images(
+        self, table: FeatureTable, work: Callable[..., NDArray[Any]]
+    ) -> NDArray[np.object_]:
+        """Do some work on every image, on several at once."""
+        proba = self.estimator_.predict_superpixel_proba(table)
+        parts = np.split(proba, table.row_offsets[1:-1])
+        predict = self._pixel_model()
+
+        def of_image(i: int) -> NDArray[Any]:
+            context = weigh(parts[i], 1 - self.weight_)
+            return work(table.superpixels[i], context, predict, f"images[{i}]")
+
+        maps = np.empty(len(table), dtype=object)
+        with one_thread():
+            parallel = Parallel(self.n_jobs, prefer="threads")
+            done = parallel(delayed(of_image)(i) for i in range(len(table)))
+        for i, image in enumerate(done):
+            maps[i] = image
+        return maps
+
+    def _pixel_model(self) -> Predict:
+        if self.net_ is not None:
+            return predict_by_net(self.net_)
+        return predict_by_forest(self.forest_, len(self.classes_))
+
+    def _label_pixels(
+        self,
+        segmented: SegmentedImage,
+        context: NDArray[np.float32],
+        predict: Predict,
+        name: str,
+    ) -> NDArray[np.int64]:
+        """Return the label map of an image."""
+        segments = segmented.segments.ravel()
+        codes = context.argmax(axis=1)[segments]
+        open_rows = can_change(context, self.weight_)
+        if open_rows.any():
+            for chosen, sums in self._sums(
+                segmented, context, predict, open_rows[segments], name
+            ):
+                codes[chosen] = sums.argmax(axis=1)
+        return self.classes_[codes].reshape(segmented.shape)
+
+    def _weigh_pixels(
+        self,
+        segmented: SegmentedImage,
+        context: NDArray[np.float32],
+        predict: Predict,
+        name: str,
+    ) -> NDArray[np.float32]:
+        """Return the probabilities of the pixels of an image."""
+        n_pixels = segmented.segments.size
+        proba = np.empty((n_pixels, context.shape[1]), dtype=np.float32)
+        every = np.ones(n_pixels, dtype=bool)
+        for chosen, sums in self._sums(segmented, context, predict, every, name):
+            proba[chosen] = special.softmax(sums, axis=1)
+        return proba.reshape(*segmented.shape, -1)
+
+    def _sums(
+        self,
+        segmented: SegmentedImage,
+        context: NDArray[np.float32],
+        predict: Predict,
+        chosen: NDArray[np.bool_],
+        name: str,
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """Yield positions of the chosen pixels, and their sums of log-probabilities."""
+        assert self.filters_ is not None
+        segments = segmented.segments.ravel()
+        for pixels, planes in self.filters_.bands(segmented, name):
+            inside = np.flatnonzero(chosen[pixels])
+            if len(inside) < planes.shape[1]:
+                planes = planes[:, inside]
+            positions = inside + pixels.start
+            sums = weigh(predict(planes), self.weight_)
+            sums += context[segments[positions]]
+            yield positions, sums

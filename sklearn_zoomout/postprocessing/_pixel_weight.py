@@ -1,0 +1,189 @@
+"""The weight of the pixels, chosen by the mean IoU of out-of-fold predictions."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..exceptions import AbsentClassWarning, EmptyMaskWarning
+from ..table import FeatureTable
+from ._base import clone_with_classes
+from ._pixel_folds import Groups, groups_of, split_pixels
+from ._pixel_model import fit_forest, predict_by_forest
+from ._pixels import DrawnPixels
+
+#: The candidates for the weight.
+WEIGHTS = np.array([0, 0.05, *np.arange(1, 10) / 10, 0.95, 1])
+#: Lower probabilities count as this one, so that no vote is a veto.
+FLOOR = 1e-3
+# Trees of the forest of a fold. Half of the usual number is enough to compare weights.
+_N_TREES = 30
+
+
+def weigh(proba: NDArray[np.float32], weight: float) -> NDArray[np.float32]:
+    """Return log-probabilities times a weight.
+
+    Parameters
+    ----------
+    proba : ndarray of float32 of shape (n, n_classes)
+        Probabilities. Those below 0.001 count as 0.001.
+    weight : float
+        The weight.
+
+    Returns
+    -------
+    ndarray of float32 of shape (n, n_classes)
+    """
+    return np.float32(weight) * np.log(np.maximum(proba, np.float32(FLOOR)))
+
+
+def can_change(context: NDArray[np.float32], weight: float) -> NDArray[np.bool_]:
+    """Return for which superpixels the pixels can overrule the most probable class.
+
+    Parameters
+    ----------
+    context : ndarray of float32 of shape (n_segments, n_classes)
+        The weighted log-probabilities of the superpixels.
+    weight : float
+        The weight of the pixels.
+
+    Returns
+    -------
+    ndarray of bool of shape (n_segments,)
+    """
+    best = np.partition(context, -2, axis=1)[:, -2:]
+    # The sum for a class is raised by at most this; rounding must not decide.
+    largest = -weight * np.log(FLOOR) + 1e-4
+    return best[:, 1] - best[:, 0] <= largest
+
+
+def score_weights(
+    estimator: Any,
+    table: FeatureTable,
+    masks: list[NDArray[Any]],
+    codes: list[NDArray[np.int32]],
+    pixels: DrawnPixels,
+    classes: NDArray[np.int64],
+    *,
+    cv: int | None,
+    seed: int,
+    n_jobs: int | None,
+) -> NDArray[np.float64]:
+    """Return the mean IoU of out-of-fold predictions for each weight.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The estimator of superpixels. It is not fitted, but clones of it are.
+    table : FeatureTable
+        The features of the superpixels.
+    masks : list of ndarray of integers of shape (height, width)
+        The masks.
+    codes : list of ndarray of int32 of shape (height, width)
+        The same as positions in the list of classes.
+    pixels : DrawnPixels
+        The pixels to learn from and to predict.
+    classes : ndarray of int64 of shape (n_classes,)
+        The classes.
+    cv : int or None
+        Number of folds.
+    seed : int
+        Seed of the folds and of the forests.
+    n_jobs : int or None
+        How many trees to grow at once.
+
+    Returns
+    -------
+    ndarray of float64 of shape (n_weights,)
+        For each of `WEIGHTS`.
+
+    Raises
+    ------
+    ValueError
+        If nothing can be held out, or the estimator cannot be fitted to a fold.
+    """
+    groups, folds = split_pixels(pixels, codes, cv, seed)
+    if not folds:
+        raise ValueError(
+            "masks: expected a class with at least two labeled pixels, of which one "
+            "can be held out, got none; label more, or pass a number as weight."
+        )
+    n_classes = len(classes)
+    counts = np.zeros((len(WEIGHTS), n_classes, n_classes))
+    for k, held in enumerate(folds, 1):
+        left = _hold_out(masks, pixels, groups, held)
+        try:
+            context = _predict_context(estimator, table, left, pixels, held, classes)
+        except ValueError as error:
+            raise ValueError(
+                f"cv: fold {k} of {len(folds)}: {error} Label more, or pass a number "
+                "as weight."
+            ) from error
+        near = _predict_pixels(pixels, held, n_classes, seed, n_jobs)
+        for count, weight in zip(counts, WEIGHTS, strict=True):
+            sums = weigh(context, 1 - weight) + weigh(near, weight)
+            predicted = sums.argmax(axis=1)
+            np.add.at(count, (pixels.codes[held], predicted), pixels.shares[held])
+    return _mean_iou(counts)
+
+
+def _hold_out(
+    masks: list[NDArray[Any]],
+    pixels: DrawnPixels,
+    groups: Groups,
+    held: NDArray[np.bool_],
+) -> list[NDArray[np.int64]]:
+    """Return the masks without the groups of the pixels that are held out."""
+    out = np.unique(groups_of(pixels, groups)[held])
+    return [
+        np.where(np.isin(group, out), -1, mask)
+        for mask, group in zip(masks, groups, strict=True)
+    ]
+
+
+def _predict_context(
+    estimator: Any,
+    table: FeatureTable,
+    masks: list[NDArray[np.int64]],
+    pixels: DrawnPixels,
+    held: NDArray[np.bool_],
+    classes: NDArray[np.int64],
+) -> NDArray[np.float32]:
+    """Predict the superpixels of held-out pixels by an estimator of the other masks."""
+    fold = clone_with_classes(estimator, classes)
+    with warnings.catch_warnings():
+        # The fit to all images has warned of what the user can change.
+        warnings.simplefilter("ignore", AbsentClassWarning)
+        warnings.simplefilter("ignore", EmptyMaskWarning)
+        fold.fit(table, masks)
+    images = np.unique(pixels.images[held])
+    part = table[images]
+    moved = part.row_offsets[:-1] - table.row_offsets[images]
+    rows = pixels.rows[held] + moved[np.searchsorted(images, pixels.images[held])]
+    proba = np.zeros((len(rows), len(classes)), dtype=np.float32)
+    # A class that is absent from the fold has probability 0.
+    columns = np.searchsorted(classes, fold.classes_)
+    proba[:, columns] = fold.predict_superpixel_proba(part)[rows]
+    return proba
+
+
+def _predict_pixels(
+    pixels: DrawnPixels,
+    held: NDArray[np.bool_],
+    n_classes: int,
+    seed: int,
+    n_jobs: int | None,
+) -> NDArray[np.float32]:
+    """Predict held-out pixels by a forest of the others."""
+    others = pixels.features[~held], pixels.codes[~held], pixels.shares[~held]
+    forest = fit_forest(*others, seed, n_jobs, n_trees=_N_TREES)
+    return predict_by_forest(forest, n_classes)(pixels.features[held].T)
+
+
+def _mean_iou(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean IoU of confusion matrices, (n, n_classes, n_classes)."""
+    hit = counts.diagonal(axis1=1, axis2=2)
+    union = counts.sum(axis=1) + counts.sum(axis=2) - hit
+    with np.errstate(invalid="ignore"):  # classes that do not occur
+        return np.nanmean(hit / union, axis=1)

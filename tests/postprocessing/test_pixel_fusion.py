@@ -1,0 +1,494 @@
+"""Labels of pixels, from superpixels and filters."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import RidgeClassifier
+from sklearn.metrics import jaccard_score
+from sklearn.model_selection import GridSearchCV
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import Pipeline, make_pipeline
+
+from sklearn_zoomout import (
+    FeatureTable,
+    GraphSmoothing,
+    IslandRemoval,
+    LocalFeatures,
+    PixelFusion,
+    SegmentedImage,
+    Superpixels,
+    SuperpixelSegmenter,
+    ZoomoutClassifier,
+    open_features,
+    store_features,
+    zoomout_pipeline,
+)
+from sklearn_zoomout.metrics import mean_iou, mean_iou_scorer
+from sklearn_zoomout.postprocessing._pixel_folds import label_strokes, split_pixels
+from sklearn_zoomout.postprocessing._pixel_weight import WEIGHTS, _mean_iou
+from sklearn_zoomout.postprocessing._pixels import (
+    DrawnPixels,
+    PixelFilters,
+    draw_pixels,
+)
+from sklearn_zoomout.table import Block
+
+SIGMAS = (0.5, 2)
+
+
+def grid(height, width, size=8):
+    """Square superpixels."""
+    rows, columns = np.mgrid[:height, :width] // size
+    return rows * (width // size) + columns
+
+
+def make_lines(n_images=4, seed=0, gray=False):
+    """Lines of one pixel, 20, on a ground, 10, in superpixels of 8 x 8 pixels.
+
+    In two corners whole superpixels are 20. The features are the shares of 20.
+    """
+    rng = np.random.default_rng(seed)
+    items, masks, features = [], [], []
+    for _ in range(n_images):
+        mask = np.full((40, 48), 10)
+        mask[rng.integers(3, 37, 2)] = 20
+        mask[:, rng.integers(3, 45, 2)] = 20
+        mask[:8, 40:] = mask[32:, :16] = 20
+        colors = np.array([[90, 120, 100], [160, 90, 100]])
+        if gray:
+            colors = np.repeat(colors[:, :1], 3, axis=1)
+        noise = rng.normal(0, 5, mask.shape + (1 if gray else 3,))
+        image = (colors[mask // 20] + noise).round().clip(0, 255).astype(np.uint8)
+        segments = grid(*mask.shape)
+        segmented = SegmentedImage(image, segments)
+        share = segmented.count((mask == 20).astype(int), 2)[:, 1] / segmented.areas
+        features.append(np.stack([share, rng.normal(size=len(share))], axis=1))
+        items.append(segmented)
+        masks.append(mask)
+    block = Block("a", ("x", "y"), np.concatenate(features).astype(np.float32))
+    return FeatureTable(Superpixels(items), [block]), masks
+
+
+def make_halves(n_images=4, seed=0):
+    """Two halves that features tell apart, and of which pixels show nothing."""
+    rng = np.random.default_rng(seed)
+    mask = np.where(np.arange(48) < 24, 10, 20) * np.ones((40, 1), dtype=int)
+    segments = grid(*mask.shape)
+    items = [
+        SegmentedImage(rng.integers(0, 255, (40, 48, 3), dtype=np.uint8), segments)
+        for _ in range(n_images)
+    ]
+    side = mask[4::8, 4::8].ravel() / 10
+    features = np.stack([side, rng.normal(size=len(side))], axis=1)
+    block = Block("a", ("x", "y"), np.tile(features, (n_images, 1)).astype(np.float32))
+    return FeatureTable(Superpixels(items), [block]), [mask] * n_images
+
+
+class Unsure(GaussianNB):
+    """Is never certain, as few estimators of images are."""
+
+    def predict_proba(self, x):
+        return 0.1 + 0.8 * super().predict_proba(x)
+
+
+@pytest.fixture
+def classifier():
+    """A classifier of superpixels that takes milliseconds."""
+    return ZoomoutClassifier(estimator=Unsure(), class_weight=None)
+
+
+@pytest.fixture(scope="module")
+def lines():
+    return make_lines()
+
+
+@pytest.fixture(scope="module")
+def new_lines():
+    return make_lines(seed=1)
+
+
+def fusion(classifier, **params):
+    """A small model with a seed."""
+    params = {"sigmas": SIGMAS, "n_pixels": 1500, "random_state": 0} | params
+    return PixelFusion(classifier, **params)
+
+
+@pytest.mark.parametrize("compress", [True, False])
+def test_lines_of_one_pixel_are_learned(compress, classifier, lines, new_lines):
+    """Superpixels cannot follow them, and pixels can."""
+    table, masks = new_lines
+    before = clone(classifier).fit(*lines).score(table, masks)
+    model = fusion(classifier, compress=compress).fit(*lines)
+    assert before < 0.75
+    assert model.score(table, masks) > 0.85
+    assert model.weight_ > 0.3
+    assert (model.net_ is None) != (model.forest_ is None)
+    assert (model.net_ is None) != compress
+
+
+def test_predictions_agree_with_each_other(classifier, lines, new_lines):
+    """Label maps are the most probable classes; superpixels are the estimator's."""
+    model, (table, masks) = fusion(classifier).fit(*lines), new_lines
+    predicted, proba = model.predict(table), model.predict_proba(table)
+    for one, of_pixels in zip(predicted, proba, strict=True):
+        assert one.dtype == np.int64
+        assert of_pixels.dtype == np.float32
+        np.testing.assert_array_equal(one, model.classes_[of_pixels.argmax(axis=2)])
+        np.testing.assert_allclose(of_pixels.sum(axis=2), 1, rtol=1e-5)
+    np.testing.assert_array_equal(
+        model.predict_superpixel_proba(table),
+        clone(classifier).fit(*lines).predict_superpixel_proba(table),
+    )
+    assert model.score(table, masks) == mean_iou(masks, predicted)
+    np.testing.assert_array_equal(model.feature_names_in_, table.columns)
+    assert model.n_features_in_ == table.n_columns == len(model.mean_)
+
+
+@pytest.mark.parametrize("weight", [0.05, 0.3, 0.7, 1])
+def test_sum_is_what_the_docstring_says(weight, classifier, lines, new_lines):
+    """Also where only the pixels that can change are evaluated."""
+    model = fusion(classifier, weight=weight, compress=False).fit(*lines)
+    assert model.weight_ == weight
+    assert model.weights_ is None
+    assert model.scores_ is None
+    table, _ = new_lines
+    contexts = clone(classifier).fit(*lines).predict_proba(table)
+    filters = PixelFilters(SIGMAS, gray=False)
+    for i, segmented in enumerate(table.superpixels):
+        every = np.arange(segmented.segments.size)
+        features = filters.describe(segmented, every, "images[0]")
+        near = model.forest_.predict_proba(features).reshape(contexts[i].shape)
+        sums = (1 - weight) * np.log(np.maximum(contexts[i], 1e-3))
+        sums = sums + weight * np.log(np.maximum(near, 1e-3))
+        odds = np.exp(sums)
+        expected = odds / odds.sum(axis=2, keepdims=True)
+        np.testing.assert_allclose(model.predict_proba(table)[i], expected, rtol=1e-4)
+        labels = model.classes_[sums.argmax(axis=2)]
+        differ = labels != model.predict(table)[i]
+        # Only ties may be decided by rounding.
+        assert (np.abs(np.diff(sums, axis=2)[differ]) < 1e-5).all()
+
+
+def test_only_pixels_that_can_change_are_evaluated(lines, monkeypatch):
+    """A small weight leaves the certain superpixels alone."""
+
+    class UnsureWhereYIsPositive(GaussianNB):
+        def predict_proba(self, x):
+            certain = 0.01 + 0.98 * super().predict_proba(x)
+            return np.where(x[:, 1:] > 0, 0.5, certain)
+
+    table, _ = lines
+    inner = ZoomoutClassifier(estimator=UnsureWhereYIsPositive(), class_weight=None)
+    model = fusion(inner, weight=0.1, compress=False).fit(*lines)
+    seen = []
+    original = model.forest_.predict_proba
+    monkeypatch.setattr(
+        model.forest_, "predict_proba", lambda x: seen.append(len(x)) or original(x)
+    )
+    some = model.predict(table)
+    n_some = sum(seen)
+    model.predict_proba(table)
+    assert 0 < n_some < 0.7 * (sum(seen) - n_some)
+    assert len(some) == len(table)
+
+
+@pytest.mark.parametrize("weight", [0, "auto"])
+def test_weight_of_zero_is_the_estimator(weight, classifier):
+    """Chosen where pixels show nothing, or given."""
+    data = make_halves()
+    table, _ = data
+    model = fusion(classifier, weight=weight).fit(*data)
+    inner = clone(classifier).fit(*data)
+    assert model.weight_ == 0
+    assert model.forest_ is None
+    assert model.net_ is None
+    for method in ("predict", "predict_proba"):
+        one, other = getattr(model, method)(table), getattr(inner, method)(table)
+        for a, b in zip(one, other, strict=True):
+            np.testing.assert_array_equal(a, b)
+    if weight == "auto":
+        assert model.scores_[0] == 1
+        np.testing.assert_array_equal(model.weights_, WEIGHTS)
+
+
+def test_smallest_of_the_best_weights_is_chosen(classifier, lines):
+    """scores_ are those of weights_, ascending."""
+    model = fusion(classifier).fit(*lines)
+    assert model.scores_.shape == model.weights_.shape == (13,)
+    best = model.weights_[model.scores_ == model.scores_.max()]
+    assert model.weight_ == best[0]
+
+
+def test_mean_iou_counts_pixels_by_what_they_stand_for():
+    """It is scikit-learn's with sample weights."""
+    rng = np.random.default_rng(0)
+    true, predicted = rng.integers(0, 3, (2, 100))
+    share = rng.uniform(1, 5, 100)
+    counts = np.zeros((1, 4, 4))
+    np.add.at(counts[0], (true, predicted), share)
+    expected = jaccard_score(true, predicted, average="macro", sample_weight=share)
+    np.testing.assert_allclose(_mean_iou(counts), expected)
+
+
+def test_strokes_of_one_image_are_folds(classifier):
+    """A single image with scribbles is enough."""
+    table, (mask,) = make_lines(1)
+    rng = np.random.default_rng(0)
+    scribbles = np.where(rng.random(mask.shape) < 0.2, mask, -1)
+    model = fusion(classifier).fit(table, [scribbles])
+    assert model.weight_ > 0.3
+    assert model.score(table, [mask]) > 0.8
+
+
+def pixels_of(codes, n_labeled=10_000):
+    """Draw pixels of black images."""
+    items = [
+        SegmentedImage(np.zeros((*c.shape, 3), np.uint8), np.zeros(c.shape, int))
+        for c in codes
+    ]
+    values = np.zeros((len(items), 1), np.float32)
+    table = FeatureTable(Superpixels(items), [Block("a", ("x",), values)])
+    filters = PixelFilters((1.0,), gray=True)
+    rng = np.random.default_rng(0)
+    return draw_pixels(table, codes, filters, n_labeled=n_labeled, n_others=50, rng=rng)
+
+
+def test_pixels_are_drawn_evenly():
+    """Over images, then over classes; shares count what each pixel stands for."""
+    one = np.zeros((20, 20), dtype=np.int32)
+    one[:2, :5] = 1
+    two = np.full((20, 20), -1, dtype=np.int32)
+    two[:2] = 1
+    none = np.full((20, 20), -1, dtype=np.int32)
+    pixels = pixels_of([one, none, two], n_labeled=120)
+    assert isinstance(pixels, DrawnPixels)
+    pairs, counts = np.unique(
+        np.stack([pixels.images, pixels.codes]), axis=1, return_counts=True
+    )
+    assert pairs.T.tolist() == [[0, 0], [0, 1], [2, 1]]
+    assert counts.tolist() == [70, 10, 40]
+    assert pixels.shares[pixels.images == 2].tolist() == [1] * 40
+    np.testing.assert_allclose(pixels.shares.sum(), 440)
+    assert len(pixels.others) == 50
+    assert len(set(zip(pixels.images, pixels.positions, strict=True))) == 120
+
+
+def test_images_are_folds_if_classes_remain():
+    """Else strokes are, and no class is lost from a fold."""
+    both = np.repeat([[0], [1]], 10, axis=1).astype(np.int32)
+    pixels = pixels_of([both] * 3)
+    groups, folds = split_pixels(pixels, [both] * 3, None, 0)
+    assert [np.unique(pixels.images[held]).tolist() for held in folds] != []
+    assert all(len(np.unique(pixels.images[held])) == 1 for held in folds)
+    assert np.sum(folds, axis=0).tolist() == [1] * 60
+    assert [group.min() for group in groups] == [0, 1, 2]
+    only = [both, both * 0, both * 0]
+    pixels = pixels_of(only)
+    _, folds = split_pixels(pixels, only, None, 0)
+    assert len(folds) == 5
+    assert all(set(pixels.codes[~held]) == {0, 1} for held in folds)
+    assert np.sum(folds, axis=0).tolist() == [1] * 60
+
+
+def test_strokes_are_connected_pixels_of_a_class():
+    """Diagonal neighbors are connected; a single stroke of a class is cut."""
+    codes = np.array([[0, -1, 1, 1], [-1, 0, -1, -1], [2, 2, 2, 2], [0, 0, -1, 1]])
+    more = np.array([[1, 1]])
+    strokes = label_strokes([codes.astype(np.int32), more.astype(np.int32)], 2)
+    same = [
+        {(i, *place) for place in np.argwhere(strokes[i] == number).tolist()}
+        for i in range(2)
+        for number in np.unique(strokes[i][strokes[i] >= 0])
+    ]
+    assert {(0, 2, 0), (0, 2, 1)} in same
+    assert {(0, 2, 2), (0, 2, 3)} in same
+    assert {(0, 3, 3)} in same
+    assert {(1, 0, 0), (1, 0, 1)} in same
+    assert len(same) == 7
+    assert (strokes[0][codes == -1] == -1).all()
+
+
+def test_class_of_one_pixel_is_not_held_out(classifier):
+    """It stays in all folds' training, and is no error."""
+    table, masks = make_lines()
+    masks = [mask.copy() for mask in masks]
+    masks[0][20, 20] = 30
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = fusion(
+            ZoomoutClassifier(max_epochs=1, random_state=0, classes=[10, 20, 30])
+        )
+        model.fit(table, masks)
+    assert model.classes_.tolist() == [10, 20, 30]
+    assert model.predict_proba(table)[0].shape == (40, 48, 3)
+
+
+@pytest.mark.parametrize("compress", [True, False])
+def test_a_seed_repeats_the_fit(compress, classifier, lines):
+    """With any number of jobs; a pickle predicts the same."""
+    table, masks = lines
+    model = fusion(classifier, compress=compress, n_jobs=2).fit(table, masks)
+    again = fusion(classifier, compress=compress).fit(table, masks)
+    restored = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(model.scores_, again.scores_)
+    for other in (again, restored):
+        for a, b in zip(
+            model.predict_proba(table), other.predict_proba(table), strict=True
+        ):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_gray_images_have_one_channel(classifier, lines):
+    """Colors are then refused; gray images among colors are not."""
+    gray, masks = make_lines(gray=True)
+    model = fusion(classifier).fit(gray, masks)
+    assert model.filters_.gray
+    assert model.filters_.n_filters == 8
+    assert model.score(gray, masks) > 0.8
+    with pytest.raises(ValueError, match=r"images\[0\].*gray image.*colors"):
+        model.predict(lines[0])
+    colors = fusion(classifier).fit(*lines)
+    assert colors.filters_.n_filters == 24
+    assert len(colors.predict(gray)) == 4
+
+
+def test_bands_of_rows_change_nothing(lines, monkeypatch):
+    """Large images are described in bands."""
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 255, (403, 30, 3), dtype=np.uint8)
+    segmented = SegmentedImage(image, np.zeros((403, 30), int))
+    filters = PixelFilters((0.5, 8.0), gray=False)
+    ((_, whole),) = filters.bands(segmented, "images[0]")
+    monkeypatch.setattr("sklearn_zoomout.postprocessing._pixels._BAND_PIXELS", 1)
+    bands = list(filters.bands(segmented, "images[0]"))
+    assert len(bands) > 1
+    np.testing.assert_allclose(
+        np.concatenate([planes for _, planes in bands], axis=1), whole, atol=1e-5
+    )
+    positions = rng.permutation(403 * 30)[:100]
+    np.testing.assert_allclose(
+        filters.describe(segmented, positions, "images[0]"),
+        whole[:, positions].T,
+        atol=1e-5,
+    )
+
+
+def test_stored_tables_need_their_images(classifier, images, masks, tmp_path):
+    """Without them the error tells how to pass them, before any work."""
+    steps = SuperpixelSegmenter(30), LocalFeatures(descriptors=("color",))
+    features = make_pipeline(*steps).fit(images)
+    stored = store_features(features, images, tmp_path)
+    small = {"n_pixels": 300, "weight": 0.5, "compress": False}
+    got = fusion(classifier, **small).fit(stored, masks).predict(stored)
+    in_memory = features.transform(images)
+    expected = fusion(classifier, **small).fit(in_memory, masks).predict(in_memory)
+    for a, b in zip(got, expected, strict=True):
+        assert (a == b).mean() > 0.99
+    without = open_features(tmp_path)
+    with pytest.raises(ValueError, match=r"pixels are not stored.*open_features"):
+        fusion(classifier, **small).fit(without, masks)
+    fusion(classifier, weight=0).fit(without, masks)
+
+
+def test_around_other_steps(classifier, lines):
+    """Smoothing stands inside, not outside; a frozen estimator is kept."""
+    model = fusion(GraphSmoothing(classifier, strengths=[1], cv=2)).fit(*lines)
+    assert isinstance(model.estimator_, GraphSmoothing)
+    assert model.score(*lines) > 0.8
+    frozen = FrozenEstimator(clone(classifier).fit(*lines))
+    assert fusion(frozen).fit(*lines).estimator_.estimator is frozen.estimator
+    for outer in (GraphSmoothing, IslandRemoval, PixelFusion):
+        says = rf"labels pixels; put it outside, as PixelFusion\({outer.__name__}"
+        with pytest.raises(ValueError, match=says):
+            outer(fusion(classifier)).fit(*lines)
+
+
+def test_in_a_pipeline_and_grid_search(images, masks):
+    """Parameters of both estimators can be searched."""
+    inner = ZoomoutClassifier((8,), max_epochs=2, random_state=0)
+    model = Pipeline(
+        [
+            ("superpixels", SuperpixelSegmenter(30)),
+            ("local", LocalFeatures(descriptors=("color",), random_state=0)),
+            ("classifier", fusion(inner, n_pixels=300)),
+        ]
+    )
+    grid = {
+        "classifier__weight": ["auto", 0.5],
+        "classifier__estimator__dropout": [0, 0.5],
+    }
+    search = GridSearchCV(model, grid, scoring=mean_iou_scorer, cv=2)
+    assert 0 <= search.fit(images, masks).best_score_ <= 1
+
+
+def test_pipeline_with_pixels():
+    """The parameter wraps the last step."""
+    model = zoomout_pipeline(pixels=True, hidden_units=(5,), n_jobs=2, random_state=3)
+    last = model["classifier"]
+    assert isinstance(last, PixelFusion)
+    assert last.estimator.hidden_units == (5,)
+    assert (last.n_jobs, last.random_state) == (2, 3)
+    assert isinstance(zoomout_pipeline()["classifier"], ZoomoutClassifier)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("sigmas", []),
+        ("sigmas", [0]),
+        ("sigmas", ["a"]),
+        ("sigmas", 3),
+        ("n_pixels", 1),
+        ("n_pixels", 1.5),
+        ("weight", -0.1),
+        ("weight", 1.1),
+        ("weight", "best"),
+        ("weight", True),
+        ("cv", 1),
+        ("compress", 1.5),
+        ("estimator", RidgeClassifier()),
+        ("estimator", None),
+    ],
+)
+def test_bad_parameter_is_refused(name, value, classifier, lines):
+    """The error names the parameter."""
+    model = fusion(classifier).set_params(**{name: value})
+    with pytest.raises(ValueError, match=name):
+        model.fit(*lines)
+
+
+def test_bad_input_is_refused(classifier, lines):
+    """Masks, tables and columns are told as by the classifier."""
+    table, masks = lines
+    with pytest.raises(ValueError, match="3 masks for 4 images"):
+        fusion(classifier).fit(table, masks[:3])
+    with pytest.raises(TypeError, match="FeatureTable"):
+        fusion(classifier).fit(np.zeros((4, 2)), masks)
+    with pytest.raises(NotFittedError, match="PixelFusion"):
+        fusion(classifier).predict(table)
+    model = fusion(classifier).fit(table, masks)
+    with pytest.raises(ValueError, match="2 missing"):
+        model.predict(table.select([]))
+    with pytest.raises(ValueError, match=r"\[11, 21\].*fit"):
+        model.score(table, [*masks[:3], masks[3] + 1])
+
+
+def test_fold_that_cannot_be_fitted_is_named(lines):
+    """Here an estimator that is fitted once, and not to a fold."""
+    calls = []
+
+    class Once(ZoomoutClassifier):
+        def fit(self, X, y):
+            calls.append(None)
+            if len(calls) > 1:
+                raise ValueError("not again.")
+            return super().fit(X, y)
+
+    model = fusion(Once(estimator=GaussianNB(), class_weight=None))
+    with pytest.raises(ValueError, match="cv: fold 1 of 3: not again. Label more"):
+        model.fit(*lines)
