@@ -61,7 +61,7 @@ _PAPER = {
 }
 PRESETS = {
     # Best in accuracy per second on a laptop; its weights come with the library.
-    "fast": Preset(("distant", "global", "maps"), "zoomnet_large", 560, {}),
+    "fast": Preset(("distant", "global", "maps"), "zoomnet_large", 576, {}),
     # Section 4.2, with the best network of Table 2.
     "arxiv2014": Preset(
         ("local", "local_convnet", "proximal", "distant", "global"),
@@ -123,7 +123,7 @@ def zoomout_pipeline(
         as ``Backbone("zoomnet", fine_tune=True)``.
     input_size : int or None, default=None
         Longer side in pixels to which the distant and maps levels resize an image. None
-        is 560 for "zoomnet_large" in the preset "fast", and 640 otherwise. More and
+        is 576 for "zoomnet_large" in the preset "fast", and 640 otherwise. More and
         smaller superpixels need a larger one, such as 960 with 2,000 superpixels.
     background : int, default=None
         The label of the background, if there is one, such as PASCAL VOC's 0. The level

@@ -128,10 +128,10 @@ def test_all_levels_use_one_backbone():
 
 @pytest.mark.parametrize(
     ("options", "size"),
-    [({}, 560), ({"backbone": "zoomnet"}, 640), ({"preset": "cvpr2015"}, 640)],
+    [({}, 576), ({"backbone": "zoomnet"}, 640), ({"preset": "cvpr2015"}, 640)],
 )
 def test_the_input_size_is_that_of_the_network(options, size):
-    """The default is 560 with the network of the default preset."""
+    """The default is 576 with the network of the default preset."""
     levels = levels_of(zoomout_pipeline(**options))
     assert levels["distant"].input_size == levels["maps"].input_size == size
 
