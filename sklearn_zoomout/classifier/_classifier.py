@@ -79,7 +79,7 @@ class ZoomoutClassifier(SuperpixelClassifier):
     warm_start : bool, default=False
         Begin with the weights of the last fit, if the classes, the columns and the
         hidden units are the same. A linear softmax becomes the same as without. A
-        network is trained for 60 steps, if ``max_epochs`` is None. It has no effect on
+        network is trained for 150 steps, if ``max_epochs`` is None. It has no effect on
         ``estimator``.
     device : str, default="cpu"
         Where torch trains and predicts. A classifier that was trained on "cuda"

@@ -51,10 +51,10 @@ def test_the_solver_ends_where_a_cold_fit_ends():
 
 
 def test_a_network_is_trained_for_fewer_steps(data):
-    """60 of them by default, and as many epochs as max_epochs says."""
+    """Half of them by default, and as many epochs as max_epochs says."""
     model = make_classifier(warm_start=True, max_epochs=None)
     assert len(model.fit(*data).history_) == 60  # 5 batches
-    assert len(model.fit(*data).history_) == 12
+    assert len(model.fit(*data).history_) == 30
     assert len(model.set_params(max_epochs=3).fit(*data).history_) == 3
 
 
