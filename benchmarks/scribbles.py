@@ -11,9 +11,8 @@ have 512 hidden units, trained slowly. The times are those of one seed.
     python benchmarks/scribbles.py --rows sizes
     python benchmarks/scribbles.py --n-segments 300 500 1000 2000 --seeds 0
 
---rows methods compares methods at 500 superpixels and an ``input_size`` of 640, the
-defaults. --rows sizes compares the preset "fast" at 500, 1,000 and 2,000 superpixels
-and at 640 and 960. Its first row is ``zoomout_pipeline()`` as it is by default.
+--rows methods compares methods at 500 superpixels, the default. --rows sizes compares
+the preset "fast" at 500, 1,000 and 2,000 superpixels and at 576, 640 and 960. Its first row is ``zoomout_pipeline()`` as it is by default.
 
 Needs nothing but the library.
 """
@@ -33,11 +32,12 @@ METHODS = [
     ("local + proximal", {"levels": LEVELS[:2]}),
     ("four levels", {"levels": LEVELS, "weights": None, "input_size": 640}),
     ("four levels", {"levels": LEVELS, "input_size": 640}),
-    ("fast", {"input_size": 640}),
-    ("fast", {"input_size": 640, "fine_tune": True}),
+    ("fast", {}),
+    ("fast", {"backbone": "zoomnet"}),
+    ("fast", {"fine_tune": True}),
 ]
 #: Those of --rows sizes.
-SIZES = [("fast", {"input_size": 640}), ("fast", {"input_size": 960})]
+SIZES = [("fast", {}), ("fast", {"input_size": 640}), ("fast", {"input_size": 960})]
 ROWS = {"methods": (METHODS, [500]), "sizes": (SIZES, [500, 1000, 2000])}
 #: The parameters of a network, which belong into its `Backbone`.
 OF_BACKBONE = ("weights", "fine_tune")
