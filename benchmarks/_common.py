@@ -78,9 +78,7 @@ def add_options(parser):
     parser.add_argument(
         "--learning-rate", type=float, help="of all rows; default: that of each"
     )
-    parser.add_argument(
-        "--weight-decay", type=float, default=defaults["weight_decay"]
-    )
+    parser.add_argument("--weight-decay", type=float, default=defaults["weight_decay"])
     parser.add_argument("--device", default=defaults["device"])
     parser.add_argument("--n-jobs", type=int, default=os.cpu_count())
     parser.add_argument("--verbose", type=int, default=0)

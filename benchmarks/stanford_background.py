@@ -27,9 +27,10 @@ Rows, for every backbone where they need one:
   on the training images of the fold (`FineTuning`).
 
 Classifiers have 128 hidden units and are trained slowly, as the paper's on this data.
-With maps they have 512 and are trained as by default, like "fast". The data comes from the folder in SKLEARN_ZOOMOUT_DATA, or is downloaded.
-ZoomNet's weights come with the library. Those of other backbones come from the folder
-in SKLEARN_ZOOMOUT_WEIGHTS, or are downloaded.
+With maps they have 512 and are trained as by default, like "fast". The data comes from
+the folder in SKLEARN_ZOOMOUT_DATA, or is downloaded. ZoomNet's weights come with the
+library. Those of other backbones come from the folder in SKLEARN_ZOOMOUT_WEIGHTS, or
+are downloaded.
 """
 
 from dataclasses import replace
