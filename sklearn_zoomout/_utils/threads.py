@@ -10,6 +10,20 @@ from threadpoolctl import threadpool_limits
 def one_thread() -> Iterator[None]:
     """Let torch, numpy and scipy compute on one thread, and restore the setting after.
 
+    See `one_torch_thread`.
+
+    Yields
+    ------
+    None
+    """
+    with one_torch_thread(), threadpool_limits(1, user_api="blas"):
+        yield
+
+
+@contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Let torch compute on one thread, and restore the setting after.
+
     Threads wait for each other at the end of every product. If the products are small,
     and another program has one of the cores, most of the time is spent waiting.
 
@@ -24,7 +38,6 @@ def one_thread() -> Iterator[None]:
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with threadpool_limits(1, user_api="blas"):
-            yield
+        yield
     finally:
         torch.set_num_threads(n_threads)

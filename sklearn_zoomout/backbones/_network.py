@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from ._backbone import Backbone
     from ._spec import BackboneSpec
 
+# Weights of a network from which several threads are allowed: fewer than those of VGG
+# and ResNet, more than those of ZoomNet, SqueezeNet and MobileNet.
+_SMALL = 10_000_000
+
 
 class Taps(NamedTuple):
     """What is read of a network.
@@ -58,6 +62,10 @@ class Network:
         Networks of equal keys compute the same feature maps.
     grid : int
         Cells per side of the map that fc7 is computed from.
+    is_small : bool
+        Whether one thread is enough. Threads wait for each other at the end of every
+        layer. While other programs kept two cores busy, ZoomNet took 7 times as long on
+        two threads as on one. Without other programs it takes three quarters.
     """
 
     def __init__(
@@ -90,6 +98,7 @@ class Network:
         if spec.same_padding:
             pad_as_tensorflow(module)
         self.module = module.to(memory_format=torch.channels_last)
+        self.is_small = sum(p.numel() for p in module.parameters()) < _SMALL
         # How often the modules of some layers are called in a forward pass: counted in
         # the first one.
         self._n_calls: dict[tuple[str, ...], int] = {}

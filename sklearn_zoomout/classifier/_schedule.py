@@ -11,8 +11,8 @@ _ROWS_OF_A_NET, _AUTO_UNITS = 1000, (512,)
 # One cycle: at least so many steps, and two passes, of which one is enough if it has
 # many steps. Fewer steps lose accuracy, and more gain little.
 _CYCLE_STEPS, _CYCLE_EPOCHS, _MANY_STEPS = 300, 2, 1000
-# The same from the weights of an earlier fit. 60 steps are enough for 2 photographs added
-# to 20. Where half of each scribble is added, they lose 3 points of mean IoU.
+# The same from the weights of an earlier fit. 60 steps are enough for 2 photographs
+# added to 20. Where half of each scribble is added, they lose 3 points of mean IoU.
 _WARM_STEPS = 150
 # The constant rate of the paper: enough at 1e-4 on Stanford Background, both for 20 and
 # for 572 images, and both for 500 and for 1,000 superpixels per image.

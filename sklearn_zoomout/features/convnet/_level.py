@@ -1,5 +1,6 @@
 """What the convnet levels share: a backbone, and forward passes over an image."""
 
+import contextlib
 import os
 import warnings
 from abc import abstractmethod
@@ -13,6 +14,7 @@ from sklearn.utils._param_validation import Interval
 
 from ..._utils.frozen_params import FrozenParams, FrozenParamsMixin
 from ..._utils.shared_results import SharedResults
+from ..._utils.threads import one_torch_thread
 from ...backbones import Backbone, Network
 from ...backbones._backbone import BackboneLike, as_backbone
 from ...backbones._fine_tuned import FineTunedWeights
@@ -79,8 +81,10 @@ class ConvnetLevel(FrozenParamsMixin, RegionFeatures):
         """
         import torch
 
-        with torch.inference_mode():
-            return self._describe(segmented, self.get_network()).cpu().numpy()
+        network = self.get_network()
+        limit = one_torch_thread if network.is_small else contextlib.nullcontext
+        with torch.inference_mode(), limit():
+            return self._describe(segmented, network).cpu().numpy()
 
     def learn(self, superpixels: Superpixels, masks: Any = None) -> None:
         """Load the network, and train it first if the backbone says so.
