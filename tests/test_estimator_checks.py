@@ -47,7 +47,9 @@ ESTIMATORS = [
     CLASSIFIER,
     GraphSmoothing(CLASSIFIER, cv=2),
     IslandRemoval(CLASSIFIER, cv=2),
-    PixelFusion(CLASSIFIER, sigmas=(1, 2), n_pixels=300, cv=2, random_state=0),
+    PixelFusion(
+        CLASSIFIER, sigmas=(1, 2), n_pixels=300, compress=False, cv=2, random_state=0
+    ),
 ]
 
 # The checks of scikit-learn that need no table of numbers. It skips the others for

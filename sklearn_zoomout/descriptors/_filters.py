@@ -97,13 +97,20 @@ def _respond(channel: NDArray[np.float32], sigma: float, out: NDArray[Any]) -> N
     smooth, slope, high, low = out
     gaussian(channel, sigma, out=smooth)
     dy, dx = derivative(smooth, 0), derivative(smooth, 1)
-    cv2.magnitude(dx, dy, magnitude=slope)
+    slope[:] = _norm(dx, dy)
     dxy, dxx, dyy = derivative(dx, 0), derivative(dx, 1), derivative(dy, 0)
     # The eigenvalues are the half sum of the second derivatives, plus and minus this.
-    radius = cv2.magnitude((dxx - dyy) / 2, dxy)
+    radius = _norm((dxx - dyy) / 2, dxy)
     half_sum = (dxx + dyy) / 2
     np.add(half_sum, radius, out=high)
     np.subtract(half_sum, radius, out=low)
+
+
+def _norm(x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
+    # cv2.magnitude rounds otherwise where the memory begins elsewhere.
+    squares = np.square(x)
+    squares += np.square(y)
+    return np.sqrt(squares, out=squares)
 
 
 def _respond_reduced(

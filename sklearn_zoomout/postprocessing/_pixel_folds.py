@@ -102,7 +102,7 @@ def label_strokes(codes: Sequence[NDArray[np.int32]], n_parts: int) -> Groups:
         strokes.append(np.where(found > 0, numbers, -1))
         class_of_stroke += classes[1:].tolist()
     n_strokes = len(class_of_stroke)
-    for single in np.flatnonzero(np.bincount(class_of_stroke) == 1):
+    for single in np.flatnonzero(np.bincount(class_of_stroke) == 1).tolist():
         stroke = class_of_stroke.index(single)
         for numbers in strokes:
             where = np.nonzero(numbers == stroke)

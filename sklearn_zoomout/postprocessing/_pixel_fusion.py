@@ -298,8 +298,9 @@ class PixelFusion(SuperpixelClassifier):
         learned: dict[str, Any] = nothing | {"weight_": self.weight}
         if self.weight == "auto":
             labeled = table, masks, codes, pixels, classes
-            options = {"cv": self.cv, "seed": seed, "n_jobs": self.n_jobs}
-            scores = score_weights(self.estimator, *labeled, **options)
+            scores = score_weights(
+                self.estimator, *labeled, cv=self.cv, seed=seed, n_jobs=self.n_jobs
+            )
             best = float(WEIGHTS[scores.argmax()])
             learned.update(weights_=WEIGHTS.copy(), scores_=scores, weight_=best)
         if learned["weight_"] > 0:

@@ -10,8 +10,10 @@ from sklearn.ensemble import RandomForestClassifier
 from .._utils.threads import one_thread
 from ..classifier._schedule import one_cycle
 
+# Each tree is grown on at most so many draws. More take longer, and gain little.
+_DRAWS_OF_TREE = 5000
 # The network, and its training.
-_HIDDEN_UNITS = (64, 64)
+_HIDDEN_UNITS = (32, 32)
 _STEPS, _BATCH_SIZE, _LEARNING_RATE, _WEIGHT_DECAY = 1000, 512, 3e-3, 1e-3
 # Pixels in one pass: those of the network stay in the processor's cache.
 _OF_NET, _OF_FOREST = 2048, 2**16
@@ -50,7 +52,11 @@ def fit_forest(
     RandomForestClassifier
     """
     forest = RandomForestClassifier(
-        n_trees, min_samples_leaf=2, random_state=seed, n_jobs=n_jobs
+        n_trees,
+        min_samples_leaf=2,
+        max_samples=min(_DRAWS_OF_TREE, len(codes)),
+        random_state=seed,
+        n_jobs=n_jobs,
     )
     forest.fit(features, codes, sample_weight=shares / shares.mean())
     # Several threads would add the votes in any order, and round them otherwise.

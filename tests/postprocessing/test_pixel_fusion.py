@@ -114,7 +114,8 @@ def new_lines():
 
 def fusion(classifier, **params):
     """A small model with a seed."""
-    params = {"sigmas": SIGMAS, "n_pixels": 1500, "random_state": 0} | params
+    small = {"sigmas": SIGMAS, "n_pixels": 1500, "compress": False}
+    params = small | {"random_state": 0} | params
     return PixelFusion(classifier, **params)
 
 
@@ -152,7 +153,7 @@ def test_predictions_agree_with_each_other(classifier, lines, new_lines):
 @pytest.mark.parametrize("weight", [0.05, 0.3, 0.7, 1])
 def test_sum_is_what_the_docstring_says(weight, classifier, lines, new_lines):
     """Also where only the pixels that can change are evaluated."""
-    model = fusion(classifier, weight=weight, compress=False).fit(*lines)
+    model = fusion(classifier, weight=weight).fit(*lines)
     assert model.weight_ == weight
     assert model.weights_ is None
     assert model.scores_ is None
@@ -184,7 +185,7 @@ def test_only_pixels_that_can_change_are_evaluated(lines, monkeypatch):
 
     table, _ = lines
     inner = ZoomoutClassifier(estimator=UnsureWhereYIsPositive(), class_weight=None)
-    model = fusion(inner, weight=0.1, compress=False).fit(*lines)
+    model = fusion(inner, weight=0.1).fit(*lines)
     seen = []
     original = model.forest_.predict_proba
     monkeypatch.setattr(
@@ -383,7 +384,7 @@ def test_stored_tables_need_their_images(classifier, images, masks, tmp_path):
     steps = SuperpixelSegmenter(30), LocalFeatures(descriptors=("color",))
     features = make_pipeline(*steps).fit(images)
     stored = store_features(features, images, tmp_path)
-    small = {"n_pixels": 300, "weight": 0.5, "compress": False}
+    small = {"n_pixels": 300, "weight": 0.5}
     got = fusion(classifier, **small).fit(stored, masks).predict(stored)
     in_memory = features.transform(images)
     expected = fusion(classifier, **small).fit(in_memory, masks).predict(in_memory)
@@ -419,7 +420,7 @@ def test_in_a_pipeline_and_grid_search(images, masks):
         ]
     )
     grid = {
-        "classifier__weight": ["auto", 0.5],
+        "classifier__weight": [0, 0.5],
         "classifier__estimator__dropout": [0, 0.5],
     }
     search = GridSearchCV(model, grid, scoring=mean_iou_scorer, cv=2)
