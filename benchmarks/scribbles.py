@@ -12,7 +12,8 @@ have 512 hidden units, trained slowly. The times are those of one seed.
     python benchmarks/scribbles.py --n-segments 300 500 1000 2000 --seeds 0
 
 --rows methods compares methods at 500 superpixels, the default. --rows sizes compares
-the preset "fast" at 500, 1,000 and 2,000 superpixels and at 576, 640 and 960. Its first row is ``zoomout_pipeline()`` as it is by default.
+the preset "fast" at 500, 1,000 and 2,000 superpixels and at 576, 640 and 960. Its first
+row is ``zoomout_pipeline()`` as it is by default.
 
 Needs nothing but the library.
 """
