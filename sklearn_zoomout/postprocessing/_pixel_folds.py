@@ -22,8 +22,8 @@ def split_pixels(
 ) -> tuple[Groups, list[NDArray[np.bool_]]]:
     """Split labeled pixels into folds, in which whole images or strokes are held out.
 
-    Images are held out if there are enough with labels, and the others of each fold
-    show all classes. Else strokes are.
+    Images are held out if there are enough with labels, and most classes are also in
+    the others of their fold. Else strokes are.
 
     Parameters
     ----------
@@ -49,14 +49,12 @@ def split_pixels(
     if n_images >= (cv or _FOLDS_OF_IMAGES):
         groups = [np.where(c < 0, -1, i) for i, c in enumerate(codes)]
         folds = _stratify(pixels, groups, cv or _FOLDS_OF_IMAGES, seed)
-        if not any(len(_lost(pixels.codes, held)) for held in folds):
+        n_tested = len(np.unique(pixels.codes[np.any(folds, axis=0)])) if folds else 0
+        if n_tested >= 2 and 2 * n_tested > len(np.unique(pixels.codes)):
             return groups, folds
     n_folds = cv or _FOLDS_OF_STROKES
     groups = label_strokes(codes, n_folds)
-    folds = _stratify(pixels, groups, n_folds, seed)
-    for held in folds:
-        held &= ~np.isin(pixels.codes, _lost(pixels.codes, held))
-    return groups, [held for held in folds if held.any()]
+    return groups, _stratify(pixels, groups, n_folds, seed)
 
 
 def groups_of(pixels: DrawnPixels, groups: Groups) -> NDArray[np.int64]:
@@ -124,7 +122,10 @@ def _cut(where: tuple[NDArray[np.intp], ...], n_parts: int) -> NDArray[np.int64]
 def _stratify(
     pixels: DrawnPixels, groups: Groups, n_folds: int, seed: int
 ) -> list[NDArray[np.bool_]]:
-    """Assign groups to folds of similar shares of every class."""
+    """Assign groups to folds of similar shares of every class.
+
+    The pixels of a class that a fold would hold out as a whole are not held out.
+    """
     group = groups_of(pixels, groups)
     largest = np.bincount(pixels.codes).max()
     n_splits = int(min(n_folds, len(np.unique(group)), largest))
@@ -136,9 +137,8 @@ def _stratify(
         tests = [
             test for _, test in splitter.split(pixels.features, pixels.codes, group)
         ]
-    return [np.isin(np.arange(len(group)), test) for test in tests]
-
-
-def _lost(codes: NDArray[np.int64], held: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return the classes that occur only among the pixels that are held out."""
-    return np.setdiff1d(codes[held], codes[~held])
+    folds = [np.isin(np.arange(len(group)), test) for test in tests]
+    for held in folds:
+        lost = np.setdiff1d(pixels.codes[held], pixels.codes[~held])
+        held &= ~np.isin(pixels.codes, lost)
+    return [held for held in folds if held.any()]

@@ -65,10 +65,10 @@ class PixelFusion(SuperpixelClassifier):
         nothing is predicted out of fold.
     cv : int or None, default=None
         Number of folds for the out-of-fold predictions. Images are held out if at least
-        as many have labels, and the others of each fold show all classes. Else strokes
-        are held out, which are connected pixels of one class. If a class has a single
-        stroke, the stroke is cut into as many parts as there are folds. None is 3 folds
-        of images, or 5 folds of strokes.
+        as many have labels, and most classes are in images of several folds. Else
+        strokes are held out, which are connected pixels of one class. If a class has a
+        single stroke, the stroke is cut into as many parts as there are folds. None is
+        3 folds of images, or 5 folds of strokes.
     compress : bool, default=True
         Train a small network to predict what the forest predicts [1]_. It predicts
         about ten times as fast, and its labels differ a little. False keeps the forest.
@@ -120,8 +120,7 @@ class PixelFusion(SuperpixelClassifier):
     ``predict`` evaluates only the pixels whose label the filters can change. With a
     small weight these are few.
 
-    A class that would be held out as a whole, because it has one labeled pixel, is not
-    held out.
+    A class that a fold would hold out as a whole does not count in ``scores_``.
 
     References
     ----------

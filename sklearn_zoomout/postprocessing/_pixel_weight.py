@@ -182,8 +182,12 @@ def _predict_pixels(
 
 
 def _mean_iou(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the mean IoU of confusion matrices, (n, n_classes, n_classes)."""
+    """Return the mean IoU of confusion matrices, (n, n_classes, n_classes).
+
+    Classes of which no pixel was held out do not count.
+    """
     hit = counts.diagonal(axis1=1, axis2=2)
-    union = counts.sum(axis=1) + counts.sum(axis=2) - hit
-    with np.errstate(invalid="ignore"):  # classes that do not occur
-        return np.nanmean(hit / union, axis=1)
+    true = counts.sum(axis=2)
+    union = counts.sum(axis=1) + true - hit
+    held = true[0] > 0
+    return np.mean(hit[:, held] / union[:, held], axis=1)

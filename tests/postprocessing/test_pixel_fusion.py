@@ -296,6 +296,20 @@ def test_images_are_folds_if_classes_remain():
     assert np.sum(folds, axis=0).tolist() == [1] * 60
 
 
+def test_a_class_of_one_image_is_not_held_out():
+    """The other classes are, by image, if they are most of all."""
+    both = np.repeat([[0], [1]], 10, axis=1).astype(np.int32)
+    rare = both.copy()
+    rare[1, :5] = 2
+    codes = [rare, both, both]
+    pixels = pixels_of(codes)
+    groups, folds = split_pixels(pixels, codes, None, 0)
+    assert [group.max() for group in groups] == [0, 1, 2]
+    assert len(folds) == 3
+    expected = (pixels.codes != 2).astype(int)
+    np.testing.assert_array_equal(np.sum(folds, axis=0), expected)
+
+
 def test_strokes_are_connected_pixels_of_a_class():
     """Diagonal neighbors are connected; a single stroke of a class is cut."""
     codes = np.array([[0, -1, 1, 1], [-1, 0, -1, -1], [2, 2, 2, 2], [0, 0, -1, 1]])
