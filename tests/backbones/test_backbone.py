@@ -164,7 +164,8 @@ def test_nested_parameters_of_a_union():
 
 def test_nested_parameters_through_a_pipeline():
     """The names that a grid search uses."""
-    model = zoomout_pipeline(levels=["local", "distant", "global"])
+    levels = ["local", "distant", "global"]
+    model = zoomout_pipeline(levels=levels, backbone="zoomnet")
     model.set_params(zoomout__backbone__fine_tune=True)
     assert model.get_params()["zoomout__backbone"] == Backbone(fine_tune=True)
     model.set_params(

@@ -48,4 +48,4 @@ def test_zoomnet_is_the_default(superpixels, level):
     """A level without a backbone uses the network that comes with the library."""
     fitted = level().fit(superpixels)
     assert fitted.weights_.endswith("zoomnet.safetensors")
-    assert zoomout_pipeline()["zoomout"].backbone == Backbone("zoomnet")
+    assert zoomout_pipeline()["zoomout"].backbone == Backbone("zoomnet_large")

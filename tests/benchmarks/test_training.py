@@ -53,7 +53,7 @@ def test_scribbles(load):
     """Pipelines that name levels, and the preset "fast"."""
     script = load("scribbles")
     models = [script.make_pipeline(options, 0)[-1] for _, options in script.METHODS]
-    assert [training(model) for model in models] == 3 * [PAPER] + 2 * [DEFAULT]
+    assert [training(model) for model in models] == 3 * [PAPER] + 3 * [DEFAULT]
 
 
 @pytest.mark.parametrize("rate", [None, 0.5])
