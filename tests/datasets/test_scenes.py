@@ -107,7 +107,11 @@ def test_context_pays():
     for levels in (("local",), ("local", "proximal")):
         chosen = table.select(levels)
         classifier = ZoomoutClassifier(
-            learning_rate=1e-3, max_epochs=20, random_state=0
+            (128,),
+            schedule="constant",
+            batch_size=512,
+            max_epochs=20,
+            random_state=0,
         )
         predictions = classifier.fit(chosen[:24], masks[:24]).predict(chosen[24:])
         iou[levels] = iou_per_class(masks[24:], predictions)[[MOON, STONE]]
