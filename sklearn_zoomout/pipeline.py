@@ -50,8 +50,6 @@ class Preset(NamedTuple):
 
 # With a network that is not the preset's own.
 _INPUT_SIZE = 640
-
-
 # What the papers say, and, where they do not, what was enough for it.
 _PAPER = {
     "hidden_units": (1024,),
@@ -93,9 +91,8 @@ def zoomout_pipeline(
 
     Its steps are "superpixels" (`SuperpixelSegmenter`), "zoomout" (a `ZoomoutUnion` of
     the levels) and "classifier" (`ZoomoutClassifier`, or with ``pixels=True`` a
-    `PixelFusion` around it). Every parameter can be changed
-    later by ``set_params`` or searched over, such as ``classifier__hidden_units`` or
-    ``zoomout__backbone``.
+    `PixelFusion` around it). Every parameter can be changed later by ``set_params`` or
+    searched over, such as ``classifier__hidden_units`` or ``zoomout__backbone``.
 
     Parameters
     ----------
@@ -237,8 +234,8 @@ def zoomout_pipeline(
     model: Any = ZoomoutClassifier(
         device=network.device, random_state=random_state, verbose=verbose, **options
     )
-    validate_params(model)
     if pixels:
+        validate_params(model)
         model = PixelFusion(model, n_jobs=n_jobs, random_state=random_state)
     for step in (segmenter, *(level for _, level in union.transformer_list), model):
         validate_params(step)  # now, and not after the features have been computed
