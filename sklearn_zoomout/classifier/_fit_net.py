@@ -80,7 +80,7 @@ def fit_net(
         what = "linear softmax" if convex else f"{net.max_epochs} epochs"
         with report(f"{what} of {n_rows} superpixels", net.history, params["verbose"]):
             if convex:
-                fit_linear(net, train_rows, valid_rows, warm=warm)
+                fit_linear(net, train_rows, valid_rows, moments, warm=warm)
             else:
                 train_net(net, train_rows, valid_rows, params["schedule"])
     tidy(net)

@@ -11,6 +11,7 @@ from ._batches import TableRows, load_batches
 from ._net import ZoomoutNet
 from ._standardization import standardize
 from ._training import RowNet, refuse_weights
+from ._warm_start import Moments
 
 # Beside the mean loss, the penalty is half the sum of squared weights over this number.
 # Strokes on whole photographs want more of it to label other photographs (5), and less
@@ -22,7 +23,12 @@ _NEVER = -1e4
 
 
 def fit_linear(
-    net: RowNet, train: TableRows, valid: TableRows | None, *, warm: bool = False
+    net: RowNet,
+    train: TableRows,
+    valid: TableRows | None,
+    moments: Moments,
+    *,
+    warm: bool = False,
 ) -> None:
     """Fit the only layer of a net by L-BFGS, and note the losses in its history.
 
@@ -37,6 +43,8 @@ def fit_linear(
         The rows to learn from. They are copied.
     valid : TableRows or None
         The rows on which to compute ``valid_loss``.
+    moments : tuple of two ndarray of shape (n_columns,), or of two None
+        The means and deviations that the net standardizes with.
     warm : bool, default=False
         Begin with the weights of the net.
 
@@ -54,7 +62,7 @@ def fit_linear(
         model.set_params(warm_start=True)
         model.coef_, model.intercept_ = _read(net.module_, present)
         model.classes_ = present
-    x = standardize(train.table.take(train.rows), *_moments(net.module_))
+    x = standardize(train.table.take(train.rows), *moments)
     model.fit(x, train.targets, row_weight / row_weight.mean())
     _write(net.module_, present, model.coef_, model.intercept_)
     refuse_weights(net, "in the solver")
@@ -64,16 +72,6 @@ def fit_linear(
     if valid is not None:
         net.history.record("valid_loss", _mean_loss(net, valid))
     net.history.record("dur", time.perf_counter() - start)
-
-
-def _moments(
-    module: ZoomoutNet,
-) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
-    """Return the means and deviations that a network standardizes with."""
-    if not module.standardize:
-        return None, None
-    scale = 1 / module.factor.double().cpu().numpy()
-    return -module.shift.double().cpu().numpy() * scale, scale
 
 
 def _read(
