@@ -45,7 +45,7 @@ def laplacian(channel: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
 
 
 def pixel_filters(
-    channels: NDArray[np.float32], sigmas: Sequence[float]
+    channels: NDArray[np.float32], sigmas: Sequence[float], opponents: bool = False
 ) -> NDArray[np.float32]:
     """Describe every pixel by a Gaussian, its slope and its curvatures.
 
@@ -56,13 +56,17 @@ def pixel_filters(
     sigmas : sequence of float
         The standard deviations of the Gaussians in pixels, > 0. Large ones are computed
         on a reduced image, and their results are enlarged bilinearly.
+    opponents : bool, default=False
+        Whether to add opponent colors. The channels are then red, green and blue.
 
     Returns
     -------
-    ndarray of float32 of shape (n_channels * n_sigmas * 4, height, width)
-        For every channel, and every sigma: the smoothed channel, the magnitude of its
-        gradient, and the larger and the smaller eigenvalue of its Hessian. Derivatives
-        are central differences, in units of the reduced image.
+    ndarray of float32 of shape (n_filters, height, width)
+        For every channel, and every sigma, 4 filters: the smoothed channel, the
+        magnitude of its gradient, and the larger and the smaller eigenvalue of its
+        Hessian. Derivatives are central differences, in units of the reduced image.
+        Then, for every sigma, the smoothed red minus green, and, for every sigma, the
+        smoothed yellow, which is the mean of red and green, minus blue.
 
     Examples
     --------
@@ -75,16 +79,26 @@ def pixel_filters(
     True
     """
     n_channels, height, width = channels.shape
+    n_responses = n_channels * len(sigmas) * N_RESPONSES
+    n_opponents = 2 * len(sigmas) if opponents else 0
+    planes = np.empty((n_responses + n_opponents, height, width), dtype=np.float32)
     shape = (n_channels, len(sigmas), N_RESPONSES, height, width)
-    planes = np.empty(shape, dtype=np.float32)
-    for channel, of_channel in zip(channels, planes, strict=True):
+    responses = planes[:n_responses].reshape(shape)
+    for channel, of_channel in zip(channels, responses, strict=True):
         for sigma, out in zip(sigmas, of_channel, strict=True):
             step = reduction(sigma)
             if step == 1:
                 _respond(channel, sigma, out)
             else:
                 _respond_reduced(channel, sigma, step, out)
-    return planes.reshape(-1, height, width)
+    if opponents:
+        red, green, blue = responses[:, :, 0]
+        red_green, yellow_blue = planes[n_responses:].reshape(2, -1, height, width)
+        np.subtract(red, green, out=red_green)
+        np.add(red, green, out=yellow_blue)
+        yellow_blue *= 0.5
+        yellow_blue -= blue
+    return planes
 
 
 def reduction(sigma: float) -> int:

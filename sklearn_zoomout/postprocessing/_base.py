@@ -101,14 +101,7 @@ class Postprocessor(SuperpixelClassifier):
             if labeled[i]
         ]
         learned = self._learn(images, len(classes))
-        fitted = {
-            "estimator_": estimator,
-            "classes_": classes,
-            "n_features_in_": estimator.n_features_in_,
-            "feature_names_in_": estimator.feature_names_in_,
-            "mean_": getattr(estimator, "mean_", None),
-        }
-        self.__dict__.update(fitted | learned)
+        self.__dict__.update(attributes_of(estimator) | learned)
         return self
 
     def _row_probabilities(self, table: FeatureTable) -> NDArray[np.float32]:
@@ -186,6 +179,17 @@ class Postprocessor(SuperpixelClassifier):
         n_classes = len(classes)
         voted = np.where(codes < 0, n_classes, codes)
         return segmented.count(voted, n_classes + 1)[:, :n_classes]
+
+
+def attributes_of(estimator: Any) -> dict[str, Any]:
+    """Return the attributes that an estimator around a fitted estimator has."""
+    return {
+        "estimator_": estimator,
+        "classes_": estimator.classes_,
+        "n_features_in_": estimator.n_features_in_,
+        "feature_names_in_": estimator.feature_names_in_,
+        "mean_": getattr(estimator, "mean_", None),
+    }
 
 
 def check_estimator(estimator: Any, wrapper: str) -> None:

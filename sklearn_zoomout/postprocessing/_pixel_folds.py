@@ -19,7 +19,7 @@ Groups = list[NDArray[np.int64]]
 
 def split_pixels(
     pixels: DrawnPixels, codes: Sequence[NDArray[np.int32]], cv: int | None, seed: int
-) -> tuple[Groups, list[NDArray[np.bool_]]]:
+) -> tuple[Groups, list[NDArray[np.bool_]], bool]:
     """Split labeled pixels into folds, in which whole images or strokes are held out.
 
     Images are held out if there are enough with labels, and most classes are also in
@@ -44,6 +44,8 @@ def split_pixels(
     folds : list of ndarray of bool of shape (n,)
         Which of the drawn pixels each fold holds out. A class is never held out as a
         whole, so that some pixels may be in no fold.
+    of_images : bool
+        Whether images are held out, and not strokes.
     """
     n_images = len(np.unique(pixels.images))
     if n_images >= (cv or _FOLDS_OF_IMAGES):
@@ -51,10 +53,10 @@ def split_pixels(
         folds = _stratify(pixels, groups, cv or _FOLDS_OF_IMAGES, seed)
         n_tested = len(np.unique(pixels.codes[np.any(folds, axis=0)])) if folds else 0
         if n_tested >= 2 and 2 * n_tested > len(np.unique(pixels.codes)):
-            return groups, folds
+            return groups, folds, True
     n_folds = cv or _FOLDS_OF_STROKES
     groups = label_strokes(codes, n_folds)
-    return groups, _stratify(pixels, groups, n_folds, seed)
+    return groups, _stratify(pixels, groups, n_folds, seed), False
 
 
 def groups_of(pixels: DrawnPixels, groups: Groups) -> NDArray[np.int64]:

@@ -18,7 +18,7 @@ from ..classifier import SuperpixelClassifier
 from ..labels import encode_labels
 from ..superpixels import SegmentedImage
 from ..table import FeatureTable, check_table
-from ._base import check_candidates, check_estimator
+from ._base import attributes_of, check_candidates, check_estimator
 from ._pixel_model import (
     Predict,
     compress,
@@ -26,8 +26,9 @@ from ._pixel_model import (
     predict_by_forest,
     predict_by_net,
 )
-from ._pixel_weight import WEIGHTS, can_change, score_weights, weigh
-from ._pixels import PixelFilters, choose_filters, draw_pixels
+from ._pixel_rounds import fit_two_rounds, need_two_rounds, predict_by_rounds
+from ._pixel_weight import WEIGHTS, can_change, predict_out_of_fold, weigh
+from ._pixels import PixelFilters, choose_filters, choose_images, draw_pixels
 
 # Pixels, labeled or not, from which the network learns what the forest predicts.
 _N_OTHERS = 30_000
@@ -36,10 +37,11 @@ _N_OTHERS = 30_000
 class PixelFusion(SuperpixelClassifier):
     """Label pixels by their superpixels and by what is seen at the pixel itself.
 
-    The pixel is the closest zoom level. A random forest learns the classes of pixels
-    from small filters: for every channel a Gaussian, the magnitude of its gradient and
-    the eigenvalues of its Hessian, at several sizes. The label of a pixel is the class
-    with the largest ::
+    The pixel is the closest zoom level. A forest of extremely randomized trees learns
+    the classes of pixels from small filters: for every channel a Gaussian, the
+    magnitude of its gradient and the eigenvalues of its Hessian, and for opponent
+    colors a Gaussian, at several sizes. The label of a pixel is the class with the
+    largest ::
 
         (1 - weight) * log p(superpixel) + weight * log p(pixel)
 
@@ -47,6 +49,11 @@ class PixelFusion(SuperpixelClassifier):
     chosen by the mean IoU of out-of-fold predictions, so that it is 0 where filters do
     not help, as on most photographs, and close to 1 where they suffice, as for stains
     and membranes.
+
+    Where there are whole masks, of 100,000 pixels or more in several images, and the
+    weight is 0.5 or more, two networks take the place of the forest. The second also
+    sees what the first says about the surroundings of a pixel, through the same
+    filters [1]_, and the log-probabilities of the superpixel.
 
     Parameters
     ----------
@@ -59,6 +66,9 @@ class PixelFusion(SuperpixelClassifier):
         Number of labeled pixels from which the forest learns. They are drawn evenly
         over the images, and in every image evenly over the classes. In the forest and
         in the mean IoU, a pixel has the weight of the pixels that it stands for.
+    n_images : int, default=100
+        Pixels are learned from at most so many images, drawn at random, and the weight
+        is chosen on them. If an image of every class needs more, it is more.
     weight : "auto" or float, default="auto"
         The weight of the pixels, in 0..1. "auto" chooses among 0, 0.05, 0.1, 0.2, ...,
         0.9, 0.95 and 1. Of equal scores, the smaller weight is chosen. With a number,
@@ -70,7 +80,7 @@ class PixelFusion(SuperpixelClassifier):
         single stroke, the stroke is cut into as many parts as there are folds. None is
         3 folds of images, or 5 folds of strokes.
     compress : bool, default=True
-        Train a small network to predict what the forest predicts [1]_. It predicts
+        Train a small network to predict what the forest predicts [2]_. It predicts
         about ten times as fast, and its labels differ a little. False keeps the forest.
     n_jobs : int or None, default=None
         How many images, and how many trees, to work on at once, in threads.
@@ -90,12 +100,12 @@ class PixelFusion(SuperpixelClassifier):
         The candidates, ascending. None if ``weight`` is a number.
     scores_ : ndarray of float64 of shape (n_weights,) or None
         Mean IoU of the out-of-fold predictions for each of ``weights_``.
-    forest_ : RandomForestClassifier or None
-        The forest. Its classes are positions in ``classes_``. None if it is compressed,
-        or if ``weight_`` is 0.
-    net_ : torch.nn.Module or None
-        The network that predicts what the forest predicts. None without ``compress``,
-        or if ``weight_`` is 0.
+    forest_ : ExtraTreesClassifier or None
+        The forest. Its classes are positions in ``classes_``. None if networks have
+        taken its place, or if ``weight_`` is 0.
+    nets_ : list of torch.nn.Module
+        The network that predicts what the forest predicts, or the networks of the first
+        and the second round. Empty without ``compress``, or if ``weight_`` is 0.
     filters_ : PixelFilters or None
         How pixels are described: ``filters_.gray`` tells whether one channel is used,
         because the channels of each image of fit are equal. None if ``weight`` is 0.
@@ -124,7 +134,9 @@ class PixelFusion(SuperpixelClassifier):
 
     References
     ----------
-    .. [1] Buciluă, Caruana, Niculescu-Mizil, "Model compression", KDD 2006.
+    .. [1] Tu, Bai, "Auto-context and its application to high-level vision tasks and 3D
+       brain image segmentation", PAMI 32 (10), 2010.
+    .. [2] Buciluă, Caruana, Niculescu-Mizil, "Model compression", KDD 2006.
 
     Examples
     --------
@@ -148,6 +160,7 @@ class PixelFusion(SuperpixelClassifier):
         "estimator": [HasMethods(["fit"])],
         "sigmas": [list, tuple, np.ndarray],
         "n_pixels": [Interval(Integral, 2, None, closed="left")],
+        "n_images": [Interval(Integral, 1, None, closed="left")],
         "weight": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="both")],
         "cv": [Interval(Integral, 2, None, closed="left"), None],
         "compress": ["boolean"],
@@ -163,6 +176,7 @@ class PixelFusion(SuperpixelClassifier):
         *,
         sigmas: Sequence[float] = (0.5, 1, 2, 4, 8, 16),
         n_pixels: int = 20_000,
+        n_images: int = 100,
         weight: "str | float" = "auto",
         cv: int | None = None,
         compress: bool = True,
@@ -172,6 +186,7 @@ class PixelFusion(SuperpixelClassifier):
         self.estimator = estimator
         self.sigmas = sigmas
         self.n_pixels = n_pixels
+        self.n_images = n_images
         self.weight = weight
         self.cv = cv
         self.compress = compress
@@ -209,16 +224,8 @@ class PixelFusion(SuperpixelClassifier):
         if self.weight != 0:
             filters = choose_filters(table.superpixels, self.sigmas)
         estimator = clone(self.estimator).fit(table, masks)
-        fitted = {
-            "estimator_": estimator,
-            "classes_": estimator.classes_,
-            "n_features_in_": estimator.n_features_in_,
-            "feature_names_in_": estimator.feature_names_in_,
-            "mean_": getattr(estimator, "mean_", None),
-            "filters_": filters,
-        }
         learned = self._learn(table, masks, estimator.classes_, filters)
-        self.__dict__.update(fitted | learned)
+        self.__dict__.update(attributes_of(estimator) | {"filters_": filters} | learned)
         return self
 
     def predict(self, X: Any) -> NDArray[np.object_]:
@@ -276,37 +283,49 @@ class PixelFusion(SuperpixelClassifier):
         filters: PixelFilters | None,
     ) -> dict[str, Any]:
         """Choose the weight and fit the model of pixels; return the attributes."""
-        nothing = dict.fromkeys(("weights_", "scores_", "forest_", "net_"))
+        learned: dict[str, Any] = dict.fromkeys(("weights_", "scores_", "forest_"))
+        learned |= {"nets_": [], "weight_": 0.0 if filters is None else self.weight}
         if filters is None:
-            return nothing | {"weight_": 0.0}
+            return learned
         rng = check_random_state(self.random_state)
         seed = int(rng.randint(np.iinfo(np.int32).max))
+        draws = np.random.default_rng(seed)
         codes = [
             encode_labels(mask, classes, f"masks[{i}]").astype(np.int32)
             for i, mask in enumerate(masks)
         ]
+        images = choose_images(codes, self.n_images, draws)
+        table = table[images]
+        masks, codes = ([items[i] for i in images] for items in (masks, codes))
         pixels = draw_pixels(
             table,
             codes,
             filters,
             n_labeled=self.n_pixels,
             n_others=_N_OTHERS if self.compress else 0,
-            rng=np.random.default_rng(seed),
+            rng=draws,
             n_jobs=self.n_jobs,
         )
-        learned: dict[str, Any] = nothing | {"weight_": self.weight}
+        common: dict[str, Any] = {"seed": seed, "n_jobs": self.n_jobs}
+        n_classes = len(classes)
         if self.weight == "auto":
             labeled = table, masks, codes, pixels, classes
-            scores = score_weights(
-                self.estimator, *labeled, cv=self.cv, seed=seed, n_jobs=self.n_jobs
+            held_out = predict_out_of_fold(
+                self.estimator, *labeled, cv=self.cv, **common
             )
-            best = float(WEIGHTS[scores.argmax()])
-            learned.update(weights_=WEIGHTS.copy(), scores_=scores, weight_=best)
+            best = float(WEIGHTS[held_out.scores.argmax()])
+            learned |= {"weights_": WEIGHTS.copy(), "scores_": held_out.scores}
+            learned["weight_"] = best
+            if self.compress and need_two_rounds(codes, best, held_out):
+                learned["nets_"] = fit_two_rounds(
+                    table, codes, filters, held_out, n_classes=n_classes, **common
+                )
+                return learned
         if learned["weight_"] > 0:
             labels = pixels.codes, pixels.shares
-            forest = fit_forest(pixels.features, *labels, seed, self.n_jobs)
+            forest = fit_forest(pixels.features, *labels, **common)
             if self.compress:
-                learned["net_"] = compress(forest, pixels.others, len(classes), seed)
+                learned["nets_"] = [compress(forest, pixels.others, n_classes, seed)]
             else:
                 learned["forest_"] = forest
         return learned
@@ -317,74 +336,70 @@ class PixelFusion(SuperpixelClassifier):
         """Do some work on every image, on several at once."""
         proba = self.estimator_.predict_superpixel_proba(table)
         parts = np.split(proba, table.row_offsets[1:-1])
-        predict = self._pixel_model()
-
-        def of_image(i: int) -> NDArray[Any]:
-            context = weigh(parts[i], 1 - self.weight_)
-            return work(table.superpixels[i], context, predict, f"images[{i}]")
-
         maps = np.empty(len(table), dtype=object)
         with one_thread():
             parallel = Parallel(self.n_jobs, prefer="threads")
-            done = parallel(delayed(of_image)(i) for i in range(len(table)))
+            done = parallel(
+                delayed(work)(table.superpixels[i], parts[i], f"images[{i}]")
+                for i in range(len(table))
+            )
         for i, image in enumerate(done):
             maps[i] = image
         return maps
 
-    def _pixel_model(self) -> Predict:
-        if self.net_ is not None:
-            return predict_by_net(self.net_)
-        return predict_by_forest(self.forest_, len(self.classes_))
-
     def _label_pixels(
-        self,
-        segmented: SegmentedImage,
-        context: NDArray[np.float32],
-        predict: Predict,
-        name: str,
+        self, segmented: SegmentedImage, proba: NDArray[np.float32], name: str
     ) -> NDArray[np.int64]:
         """Return the label map of an image."""
         segments = segmented.segments.ravel()
+        context = weigh(proba, 1 - self.weight_)
         codes = context.argmax(axis=1)[segments]
         open_rows = can_change(context, self.weight_)
         if open_rows.any():
-            for chosen, sums in self._sums(
-                segmented, context, predict, open_rows[segments], name
-            ):
-                codes[chosen] = sums.argmax(axis=1)
+            chosen = open_rows[segments]
+            for pixels, near in self._near(segmented, proba, chosen, name):
+                sums = weigh(near, self.weight_)
+                sums += context[segments[pixels]]
+                codes[pixels] = sums.argmax(axis=1)
         return self.classes_[codes].reshape(segmented.shape)
 
     def _weigh_pixels(
-        self,
-        segmented: SegmentedImage,
-        context: NDArray[np.float32],
-        predict: Predict,
-        name: str,
+        self, segmented: SegmentedImage, proba: NDArray[np.float32], name: str
     ) -> NDArray[np.float32]:
         """Return the probabilities of the pixels of an image."""
-        n_pixels = segmented.segments.size
-        proba = np.empty((n_pixels, context.shape[1]), dtype=np.float32)
-        every = np.ones(n_pixels, dtype=bool)
-        for chosen, sums in self._sums(segmented, context, predict, every, name):
-            proba[chosen] = special.softmax(sums, axis=1)
-        return proba.reshape(*segmented.shape, -1)
+        segments = segmented.segments.ravel()
+        context = weigh(proba, 1 - self.weight_)
+        fused = np.empty((segments.size, proba.shape[1]), dtype=np.float32)
+        every = np.ones(segments.size, dtype=bool)
+        for pixels, near in self._near(segmented, proba, every, name):
+            sums = weigh(near, self.weight_) + context[segments[pixels]]
+            fused[pixels] = special.softmax(sums, axis=1)
+        return fused.reshape(*segmented.shape, -1)
 
-    def _sums(
+    def _near(
         self,
         segmented: SegmentedImage,
-        context: NDArray[np.float32],
-        predict: Predict,
+        proba: NDArray[np.float32],
         chosen: NDArray[np.bool_],
         name: str,
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        """Yield positions of the chosen pixels, and their sums of log-probabilities."""
+        """Yield positions of the chosen pixels, and their probabilities by filters."""
         assert self.filters_ is not None
-        segments = segmented.segments.ravel()
-        for pixels, planes in self.filters_.bands(segmented, name):
-            inside = np.flatnonzero(chosen[pixels])
+        if len(self.nets_) == 2:
+            for band, near in predict_by_rounds(
+                self.nets_, self.filters_, segmented, proba, name
+            ):
+                inside = np.flatnonzero(chosen[band.pixels])
+                yield inside + band.pixels.start, near[inside]
+            return
+        predict: Predict
+        if self.nets_:
+            predict = predict_by_net(self.nets_[0])
+        else:
+            predict = predict_by_forest(self.forest_, len(self.classes_))
+        for band in self.filters_.bands(segmented, name):
+            inside = np.flatnonzero(chosen[band.pixels])
+            planes = band.flat()
             if len(inside) < planes.shape[1]:
                 planes = planes[:, inside]
-            positions = inside + pixels.start
-            sums = weigh(predict(planes), self.weight_)
-            sums += context[segments[positions]]
-            yield positions, sums
+            yield inside + band.pixels.start, predict(planes)

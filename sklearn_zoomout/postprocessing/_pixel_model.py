@@ -1,20 +1,20 @@
-"""A forest of pixels, and the small network that imitates it."""
+"""Models of pixels: a forest, and small networks."""
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import ExtraTreesClassifier
 
 from .._utils.threads import one_thread
 from ..classifier._schedule import one_cycle
 
 # Each tree is grown on at most so many draws. More take longer, and gain little.
 _DRAWS_OF_TREE = 5000
-# The network, and its training.
-_HIDDEN_UNITS = (32, 32)
-_STEPS, _BATCH_SIZE, _LEARNING_RATE, _WEIGHT_DECAY = 1000, 512, 3e-3, 1e-3
+# The network that imitates a forest.
+_HIDDEN_UNITS, _STEPS = (32, 32), 1000
+_BATCH_SIZE, _LEARNING_RATE, _WEIGHT_DECAY = 512, 3e-3, 1e-3
 # Pixels in one pass: those of the network stay in the processor's cache.
 _OF_NET, _OF_FOREST = 2048, 2**16
 
@@ -29,8 +29,10 @@ def fit_forest(
     seed: int,
     n_jobs: int | None = None,
     n_trees: int = 60,
-) -> RandomForestClassifier:
-    """Fit a random forest to pixels.
+) -> ExtraTreesClassifier:
+    """Fit extremely randomized trees to pixels.
+
+    From few strokes they learn more than a random forest does.
 
     Parameters
     ----------
@@ -49,12 +51,15 @@ def fit_forest(
 
     Returns
     -------
-    RandomForestClassifier
+    ExtraTreesClassifier
     """
-    forest = RandomForestClassifier(
+    many = len(codes) > _DRAWS_OF_TREE
+    forest = ExtraTreesClassifier(
         n_trees,
         min_samples_leaf=2,
-        max_samples=min(_DRAWS_OF_TREE, len(codes)),
+        max_features=0.6,
+        bootstrap=many,
+        max_samples=_DRAWS_OF_TREE if many else None,
         random_state=seed,
         n_jobs=n_jobs,
     )
@@ -63,12 +68,12 @@ def fit_forest(
     return forest.set_params(n_jobs=None)
 
 
-def predict_by_forest(forest: RandomForestClassifier, n_classes: int) -> Predict:
+def predict_by_forest(forest: ExtraTreesClassifier, n_classes: int) -> Predict:
     """Return the function that predicts by a forest.
 
     Parameters
     ----------
-    forest : RandomForestClassifier
+    forest : ExtraTreesClassifier
         Its classes are positions in the list of classes.
     n_classes : int
         Number of classes. Those that the forest does not know have probability 0.
@@ -117,7 +122,7 @@ def predict_by_net(net: Any) -> Predict:
 
 
 def compress(
-    forest: RandomForestClassifier,
+    forest: ExtraTreesClassifier,
     features: NDArray[np.float32],
     n_classes: int,
     seed: int,
@@ -126,7 +131,7 @@ def compress(
 
     Parameters
     ----------
-    forest : RandomForestClassifier
+    forest : ExtraTreesClassifier
         The forest.
     features : ndarray of float32 of shape (n, n_filters)
         Filters of pixels, whose labels need not be known.
@@ -139,32 +144,79 @@ def compress(
     -------
     ZoomoutNet
     """
+    target = predict_by_forest(forest, n_classes)(features.T)
+    return train_net(
+        features, target, n_classes, seed, hidden_units=_HIDDEN_UNITS, steps=_STEPS
+    )
+
+
+def train_net(
+    features: NDArray[np.float32],
+    target: NDArray[Any],
+    n_classes: int,
+    seed: int,
+    *,
+    hidden_units: tuple[int, ...],
+    steps: int,
+    dropout: float = 0.0,
+    shares: NDArray[np.float64] | None = None,
+) -> Any:
+    """Train a small network on pixels.
+
+    Parameters
+    ----------
+    features : ndarray of float32 of shape (n, n_features)
+        Features of the pixels.
+    target : ndarray of shape (n,) or (n, n_classes)
+        The classes of the pixels as positions, int64, or their probabilities, float32.
+    n_classes : int
+        Number of classes.
+    seed : int
+        Seed of the first weights, of dropout and of the order of the pixels.
+    hidden_units : tuple of int
+        Widths of the hidden layers.
+    steps : int
+        Number of steps, of 512 pixels each.
+    dropout : float, default=0.0
+        Share of hidden units that are dropped in training.
+    shares : ndarray of float64 of shape (n,), default=None
+        How many pixels each of them stands for.
+
+    Returns
+    -------
+    ZoomoutNet
+        On standardized features, ready to predict.
+    """
     import torch
 
     from ..classifier._net import ZoomoutNet
 
-    target = torch.from_numpy(predict_by_forest(forest, n_classes)(features.T))
     scale = features.std(axis=0, dtype=np.float64)
     net = ZoomoutNet(
         features.shape[1],
-        _HIDDEN_UNITS,
+        hidden_units,
         n_classes,
+        dropout=dropout,
         mean=features.mean(axis=0, dtype=np.float64),
         scale=np.where(scale > 0, scale, 1),
         random_state=seed,
     )
-    x = torch.from_numpy(features)
+    x, y = torch.from_numpy(features), torch.from_numpy(target)
+    weights = np.ones(len(x)) if shares is None else shares / shares.mean()
+    weight = torch.from_numpy(weights.astype(np.float32))
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.AdamW(
         net.parameters(), weight_decay=_WEIGHT_DECAY, fused=True
     )
     with one_thread():
-        for step in range(_STEPS):
-            rate = _LEARNING_RATE * one_cycle((step + 0.5) / _STEPS)
+        for step in range(steps):
+            rate = _LEARNING_RATE * one_cycle((step + 0.5) / steps)
             optimizer.param_groups[0]["lr"] = rate
             rows = torch.randint(len(x), (_BATCH_SIZE,), generator=generator)
-            loss = torch.nn.functional.cross_entropy(net(x[rows]), target[rows])
+            losses = torch.nn.functional.cross_entropy(
+                net(x[rows]), y[rows], reduction="none"
+            )
             optimizer.zero_grad()
-            loss.backward()
+            (losses * weight[rows]).mean().backward()
             optimizer.step()
     return net.requires_grad_(False).eval()

@@ -1,6 +1,7 @@
 """The weight of the pixels, chosen by the mean IoU of out-of-fold predictions."""
 
 import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,27 @@ def can_change(context: NDArray[np.float32], weight: float) -> NDArray[np.bool_]
     return best[:, 1] - best[:, 0] <= largest
 
 
-def score_weights(
+@dataclass(frozen=True)
+class OutOfFold:
+    """What estimators say about pixels that they were not trained on.
+
+    Attributes
+    ----------
+    scores : ndarray of float64 of shape (n_weights,)
+        The mean IoU for each of `WEIGHTS`.
+    images : list of ndarray of int64
+        The images of each fold.
+    context : ndarray of float32 of shape (n_rows, n_classes) or None
+        The probabilities of the superpixels, 0 for those of no fold. None if strokes
+        were held out, and not images.
+    """
+
+    scores: NDArray[np.float64]
+    images: list[NDArray[np.int64]]
+    context: NDArray[np.float32] | None
+
+
+def predict_out_of_fold(
     estimator: Any,
     table: FeatureTable,
     masks: list[NDArray[Any]],
@@ -69,8 +90,8 @@ def score_weights(
     cv: int | None,
     seed: int,
     n_jobs: int | None,
-) -> NDArray[np.float64]:
-    """Return the mean IoU of out-of-fold predictions for each weight.
+) -> OutOfFold:
+    """Predict held-out pixels, and score the weights.
 
     Parameters
     ----------
@@ -95,15 +116,14 @@ def score_weights(
 
     Returns
     -------
-    ndarray of float64 of shape (n_weights,)
-        For each of `WEIGHTS`.
+    OutOfFold
 
     Raises
     ------
     ValueError
         If nothing can be held out, or the estimator cannot be fitted to a fold.
     """
-    groups, folds = split_pixels(pixels, codes, cv, seed)
+    groups, folds, of_images = split_pixels(pixels, codes, cv, seed)
     if not folds:
         raise ValueError(
             "masks: expected a class with at least two labeled pixels, of which one "
@@ -111,21 +131,27 @@ def score_weights(
         )
     n_classes = len(classes)
     counts = np.zeros((len(WEIGHTS), n_classes, n_classes))
-    for k, held in enumerate(folds, 1):
+    rows = np.zeros((table.n_rows, n_classes), dtype=np.float32)
+    images = [np.unique(pixels.images[held]) for held in folds]
+    for k, (held, of_fold) in enumerate(zip(folds, images, strict=True), 1):
         left = _hold_out(masks, pixels, groups, held)
         try:
-            context = _predict_context(estimator, table, left, pixels, held, classes)
+            # Those of strokes are of this fold only; the next overwrites them.
+            rows[np.isin(table.image_of_row, of_fold)] = _predict_context(
+                estimator, table, left, of_fold, classes
+            )
         except ValueError as error:
             raise ValueError(
                 f"cv: fold {k} of {len(folds)}: {error} Label more, or pass a number "
                 "as weight."
             ) from error
+        context = rows[pixels.rows[held]]
         near = _predict_pixels(pixels, held, n_classes, seed, n_jobs)
         for count, weight in zip(counts, WEIGHTS, strict=True):
             sums = weigh(context, 1 - weight) + weigh(near, weight)
             predicted = sums.argmax(axis=1)
             np.add.at(count, (pixels.codes[held], predicted), pixels.shares[held])
-    return _mean_iou(counts)
+    return OutOfFold(_mean_iou(counts), images, rows if of_images else None)
 
 
 def _hold_out(
@@ -146,25 +172,21 @@ def _predict_context(
     estimator: Any,
     table: FeatureTable,
     masks: list[NDArray[np.int64]],
-    pixels: DrawnPixels,
-    held: NDArray[np.bool_],
+    images: NDArray[np.int64],
     classes: NDArray[np.int64],
 ) -> NDArray[np.float32]:
-    """Predict the superpixels of held-out pixels by an estimator of the other masks."""
+    """Predict the superpixels of some images by an estimator of masks with holes."""
     fold = clone_with_classes(estimator, classes)
     with warnings.catch_warnings():
         # The fit to all images has warned of what the user can change.
         warnings.simplefilter("ignore", AbsentClassWarning)
         warnings.simplefilter("ignore", EmptyMaskWarning)
         fold.fit(table, masks)
-    images = np.unique(pixels.images[held])
     part = table[images]
-    moved = part.row_offsets[:-1] - table.row_offsets[images]
-    rows = pixels.rows[held] + moved[np.searchsorted(images, pixels.images[held])]
-    proba = np.zeros((len(rows), len(classes)), dtype=np.float32)
+    proba = np.zeros((part.n_rows, len(classes)), dtype=np.float32)
     # A class that is absent from the fold has probability 0.
     columns = np.searchsorted(classes, fold.classes_)
-    proba[:, columns] = fold.predict_superpixel_proba(part)[rows]
+    proba[:, columns] = fold.predict_superpixel_proba(part)
     return proba
 
 

@@ -16,6 +16,55 @@ from ..table import FeatureTable
 _BAND_PIXELS = 2**18
 
 
+class Band(NamedTuple):
+    """Filters of some rows of an image.
+
+    Attributes
+    ----------
+    rows : slice
+        The rows of the image.
+    inside : slice
+        Where they are in ``planes``, which have more rows above and below if filters
+        of filters are computed.
+    planes : ndarray of float32 of shape (n_filters, n_rows, width)
+        The filters.
+    """
+
+    rows: slice
+    inside: slice
+    planes: NDArray[np.float32]
+
+    @property
+    def pixels(self) -> slice:
+        """The pixels of the rows, as positions in the flattened image."""
+        width = self.planes.shape[2]
+        return slice(self.rows.start * width, self.rows.stop * width)
+
+    def flat(self) -> NDArray[np.float32]:
+        """Return the filters of the pixels of the rows, (n_filters, n_pixels)."""
+        return self.planes[:, self.inside].reshape(len(self.planes), -1)
+
+    def take(
+        self,
+        planes: NDArray[np.float32],
+        positions: NDArray[np.int64],
+        out: NDArray[np.float32],
+    ) -> None:
+        """Copy the features of those pixels that are in these rows.
+
+        Parameters
+        ----------
+        planes : ndarray of float32 of shape (n_features, n_pixels)
+            Features of the pixels of the rows.
+        positions : ndarray of int64 of shape (n,)
+            Pixels, as positions in the flattened image.
+        out : ndarray of float32 of shape (n, n_features)
+            The features of those outside of the rows stay as they are.
+        """
+        here = (positions >= self.pixels.start) & (positions < self.pixels.stop)
+        out[here] = planes[:, positions[here] - self.pixels.start].T
+
+
 class PixelFilters(NamedTuple):
     """How pixels are described.
 
@@ -32,12 +81,13 @@ class PixelFilters(NamedTuple):
 
     @property
     def n_filters(self) -> int:
-        """Number of features of a pixel."""
-        return (1 if self.gray else 3) * len(self.sigmas) * N_RESPONSES
+        """Number of features of a pixel: of a gray one, or with opponent colors."""
+        of_channel = len(self.sigmas) * N_RESPONSES
+        return of_channel if self.gray else 3 * of_channel + 2 * len(self.sigmas)
 
     def bands(
-        self, segmented: SegmentedImage, name: str
-    ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        self, segmented: SegmentedImage, name: str, margins: int = 0
+    ) -> Iterator["Band"]:
         """Compute the filters of an image, in bands of rows that bound the memory.
 
         Parameters
@@ -46,13 +96,13 @@ class PixelFilters(NamedTuple):
             The image.
         name : str
             Its name in an error, such as "images[3]".
+        margins : int, default=0
+            How many times the filters are computed again from what they give.
 
         Yields
         ------
-        pixels : slice
-            The pixels of the band, as positions in the flattened image.
-        planes : ndarray of float32 of shape (n_filters, n_pixels)
-            Their features.
+        Band
+            The filters of some rows.
 
         Raises
         ------
@@ -75,13 +125,12 @@ class PixelFilters(NamedTuple):
         n_rows = -(-max(_BAND_PIXELS // width, 4 * margin) // step) * step
         for top in range(0, height, n_rows):
             bottom = min(top + n_rows, height)
-            first = max(top - margin, 0)
-            planes = pixel_filters(channels[:, first : bottom + margin], self.sigmas)
-            inside = planes[:, top - first : bottom - first]
-            yield (
-                slice(top * width, bottom * width),
-                inside.reshape(self.n_filters, -1),
-            )
+            kept = max(top - margins * margin, 0)
+            first = max(kept - margin, 0)
+            seen = channels[:, first : bottom + (margins + 1) * margin]
+            planes = pixel_filters(seen, self.sigmas, opponents=not self.gray)
+            planes = planes[:, kept - first :][:, : bottom + margins * margin - kept]
+            yield Band(slice(top, bottom), slice(top - kept, bottom - kept), planes)
 
     def describe(
         self, segmented: SegmentedImage, positions: NDArray[np.int64], name: str
@@ -102,9 +151,8 @@ class PixelFilters(NamedTuple):
         ndarray of float32 of shape (n, n_filters)
         """
         features = np.empty((len(positions), self.n_filters), dtype=np.float32)
-        for pixels, planes in self.bands(segmented, name):
-            inside = (positions >= pixels.start) & (positions < pixels.stop)
-            features[inside] = planes[:, positions[inside] - pixels.start].T
+        for band in self.bands(segmented, name):
+            band.take(band.flat(), positions, out=features)
         return features
 
 
@@ -228,6 +276,38 @@ def draw_pixels(
         shares=np.concatenate([drawn[i][1] for i in images]),
         others=np.concatenate([found[i][0][n.get(i, 0) :] for i in sorted(found)]),
     )
+
+
+def choose_images(
+    codes: Sequence[NDArray[np.int32]], n: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Choose images to learn pixels from, such that every class is in one of them.
+
+    Parameters
+    ----------
+    codes : sequence of ndarray of int32 of shape (height, width)
+        The class of every pixel as a position in the list of classes, or -1.
+    n : int
+        Largest number of images, unless there are more classes.
+    rng : numpy.random.Generator
+        Draws.
+
+    Returns
+    -------
+    ndarray of int64
+        The positions of the images, sorted. All of them if there are at most ``n``.
+    """
+    if len(codes) <= n:
+        return np.arange(len(codes))
+    order = rng.permutation(len(codes))
+    missing = set(np.unique(np.concatenate([np.unique(c) for c in codes]))) - {-1}
+    needed: list[int] = []
+    others: list[int] = []
+    for i in order:
+        found = missing.intersection(np.unique(codes[i]))
+        missing -= found
+        (needed if found else others).append(i)
+    return np.sort(np.array((needed + others)[: max(n, len(needed))]))
 
 
 def share_evenly(counts: NDArray[np.int64], total: int) -> NDArray[np.int64]:

@@ -283,14 +283,14 @@ def test_images_are_folds_if_classes_remain():
     """Else strokes are, and no class is lost from a fold."""
     both = np.repeat([[0], [1]], 10, axis=1).astype(np.int32)
     pixels = pixels_of([both] * 3)
-    groups, folds = split_pixels(pixels, [both] * 3, None, 0)
+    groups, folds, of_images = split_pixels(pixels, [both] * 3, None, 0)
     assert [np.unique(pixels.images[held]).tolist() for held in folds] != []
     assert all(len(np.unique(pixels.images[held])) == 1 for held in folds)
     assert np.sum(folds, axis=0).tolist() == [1] * 60
     assert [group.min() for group in groups] == [0, 1, 2]
     only = [both, both * 0, both * 0]
     pixels = pixels_of(only)
-    _, folds = split_pixels(pixels, only, None, 0)
+    _, folds, of_images = split_pixels(pixels, only, None, 0)
     assert len(folds) == 5
     assert all(set(pixels.codes[~held]) == {0, 1} for held in folds)
     assert np.sum(folds, axis=0).tolist() == [1] * 60
@@ -303,7 +303,7 @@ def test_a_class_of_one_image_is_not_held_out():
     rare[1, :5] = 2
     codes = [rare, both, both]
     pixels = pixels_of(codes)
-    groups, folds = split_pixels(pixels, codes, None, 0)
+    groups, folds, of_images = split_pixels(pixels, codes, None, 0)
     assert [group.max() for group in groups] == [0, 1, 2]
     assert len(folds) == 3
     expected = (pixels.codes != 2).astype(int)

@@ -1,0 +1,210 @@
+"""Two rounds of pixels: the second sees what the first says about the surroundings."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+
+from ..descriptors._filters import pixel_filters
+from ..superpixels import SegmentedImage
+from ..table import FeatureTable
+from ._pixel_model import Predict, predict_by_net, train_net
+from ._pixel_weight import FLOOR, OutOfFold
+from ._pixels import Band, DrawnPixels, PixelFilters, draw_pixels
+
+# Fewer labeled pixels are too few for a second round, and for a network.
+_LEAST_LABELED = 100_000
+# The weight of the pixels from which a second round is worth its time.
+_LEAST_WEIGHT = 0.5
+# The pixels to learn from, and the networks.
+_N_PIXELS = 200_000
+_HIDDEN_UNITS, _DROPOUT, _STEPS = (64, 64), 0.2, 2000
+
+
+def need_two_rounds(
+    codes: Sequence[NDArray[np.int32]], weight: float, held_out: OutOfFold
+) -> bool:
+    """Return whether images have whole masks, and pixels count more than context.
+
+    Parameters
+    ----------
+    codes : sequence of ndarray of int32 of shape (height, width)
+        The class of every pixel as a position in the list of classes, or -1.
+    weight : float
+        The weight of the pixels.
+    held_out : OutOfFold
+        Whether images were held out, and not strokes.
+
+    Returns
+    -------
+    bool
+    """
+    n_labeled = sum(np.count_nonzero(image_codes >= 0) for image_codes in codes)
+    of_images = held_out.context is not None
+    many = bool(n_labeled >= _LEAST_LABELED)
+    return of_images and many and weight >= _LEAST_WEIGHT
+
+
+def fit_two_rounds(
+    table: FeatureTable,
+    codes: Sequence[NDArray[np.int32]],
+    filters: PixelFilters,
+    held_out: OutOfFold,
+    *,
+    n_classes: int,
+    seed: int,
+    n_jobs: int | None,
+) -> list[Any]:
+    """Train the network of each round.
+
+    The second learns from probabilities of the first that are out of fold, since those
+    of its own training pixels are too good.
+
+    Parameters
+    ----------
+    table : FeatureTable
+        The images.
+    codes : sequence of ndarray of int32 of shape (height, width)
+        The class of every pixel as a position in the list of classes, or -1.
+    filters : PixelFilters
+        How pixels are described.
+    held_out : OutOfFold
+        The images of each fold, and the probabilities of superpixels out of fold.
+    n_classes : int
+        Number of classes.
+    seed : int
+        Seed of the draws and of the networks.
+    n_jobs : int or None
+        How many images to work on at once, in threads.
+
+    Returns
+    -------
+    list of ZoomoutNet
+        The first and the second.
+    """
+    assert held_out.context is not None
+    rng = np.random.default_rng(seed)
+    draws: dict[str, Any] = {"n_labeled": _N_PIXELS, "n_others": 0}
+    pixels = draw_pixels(table, codes, filters, **draws, rng=rng, n_jobs=n_jobs)
+    first = _train(pixels, pixels.features, n_classes, seed)
+    again: NDArray[np.float32] | None = None
+    described = np.zeros(len(pixels.codes), dtype=bool)
+    for images in held_out.images:
+        others = ~np.isin(pixels.images, images)
+        net = _train(pixels, pixels.features, n_classes, seed, others)
+        found = Parallel(n_jobs, prefer="threads")(
+            delayed(_describe_drawn)(
+                table, int(i), filters, held_out.context, predict_by_net(net), pixels
+            )
+            for i in images
+        )
+        for rows, features in found:
+            if again is None:
+                again = np.empty((len(described), features.shape[1]), dtype=np.float32)
+            again[rows] = features
+            described[rows] = True
+    assert again is not None
+    return [first, _train(pixels, again, n_classes, seed, described)]
+
+
+def _describe_drawn(
+    table: FeatureTable,
+    i: int,
+    filters: PixelFilters,
+    context: NDArray[np.float32],
+    first: Predict,
+    pixels: DrawnPixels,
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return which of the drawn pixels are in an image, and their features."""
+    rows = np.flatnonzero(pixels.images == i)
+    positions = pixels.positions[rows]
+    of_image = context[table.row_offsets[i] : table.row_offsets[i + 1]]
+    features: NDArray[np.float32] | None = None
+    for band, planes in _describe_again(
+        filters, table.superpixels[i], of_image, first, f"images[{i}]"
+    ):
+        if features is None:
+            features = np.empty((len(rows), len(planes)), dtype=np.float32)
+        band.take(planes, positions, out=features)
+    assert features is not None
+    return rows, features
+
+
+def predict_by_rounds(
+    nets: Sequence[Any],
+    filters: PixelFilters,
+    segmented: SegmentedImage,
+    context: NDArray[np.float32],
+    name: str,
+) -> Iterator[tuple[Band, NDArray[np.float32]]]:
+    """Predict the pixels of an image.
+
+    Parameters
+    ----------
+    nets : sequence of ZoomoutNet
+        The first and the second.
+    filters : PixelFilters
+        How pixels are described.
+    segmented : SegmentedImage
+        The image.
+    context : ndarray of float32 of shape (n_segments, n_classes)
+        Probabilities of its superpixels.
+    name : str
+        Its name in an error.
+
+    Yields
+    ------
+    band : Band
+        Some rows of the image.
+    proba : ndarray of float32 of shape (n_pixels, n_classes)
+        The probabilities of their pixels.
+    """
+    first, second = map(predict_by_net, nets)
+    for band, planes in _describe_again(filters, segmented, context, first, name):
+        yield band, second(planes)
+
+
+def _describe_again(
+    filters: PixelFilters,
+    segmented: SegmentedImage,
+    context: NDArray[np.float32],
+    first: Predict,
+    name: str,
+) -> Iterator[tuple[Band, NDArray[np.float32]]]:
+    """Yield rows of an image, and the features of the second round, (n, n_pixels).
+
+    These are the filters of the image, the same filters of the probabilities of the
+    first round, and the log-probabilities of the superpixels. The last class has no
+    filters, since probabilities sum to 1.
+    """
+    log_context = np.log(np.maximum(context, np.float32(FLOOR))).T
+    for band in filters.bands(segmented, name, margins=1):
+        n_filters, n_rows, width = band.planes.shape
+        proba = first(band.planes.reshape(n_filters, -1)).T[:-1]
+        maps = np.ascontiguousarray(proba).reshape(-1, n_rows, width)
+        around = pixel_filters(maps, filters.sigmas)[:, band.inside]
+        segments = segmented.segments[band.rows].ravel()
+        parts = band.flat(), around.reshape(len(around), -1), log_context[:, segments]
+        yield band, np.concatenate(parts)
+
+
+def _train(
+    pixels: DrawnPixels,
+    features: NDArray[np.float32],
+    n_classes: int,
+    seed: int,
+    rows: "NDArray[np.bool_] | slice" = slice(None),
+) -> Any:
+    """Train a network on some of the pixels."""
+    return train_net(
+        features[rows],
+        pixels.codes[rows],
+        n_classes,
+        seed,
+        hidden_units=_HIDDEN_UNITS,
+        dropout=_DROPOUT,
+        steps=_STEPS,
+        shares=pixels.shares[rows],
+    )
