@@ -20,7 +20,6 @@ from ..superpixels import SegmentedImage
 from ..table import FeatureTable, check_table
 from ._base import attributes_of, check_candidates, check_estimator
 from ._pixel_model import (
-    Predict,
     compress,
     fit_forest,
     predict_by_forest,
@@ -46,7 +45,7 @@ class PixelFusion(SuperpixelClassifier):
         (1 - weight) * log p(superpixel) + weight * log p(pixel)
 
     Probabilities below 0.001 count as 0.001. One weight holds for all pixels. It is
-    chosen by the mean IoU of out-of-fold predictions, so that it is 0 where filters do
+    chosen by the IoU of out-of-fold predictions, so that it is small where filters do
     not help, as on most photographs, and close to 1 where they suffice, as for stains
     and membranes.
 
@@ -99,7 +98,9 @@ class PixelFusion(SuperpixelClassifier):
     weights_ : ndarray of float64 of shape (n_weights,) or None
         The candidates, ascending. None if ``weight`` is a number.
     scores_ : ndarray of float64 of shape (n_weights,) or None
-        Mean IoU of the out-of-fold predictions for each of ``weights_``.
+        For each of ``weights_``, the mean IoU of the out-of-fold labels, averaged with
+        that of the out-of-fold probabilities, of which a pixel adds a share to every
+        class.
     forest_ : ExtraTreesClassifier or None
         The forest. Its classes are positions in ``classes_``. None if networks have
         taken its place, or if ``weight_`` is 0.
@@ -313,17 +314,17 @@ class PixelFusion(SuperpixelClassifier):
             held_out = predict_out_of_fold(
                 self.estimator, *labeled, cv=self.cv, **common
             )
-            best = float(WEIGHTS[held_out.scores.argmax()])
-            learned |= {"weights_": WEIGHTS.copy(), "scores_": held_out.scores}
-            learned["weight_"] = best
-            if self.compress and need_two_rounds(codes, best, held_out):
-                learned["nets_"] = fit_two_rounds(
+            scores = held_out.scores
+            if self.compress and need_two_rounds(codes, held_out):
+                learned["nets_"], scores = fit_two_rounds(
                     table, codes, filters, held_out, n_classes=n_classes, **common
                 )
+            learned |= {"weights_": WEIGHTS.copy(), "scores_": scores}
+            learned["weight_"] = float(WEIGHTS[scores.argmax()])
+            if learned["nets_"]:
                 return learned
         if learned["weight_"] > 0:
-            labels = pixels.codes, pixels.shares
-            forest = fit_forest(pixels.features, *labels, **common)
+            forest = fit_forest(pixels.features, pixels.codes, pixels.shares, **common)
             if self.compress:
                 learned["nets_"] = [compress(forest, pixels.others, n_classes, seed)]
             else:
@@ -386,20 +387,15 @@ class PixelFusion(SuperpixelClassifier):
         """Yield positions of the chosen pixels, and their probabilities by filters."""
         assert self.filters_ is not None
         if len(self.nets_) == 2:
-            for band, near in predict_by_rounds(
-                self.nets_, self.filters_, segmented, proba, name
-            ):
+            bands = predict_by_rounds(self.nets_, self.filters_, segmented, proba, name)
+            for band, near in bands:
                 inside = np.flatnonzero(chosen[band.pixels])
                 yield inside + band.pixels.start, near[inside]
             return
-        predict: Predict
         if self.nets_:
             predict = predict_by_net(self.nets_[0])
         else:
             predict = predict_by_forest(self.forest_, len(self.classes_))
         for band in self.filters_.bands(segmented, name):
             inside = np.flatnonzero(chosen[band.pixels])
-            planes = band.flat()
-            if len(inside) < planes.shape[1]:
-                planes = planes[:, inside]
-            yield inside + band.pixels.start, predict(planes)
+            yield inside + band.pixels.start, predict(band.flat()[:, inside])

@@ -11,7 +11,7 @@ from ..descriptors._filters import pixel_filters
 from ..superpixels import SegmentedImage
 from ..table import FeatureTable
 from ._pixel_model import Predict, predict_by_net, train_net
-from ._pixel_weight import FLOOR, OutOfFold
+from ._pixel_weight import FLOOR, WEIGHTS, OutOfFold, score_weights
 from ._pixels import Band, DrawnPixels, PixelFilters, draw_pixels
 
 # Fewer labeled pixels are too few for a second round, and for a network.
@@ -23,19 +23,15 @@ _N_PIXELS = 200_000
 _HIDDEN_UNITS, _DROPOUT, _STEPS = (64, 64), 0.2, 2000
 
 
-def need_two_rounds(
-    codes: Sequence[NDArray[np.int32]], weight: float, held_out: OutOfFold
-) -> bool:
+def need_two_rounds(codes: Sequence[NDArray[np.int32]], held_out: OutOfFold) -> bool:
     """Return whether images have whole masks, and pixels count more than context.
 
     Parameters
     ----------
     codes : sequence of ndarray of int32 of shape (height, width)
         The class of every pixel as a position in the list of classes, or -1.
-    weight : float
-        The weight of the pixels.
     held_out : OutOfFold
-        Whether images were held out, and not strokes.
+        What is predicted of held-out pixels.
 
     Returns
     -------
@@ -44,7 +40,8 @@ def need_two_rounds(
     n_labeled = sum(np.count_nonzero(image_codes >= 0) for image_codes in codes)
     of_images = held_out.context is not None
     many = bool(n_labeled >= _LEAST_LABELED)
-    return of_images and many and weight >= _LEAST_WEIGHT
+    weight = WEIGHTS[held_out.scores.argmax()]
+    return of_images and many and bool(weight >= _LEAST_WEIGHT)
 
 
 def fit_two_rounds(
@@ -56,11 +53,12 @@ def fit_two_rounds(
     n_classes: int,
     seed: int,
     n_jobs: int | None,
-) -> list[Any]:
-    """Train the network of each round.
+) -> tuple[list[Any], NDArray[np.float64]]:
+    """Train the network of each round, and score the weights anew.
 
     The second learns from probabilities of the first that are out of fold, since those
-    of its own training pixels are too good.
+    of its own training pixels are too good. The weights are scored by a second network
+    of every fold.
 
     Parameters
     ----------
@@ -81,19 +79,20 @@ def fit_two_rounds(
 
     Returns
     -------
-    list of ZoomoutNet
+    nets : list of ZoomoutNet
         The first and the second.
+    scores : ndarray of float64 of shape (n_weights,)
+        For each of the weights.
     """
     assert held_out.context is not None
     rng = np.random.default_rng(seed)
     draws: dict[str, Any] = {"n_labeled": _N_PIXELS, "n_others": 0}
     pixels = draw_pixels(table, codes, filters, **draws, rng=rng, n_jobs=n_jobs)
-    first = _train(pixels, pixels.features, n_classes, seed)
     again: NDArray[np.float32] | None = None
     described = np.zeros(len(pixels.codes), dtype=bool)
     for images in held_out.images:
         others = ~np.isin(pixels.images, images)
-        net = _train(pixels, pixels.features, n_classes, seed, others)
+        net = _train(pixels, pixels.features, n_classes, seed, others, _STEPS // 2)
         found = Parallel(n_jobs, prefer="threads")(
             delayed(_describe_drawn)(
                 table, int(i), filters, held_out.context, predict_by_net(net), pixels
@@ -106,7 +105,16 @@ def fit_two_rounds(
             again[rows] = features
             described[rows] = True
     assert again is not None
-    return [first, _train(pixels, again, n_classes, seed, described)]
+    near = np.zeros((len(described), n_classes), dtype=np.float32)
+    for images in held_out.images:
+        held = described & np.isin(pixels.images, images)
+        net = _train(pixels, again, n_classes, seed, described & ~held, _STEPS // 2)
+        near[held] = predict_by_net(net)(again[held].T)
+    context = held_out.context[pixels.rows[described]]
+    labels = pixels.codes[described], pixels.shares[described]
+    scores = score_weights(context, near[described], *labels)
+    first = _train(pixels, pixels.features, n_classes, seed)
+    return [first, _train(pixels, again, n_classes, seed, described)], scores
 
 
 def _describe_drawn(
@@ -196,6 +204,7 @@ def _train(
     n_classes: int,
     seed: int,
     rows: "NDArray[np.bool_] | slice" = slice(None),
+    steps: int | None = None,
 ) -> Any:
     """Train a network on some of the pixels."""
     return train_net(
@@ -205,6 +214,6 @@ def _train(
         seed,
         hidden_units=_HIDDEN_UNITS,
         dropout=_DROPOUT,
-        steps=_STEPS,
+        steps=steps or _STEPS,
         shares=pixels.shares[rows],
     )

@@ -1,4 +1,4 @@
-"""The weight of the pixels, chosen by the mean IoU of out-of-fold predictions."""
+"""The weight of the pixels, chosen by the IoU of out-of-fold predictions."""
 
 import warnings
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from ..exceptions import AbsentClassWarning, EmptyMaskWarning
 from ..table import FeatureTable
@@ -66,7 +67,8 @@ class OutOfFold:
     Attributes
     ----------
     scores : ndarray of float64 of shape (n_weights,)
-        The mean IoU for each of `WEIGHTS`.
+        For each of `WEIGHTS`, the mean IoU of the labels, averaged with the mean IoU
+        of the probabilities, of which a pixel adds a share to every class.
     images : list of ndarray of int64
         The images of each fold.
     context : ndarray of float32 of shape (n_rows, n_classes) or None
@@ -129,8 +131,9 @@ def predict_out_of_fold(
             "masks: expected a class with at least two labeled pixels, of which one "
             "can be held out, got none; label more, or pass a number as weight."
         )
-    n_classes = len(classes)
-    counts = np.zeros((len(WEIGHTS), n_classes, n_classes))
+    n, n_classes = len(pixels.codes), len(classes)
+    near = np.zeros((n, n_classes), dtype=np.float32)
+    context = np.zeros((n, n_classes), dtype=np.float32)
     rows = np.zeros((table.n_rows, n_classes), dtype=np.float32)
     images = [np.unique(pixels.images[held]) for held in folds]
     for k, (held, of_fold) in enumerate(zip(folds, images, strict=True), 1):
@@ -145,13 +148,46 @@ def predict_out_of_fold(
                 f"cv: fold {k} of {len(folds)}: {error} Label more, or pass a number "
                 "as weight."
             ) from error
-        context = rows[pixels.rows[held]]
-        near = _predict_pixels(pixels, held, n_classes, seed, n_jobs)
-        for count, weight in zip(counts, WEIGHTS, strict=True):
-            sums = weigh(context, 1 - weight) + weigh(near, weight)
-            predicted = sums.argmax(axis=1)
-            np.add.at(count, (pixels.codes[held], predicted), pixels.shares[held])
-    return OutOfFold(_mean_iou(counts), images, rows if of_images else None)
+        context[held] = rows[pixels.rows[held]]
+        near[held] = _predict_pixels(pixels, held, n_classes, seed, n_jobs)
+    held = np.any(folds, axis=0)
+    scores = score_weights(
+        context[held], near[held], pixels.codes[held], pixels.shares[held]
+    )
+    return OutOfFold(scores, images, rows if of_images else None)
+
+
+def score_weights(
+    context: NDArray[np.float32],
+    near: NDArray[np.float32],
+    codes: NDArray[np.int64],
+    shares: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Score each of `WEIGHTS`, see `OutOfFold`.
+
+    Parameters
+    ----------
+    context, near : ndarray of float32 of shape (n, n_classes)
+        Probabilities of pixels by their superpixels, and by filters.
+    codes : ndarray of int64 of shape (n,)
+        Their classes.
+    shares : ndarray of float64 of shape (n,)
+        How many pixels each of them stands for.
+
+    Returns
+    -------
+    ndarray of float64 of shape (n_weights,)
+    """
+    n_classes = context.shape[1]
+    shape = len(WEIGHTS), n_classes, n_classes
+    of_labels, of_proba = np.zeros(shape), np.zeros(shape)
+    for i, weight in enumerate(WEIGHTS):
+        sums = weigh(context, 1 - weight) + weigh(near, weight)
+        np.add.at(of_labels[i], (codes, sums.argmax(axis=1)), shares)
+        proba = special.softmax(sums, axis=1)
+        np.add.at(of_proba[i], codes, proba * shares[:, None])
+    # Labels of a few strokes jump from weight to weight; probabilities do not.
+    return (_mean_iou(of_labels) + _mean_iou(of_proba)) / 2
 
 
 def _hold_out(

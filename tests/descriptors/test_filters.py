@@ -73,6 +73,17 @@ def test_channels_and_sigmas_are_in_order(image):
     np.testing.assert_allclose(both[8:], 2 * both[:8], rtol=1e-4, atol=1e-6)
 
 
+def test_opponent_colors_come_last():
+    """They are differences of the smoothed channels."""
+    channels = np.random.default_rng(0).uniform(size=(3, 20, 30)).astype(np.float32)
+    plain = pixel_filters(channels, [1, 8])
+    planes = pixel_filters(channels, [1, 8], opponents=True)
+    np.testing.assert_array_equal(planes[:-4], plain)
+    red, green, blue = plain[0::4].reshape(3, 2, 20, 30)
+    np.testing.assert_allclose(planes[-4:-2], red - green, atol=1e-6)
+    np.testing.assert_allclose(planes[-2:], (red + green) / 2 - blue, atol=1e-6)
+
+
 def test_an_image_of_one_pixel_has_filters():
     """It has no slope."""
     planes = pixel_filters(np.ones((1, 1, 1), np.float32), [0.5, 16])

@@ -34,6 +34,7 @@ from sklearn_zoomout.postprocessing._pixel_weight import WEIGHTS, _mean_iou
 from sklearn_zoomout.postprocessing._pixels import (
     DrawnPixels,
     PixelFilters,
+    choose_images,
     draw_pixels,
 )
 from sklearn_zoomout.table import Block
@@ -128,8 +129,8 @@ def test_lines_of_one_pixel_are_learned(compress, classifier, lines, new_lines):
     assert before < 0.75
     assert model.score(table, masks) > 0.85
     assert model.weight_ > 0.3
-    assert (model.net_ is None) != (model.forest_ is None)
-    assert (model.net_ is None) != compress
+    assert len(model.nets_) == compress
+    assert (model.forest_ is None) == compress
 
 
 def test_predictions_agree_with_each_other(classifier, lines, new_lines):
@@ -207,13 +208,13 @@ def test_weight_of_zero_is_the_estimator(weight, classifier):
     inner = clone(classifier).fit(*data)
     assert model.weight_ == 0
     assert model.forest_ is None
-    assert model.net_ is None
+    assert model.nets_ == []
     for method in ("predict", "predict_proba"):
         one, other = getattr(model, method)(table), getattr(inner, method)(table)
         for a, b in zip(one, other, strict=True):
             np.testing.assert_array_equal(a, b)
     if weight == "auto":
-        assert model.scores_[0] == 1
+        assert model.scores_.argmax() == 0
         np.testing.assert_array_equal(model.weights_, WEIGHTS)
 
 
@@ -284,6 +285,7 @@ def test_images_are_folds_if_classes_remain():
     both = np.repeat([[0], [1]], 10, axis=1).astype(np.int32)
     pixels = pixels_of([both] * 3)
     groups, folds, of_images = split_pixels(pixels, [both] * 3, None, 0)
+    assert of_images
     assert [np.unique(pixels.images[held]).tolist() for held in folds] != []
     assert all(len(np.unique(pixels.images[held])) == 1 for held in folds)
     assert np.sum(folds, axis=0).tolist() == [1] * 60
@@ -291,6 +293,7 @@ def test_images_are_folds_if_classes_remain():
     only = [both, both * 0, both * 0]
     pixels = pixels_of(only)
     _, folds, of_images = split_pixels(pixels, only, None, 0)
+    assert not of_images
     assert len(folds) == 5
     assert all(set(pixels.codes[~held]) == {0, 1} for held in folds)
     assert np.sum(folds, axis=0).tolist() == [1] * 60
@@ -304,6 +307,7 @@ def test_a_class_of_one_image_is_not_held_out():
     codes = [rare, both, both]
     pixels = pixels_of(codes)
     groups, folds, of_images = split_pixels(pixels, codes, None, 0)
+    assert of_images
     assert [group.max() for group in groups] == [0, 1, 2]
     assert len(folds) == 3
     expected = (pixels.codes != 2).astype(int)
@@ -368,7 +372,7 @@ def test_gray_images_have_one_channel(classifier, lines):
     with pytest.raises(ValueError, match=r"images\[0\].*gray image.*colors"):
         model.predict(lines[0])
     colors = fusion(classifier).fit(*lines)
-    assert colors.filters_.n_filters == 24
+    assert colors.filters_.n_filters == 24 + 4
     assert len(colors.predict(gray)) == 4
 
 
@@ -378,19 +382,124 @@ def test_bands_of_rows_change_nothing(lines, monkeypatch):
     image = rng.integers(0, 255, (403, 30, 3), dtype=np.uint8)
     segmented = SegmentedImage(image, np.zeros((403, 30), int))
     filters = PixelFilters((0.5, 8.0), gray=False)
-    ((_, whole),) = filters.bands(segmented, "images[0]")
+    (band,) = filters.bands(segmented, "images[0]")
+    whole = band.flat()
     monkeypatch.setattr("sklearn_zoomout.postprocessing._pixels._BAND_PIXELS", 1)
     bands = list(filters.bands(segmented, "images[0]"))
     assert len(bands) > 1
-    np.testing.assert_allclose(
-        np.concatenate([planes for _, planes in bands], axis=1), whole, atol=1e-5
-    )
+    joined = np.concatenate([band.flat() for band in bands], axis=1)
+    np.testing.assert_allclose(joined, whole, atol=1e-5)
     positions = rng.permutation(403 * 30)[:100]
     np.testing.assert_allclose(
         filters.describe(segmented, positions, "images[0]"),
         whole[:, positions].T,
         atol=1e-5,
     )
+
+
+def make_rooms(n_images=4, seed=0, gray=True):
+    """Bright and dark rooms with noise, which only the surroundings tell from noise."""
+    rng = np.random.default_rng(seed)
+    items, masks = [], []
+    for _ in range(n_images):
+        mask = np.kron(rng.integers(0, 2, (5, 6)), np.ones((8, 8), dtype=int))
+        image = 100 + 30 * mask[..., None] + rng.normal(0, 60, (*mask.shape, 1))
+        image = np.repeat(image.round().clip(0, 255), 3, axis=2).astype(np.uint8)
+        items.append(SegmentedImage(image, grid(*mask.shape)))
+        masks.append(mask)
+    values = rng.normal(size=(30 * n_images, 1)).astype(np.float32)
+    return FeatureTable(Superpixels(items), [Block("a", ("x",), values)]), masks
+
+
+@pytest.fixture
+def few_labels_suffice(monkeypatch):
+    """Two rounds, though masks are small."""
+    rounds = "sklearn_zoomout.postprocessing._pixel_rounds."
+    monkeypatch.setattr(rounds + "_LEAST_LABELED", 100)
+    monkeypatch.setattr(rounds + "_STEPS", 200)
+
+
+def test_second_round_sees_the_surroundings(classifier, few_labels_suffice):
+    """It is better than one round, the same in bands of rows, and repeatable."""
+    table, masks = make_rooms()
+    new_table, new_masks = make_rooms(seed=1)
+    model = fusion(classifier, sigmas=(0.5,), compress=True)
+    one = clone(model).set_params(weight=1.0).fit(table, masks)
+    two = clone(model).fit(table, masks)
+    assert two.weight_ >= 0.5
+    assert (len(one.nets_), len(two.nets_)) == (1, 2)
+    assert two.forest_ is None
+    assert two.score(new_table, new_masks) > one.score(new_table, new_masks) + 0.02
+    again = clone(model).set_params(n_jobs=2).fit(table, masks)
+    restored = pickle.loads(pickle.dumps(two))
+    proba = two.predict_proba(new_table)
+    for other in (again, restored):
+        for a, b in zip(proba, other.predict_proba(new_table), strict=True):
+            np.testing.assert_array_equal(a, b)
+    for labels, p in zip(two.predict(new_table), proba, strict=True):
+        np.testing.assert_array_equal(labels, two.classes_[p.argmax(axis=2)])
+
+
+def test_second_round_in_bands(classifier, few_labels_suffice, monkeypatch):
+    """Filters of probabilities need rows above and below too."""
+    table, masks = make_lines(gray=True)
+    model = fusion(classifier, sigmas=(0.5, 2, 8), compress=True).fit(table, masks)
+    assert len(model.nets_) == 2
+    rng = np.random.default_rng(0)
+    image = np.repeat(rng.integers(0, 255, (803, 8, 1), dtype=np.uint8), 3, axis=2)
+    segmented = SegmentedImage(image, np.zeros((803, 8), int))
+    values = np.zeros((1, 2), np.float32)
+    tall = FeatureTable(Superpixels([segmented]), [Block("a", ("x", "y"), values)])
+    (whole,) = model.predict_proba(tall)
+    monkeypatch.setattr("sklearn_zoomout.postprocessing._pixels._BAND_PIXELS", 1)
+    (in_bands,) = model.predict_proba(tall)
+    assert len(list(model.filters_.bands(segmented, "images[0]"))) > 3
+    np.testing.assert_allclose(in_bands, whole, atol=1e-4)
+
+
+@pytest.mark.parametrize("change", ["strokes", "few labels", "forest", "weight"])
+def test_one_round_is_enough(change, classifier, few_labels_suffice, monkeypatch):
+    """For strokes, few labels, a forest that is kept, or a given weight."""
+    table, masks = make_lines(4)
+    params = {"compress": True}
+    if change == "strokes":
+        table, masks = table[[0, 1]], masks[:2]
+    elif change == "few labels":
+        of_rounds = "sklearn_zoomout.postprocessing._pixel_rounds._LEAST_LABELED"
+        monkeypatch.setattr(of_rounds, 10_000)
+    elif change == "forest":
+        params = {"compress": False}
+    else:
+        params |= {"weight": 1}
+    model = fusion(classifier, **params).fit(table, masks)
+    assert model.weight_ >= 0.5
+    assert len(model.nets_) == (change != "forest")
+
+
+def test_images_with_every_class_are_chosen():
+    """Even if these are more than asked for."""
+    codes = [np.full((2, 2), code, np.int32) for code in (0, 0, -1, 1, 0, 2)]
+    rng = np.random.default_rng(0)
+    assert choose_images(codes, 6, rng).tolist() == list(range(6))
+    for n in (1, 3, 4):
+        chosen = choose_images(codes, n, rng)
+        assert len(chosen) == max(n, 3)
+        assert {3, 5} < set(chosen.tolist())
+
+
+def test_pixels_of_some_images_are_learned(classifier, lines, monkeypatch):
+    """The others teach only the estimator."""
+    table, masks = make_lines(8)
+    seen = []
+    module = "sklearn_zoomout.postprocessing._pixel_fusion.draw_pixels"
+    monkeypatch.setattr(
+        module, lambda t, *a, **k: seen.append(len(t)) or draw_pixels(t, *a, **k)
+    )
+    model = fusion(classifier, n_images=5).fit(table, masks)
+    assert seen == [5]
+    assert model.score(*lines) > 0.85
+    expected = clone(classifier).fit(table, masks).predict_superpixel_proba(table)
+    np.testing.assert_array_equal(model.predict_superpixel_proba(table), expected)
 
 
 def test_stored_tables_need_their_images(classifier, images, masks, tmp_path):
@@ -460,6 +569,7 @@ def test_pipeline_with_pixels():
         ("sigmas", 3),
         ("n_pixels", 1),
         ("n_pixels", 1.5),
+        ("n_images", 0),
         ("weight", -0.1),
         ("weight", 1.1),
         ("weight", "best"),
