@@ -41,9 +41,8 @@ FINE = {"n_segments": 2000, "input_size": 1024}
 #: The settings of the library, by the name of the row; the first is the default.
 SETTINGS = {
     "default": {},
-    "pixels": {"pixels": True},
+    "without pixels": {"pixels": False},
     "small superpixels": FINE,
-    "small superpixels, pixels": {**FINE, "pixels": True},
     "local level": {"levels": ["local"]},
 }
 RIVALS = {

@@ -215,6 +215,7 @@ class PixelFusion(SuperpixelClassifier):
             too few labels for folds, or the estimator cannot be fitted to all images or
             to a fold.
         """
+        earlier = getattr(self, "estimator_", None)
         forget_fit(self)
         validate_params(self)
         check_estimator(self.estimator, type(self).__name__)
@@ -224,7 +225,10 @@ class PixelFusion(SuperpixelClassifier):
         filters = None
         if self.weight != 0:
             filters = choose_filters(table.superpixels, self.sigmas)
-        estimator = clone(self.estimator).fit(table, masks)
+        estimator = clone(self.estimator)
+        if earlier is not None and getattr(estimator, "warm_start", False):
+            estimator = earlier.set_params(**estimator.get_params(deep=False))
+        estimator.fit(table, masks)
         learned = self._learn(table, masks, estimator.classes_, filters)
         self.__dict__.update(attributes_of(estimator) | {"filters_": filters} | learned)
         return self
