@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from itertools import combinations
 
 import numpy as np
+from scipy.ndimage import maximum_filter, minimum_filter
 
 from sklearn_zoomout import ZoomoutClassifier
 from sklearn_zoomout.datasets import fetch_stanford_background, make_scenes
 from sklearn_zoomout.labels import superpixel_labels
+from sklearn_zoomout.masks import UNLABELED
 from sklearn_zoomout.metrics import class_accuracy, mean_iou, pixel_accuracy
 from sklearn_zoomout.pipeline import PRESETS
 
@@ -170,6 +172,23 @@ def median_seconds(work, runs, clock=time.perf_counter):
         work()
         seconds.append(clock() - start)
     return np.median(seconds)
+
+
+def near_boundaries(mask, n_pixels=3):
+    """Return a mask with the labels close to a boundary of two classes alone.
+
+    Parameters
+    ----------
+    mask : ndarray of integers of shape (height, width)
+        The label map, -1 where a pixel has no label.
+    n_pixels : int, default=3
+        Pixels further from the nearest pixel of another class get -1.
+    """
+    size = 2 * n_pixels + 1
+    unknown = mask == UNLABELED
+    largest = maximum_filter(mask, size, mode="nearest")
+    least = minimum_filter(np.where(unknown, largest, mask), size, mode="nearest")
+    return np.where((least < largest) & ~unknown, mask, UNLABELED)
 
 
 def ceiling(masks, superpixels, classes=None):

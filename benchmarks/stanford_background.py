@@ -60,6 +60,7 @@ from sklearn_zoomout import (
     GraphSmoothing,
     IslandRemoval,
     LocalConvnetFeatures,
+    PixelFusion,
     Training,
     ZoomoutClassifier,
 )
@@ -74,13 +75,14 @@ ROWS = [
     "local-convnet",
     "maps",
     "levels+maps",
+    "pixels",
     "smoothed",
     "islands",
     "fine-tuned",
     "fine-tuned-smoothed",
 ]
 FINE_TUNED = {"fine-tuned", "fine-tuned-smoothed"}
-WITH_MAPS = {"maps", "levels+maps", "smoothed", "islands"} | FINE_TUNED
+WITH_MAPS = {"maps", "levels+maps", "pixels", "smoothed", "islands"} | FINE_TUNED
 WITHOUT_CRAFTED = WITH_MAPS - {"levels+maps"}
 
 
@@ -186,6 +188,9 @@ class StanfordBackground(Experiment):
             name = f"distant + global + maps, {backbone}"
             wanted = "maps" in rows, "smoothed" in rows
             yield from plain_and_smoothed(name, convnet, wide, *wanted)
+            if "pixels" in rows:
+                options = {"n_jobs": self.args.n_jobs, "random_state": self.args.seed}
+                yield f"{name}, pixels", convnet, PixelFusion(wide, **options)
             if "islands" in rows:
                 yield f"{name}, islands removed", convnet, IslandRemoval(wide)
             if rows & FINE_TUNED:
@@ -229,6 +234,8 @@ def cross_validate(experiment, splits, class_names):
         if len(splits) > 1:
             print_row("  standard deviation", np.std(scores[name], axis=0, ddof=1))
         print_row("  all pixels", measure(truth, maps))
+        near = [near_boundaries(mask) for mask in truth]
+        print_row("  within 3 pixels of a boundary", measure(near, maps))
     print_row("paper, Table 5", PAPER)
     best = ceiling(truth, experiment.superpixels[tested], CLASSES)
     print_row("ceiling of the superpixels", measure(truth, best))
