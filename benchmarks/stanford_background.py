@@ -21,6 +21,7 @@ Rows, for every backbone where they need one:
 - maps: the preset "fast": distant level, global level, and feature maps averaged over
   superpixels;
 - levels+maps: all five levels;
+- pixels: as maps, with the pixel as the closest level, which is the default pipeline;
 - smoothed, islands: as maps, cleaned up by `GraphSmoothing` or `IslandRemoval`. The
   rows "maps" and "smoothed" share one training;
 - fine-tuned, fine-tuned-smoothed: as maps and smoothed, with a network that was trained
@@ -46,6 +47,7 @@ from _common import (
     draw_positions,
     make_parser,
     measure,
+    near_boundaries,
     pick,
     print_header,
     print_row,
