@@ -77,6 +77,7 @@ def main():
     print(description)
     options = {
         "n_segments": args.n_segments,
+        "pixels": False,
         "max_epochs": args.epochs,
         "classes": np.unique(np.concatenate([np.unique(m[m >= 0]) for m in masks])),
         "random_state": args.seed,

@@ -1,15 +1,18 @@
 """Seconds for one photograph: `predict` of the preset "fast", and other networks.
 
-It measures the library's pipeline, from the photograph to its labels, each of its
-steps, and within the features the two forward passes: over the image, and over the
-square of the global level. It also measures two networks of torchvision's, LR-ASPP
-(MobileNetV3) and FCN (ResNet-50), on the same photograph at its own size. Their scores
-are resized to the pixels, and every pixel gets the class with the largest score. All
+It measures the library's pipeline without pixels, from the photograph to its labels,
+each of its steps, and within the features the two forward passes: over the image, and
+over the square of the global level. Then the same with pixels of a small weight, as
+they have on photographs, and of the weight 1. It also measures two networks of
+torchvision's, LR-ASPP (MobileNetV3) and FCN (ResNet-50), on the same photograph at its
+own size. Their scores are resized to the pixels, and every pixel gets the class with
+the largest score. All
 of them have the same precision and the same threads, and run one after the other in
 each round. The weights of torchvision's networks are random, which does not change
 the time. The photograph is scikit-image's coffee cup, resized.
 
     python benchmarks/speed_predict.py
+    python benchmarks/speed_predict.py --backbone zoomnet
     python benchmarks/speed_predict.py --dtype bfloat16
     python benchmarks/speed_predict.py --size 240 320 --threads 1
 
@@ -30,18 +33,21 @@ from torchvision.models import segmentation
 
 from sklearn_zoomout import Backbone, zoomout_pipeline
 from sklearn_zoomout.datasets import make_scenes
+from sklearn_zoomout.pipeline import PRESETS
 
 RIVALS = {
     "LR-ASPP, MobileNetV3": segmentation.lraspp_mobilenet_v3_large,
     "FCN, ResNet-50": segmentation.fcn_resnet50,
 }
 N_CLASSES = 8
+#: The weights of pixels.
+WEIGHTS = 0.1, 1.0
 
 
 def parse_arguments():
     parser = make_parser(__doc__)
     parser.add_argument("--size", type=int, nargs=2, default=[375, 500])
-    parser.add_argument("--backbone", default="zoomnet")
+    parser.add_argument("--backbone", default=PRESETS["fast"].backbone)
     parser.add_argument("--dtype", default="float32", help="precision of all networks")
     parser.add_argument("--n-segments", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=15)
@@ -52,16 +58,20 @@ def parse_arguments():
     return parser.parse_args()
 
 
-def fit_pipeline(args):
+def fit_pipeline(args, weight=None):
     """Train on made-up scenes, since the accuracy does not matter here."""
     images, masks = make_scenes(n_images=4, random_state=0)
+    fast = PRESETS["fast"]
     model = zoomout_pipeline(
         n_segments=args.n_segments,
         backbone=Backbone(args.backbone, dtype=args.dtype),
+        input_size=fast.input_size if args.backbone == fast.backbone else None,
+        pixels=weight is not None,
         classes=range(N_CLASSES),
-        max_epochs=1,
         random_state=0,
     )
+    if weight is not None:
+        model.set_params(classifier__weight=weight)
     return model.fit(images, masks)
 
 
@@ -120,6 +130,7 @@ def main():
     print_setup(args)
     image = cv2.resize(skimage.data.coffee(), args.size[::-1])
     model = fit_pipeline(args)
+    with_pixels = {f"with pixels, weight {w}": fit_pipeline(args, w) for w in WEIGHTS}
     rivals = {name: build_rival(RIVALS[name], args.dtype) for name in args.rivals}
     rounds = []
     for _ in range(args.rounds + 1):
@@ -127,6 +138,10 @@ def main():
         labels = model.predict([image])[0]
         seconds = {"the library's predict": time.perf_counter() - start}
         seconds |= time_steps(model, image)
+        for name, other in with_pixels.items():
+            start = time.perf_counter()
+            other.predict([image])
+            seconds[name] = time.perf_counter() - start
         for name, net in rivals.items():
             start = time.perf_counter()
             shape = label_pixels(net, image).shape

@@ -2,12 +2,16 @@
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from skimage import measure
 from sklearn.model_selection import StratifiedGroupKFold
 
+from ..labels import encode_labels
+from ..masks import UNLABELED, distinct_labels
+from ..superpixels import Superpixels
 from ._pixels import DrawnPixels
 
 # Strokes are few, so that more of them are needed to learn from.
@@ -57,6 +61,46 @@ def split_pixels(
     n_folds = cv or _FOLDS_OF_STROKES
     groups = label_strokes(codes, n_folds)
     return groups, _stratify(pixels, groups, n_folds, seed), False
+
+
+def teach_thin_classes(
+    superpixels: Superpixels, masks: list[NDArray[Any]]
+) -> list[NDArray[Any]]:
+    """Give superpixels to the classes that have the majority in none.
+
+    Lines may be thinner than every superpixel. Such a class is then taught by the
+    superpixels in which it has at least half of its largest share: their other pixels
+    lose their labels.
+
+    Parameters
+    ----------
+    superpixels : Superpixels
+        The superpixels of the images.
+    masks : list of ndarray of integers of shape (height, width)
+        The masks.
+
+    Returns
+    -------
+    list of ndarray of integers of shape (height, width)
+        The masks, changed for the estimator of superpixels.
+    """
+    classes = np.unique(np.concatenate([distinct_labels(mask) for mask in masks]))
+    counts = []
+    for i, (segmented, mask) in enumerate(zip(superpixels, masks, strict=True)):
+        codes = encode_labels(mask, classes, f"masks[{i}]")
+        voted = np.where(codes < 0, len(classes), codes)
+        counts.append(segmented.count(voted, len(classes) + 1)[:, : len(classes)])
+    every = np.concatenate(counts)
+    won = np.unique(every.argmax(axis=1)[every.any(axis=1)])
+    taught = list(masks)
+    for code in np.setdiff1d(np.flatnonzero(every.any(axis=0)), won):
+        share = every[:, code] / np.maximum(every.sum(axis=1), 1)
+        chosen = np.split(share >= share.max() / 2, np.cumsum(list(map(len, counts))))
+        for i, (segmented, rows) in enumerate(zip(superpixels, chosen, strict=False)):
+            if rows.any():
+                lost = rows[segmented.segments] & (taught[i] != classes[code])
+                taught[i] = np.where(lost, UNLABELED, taught[i])
+    return taught
 
 
 def groups_of(pixels: DrawnPixels, groups: Groups) -> NDArray[np.int64]:

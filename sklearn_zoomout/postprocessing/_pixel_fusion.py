@@ -19,6 +19,7 @@ from ..labels import encode_labels
 from ..superpixels import SegmentedImage
 from ..table import FeatureTable, check_table
 from ._base import attributes_of, check_candidates, check_estimator
+from ._pixel_folds import teach_thin_classes
 from ._pixel_model import (
     compress,
     fit_forest,
@@ -117,21 +118,14 @@ class PixelFusion(SuperpixelClassifier):
     mean_ : ndarray of float64 of shape (n_features_in_,) or None
         Their means. None if the estimator has no ``mean_``.
 
-    See Also
-    --------
-    GraphSmoothing : Make nearby superpixels of similar color agree.
-
     Notes
     -----
     ``fit`` trains the estimator and a forest once for each fold and once on all images.
-
-    Filters of pixels are computed image by image and are not kept. A table of
-    `open_features` needs its images for that: ``open_features(folder, images)``.
-
-    ``predict`` evaluates only the pixels whose label the filters can change. With a
-    small weight these are few.
-
-    A class that a fold would hold out as a whole does not count in ``scores_``.
+    With ``warm_start`` of the estimator, the one on all images continues. Filters are
+    not kept: a table of files needs its images, ``open_features(folder, images)``. A
+    class with the majority in no superpixel is taught by those where its share is
+    largest. A class that a fold would hold out as a whole does not count in
+    ``scores_``. ``predict`` evaluates only the pixels whose label filters can change.
 
     References
     ----------
@@ -150,8 +144,7 @@ class PixelFusion(SuperpixelClassifier):
     >>> table = local.fit_transform(superpixels)
     >>> classifier = ZoomoutClassifier(max_epochs=5, random_state=0)
     >>> model = PixelFusion(classifier, n_pixels=500, random_state=0)
-    >>> predictions = model.fit(table, masks).predict(table)
-    >>> predictions[0].shape == masks[0].shape
+    >>> model.fit(table, masks).predict(table)[0].shape == masks[0].shape
     True
     >>> model.scores_.shape
     (13,)
@@ -228,8 +221,9 @@ class PixelFusion(SuperpixelClassifier):
         estimator = clone(self.estimator)
         if earlier is not None and getattr(estimator, "warm_start", False):
             estimator = earlier.set_params(**estimator.get_params(deep=False))
-        estimator.fit(table, masks)
-        learned = self._learn(table, masks, estimator.classes_, filters)
+        taught = teach_thin_classes(table.superpixels, masks) if filters else masks
+        estimator.fit(table, taught)
+        learned = self._learn(table, masks, taught, estimator.classes_, filters)
         self.__dict__.update(attributes_of(estimator) | {"filters_": filters} | learned)
         return self
 
@@ -284,6 +278,7 @@ class PixelFusion(SuperpixelClassifier):
         self,
         table: FeatureTable,
         masks: list[NDArray[Any]],
+        taught: list[NDArray[Any]],
         classes: NDArray[np.int64],
         filters: PixelFilters | None,
     ) -> dict[str, Any]:
@@ -301,7 +296,7 @@ class PixelFusion(SuperpixelClassifier):
         ]
         images = choose_images(codes, self.n_images, draws)
         table = table[images]
-        masks, codes = ([items[i] for i in images] for items in (masks, codes))
+        taught, codes = ([items[i] for i in images] for items in (taught, codes))
         pixels = draw_pixels(
             table,
             codes,
@@ -314,7 +309,7 @@ class PixelFusion(SuperpixelClassifier):
         common: dict[str, Any] = {"seed": seed, "n_jobs": self.n_jobs}
         n_classes = len(classes)
         if self.weight == "auto":
-            labeled = table, masks, codes, pixels, classes
+            labeled = table, taught, codes, pixels, classes
             held_out = predict_out_of_fold(
                 self.estimator, *labeled, cv=self.cv, **common
             )

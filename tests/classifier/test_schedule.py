@@ -97,7 +97,7 @@ def test_presets_of_the_papers_train_at_a_constant_rate():
         assert (params["learning_rate"], params["batch_size"]) == (1e-4, 512)
     chosen = zoomout_pipeline("cvpr2015", schedule="one_cycle", learning_rate=1e-3)
     assert chosen["classifier"].schedule == "one_cycle"
-    assert zoomout_pipeline()["classifier"].hidden_units == "auto"
+    assert zoomout_pipeline()["classifier"].estimator.hidden_units == "auto"
 
 
 def test_small_steps():

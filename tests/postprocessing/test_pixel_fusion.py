@@ -29,7 +29,11 @@ from sklearn_zoomout import (
     zoomout_pipeline,
 )
 from sklearn_zoomout.metrics import mean_iou, mean_iou_scorer
-from sklearn_zoomout.postprocessing._pixel_folds import label_strokes, split_pixels
+from sklearn_zoomout.postprocessing._pixel_folds import (
+    label_strokes,
+    split_pixels,
+    teach_thin_classes,
+)
 from sklearn_zoomout.postprocessing._pixel_weight import WEIGHTS, _mean_iou
 from sklearn_zoomout.postprocessing._pixels import (
     DrawnPixels,
@@ -347,6 +351,40 @@ def test_class_of_one_pixel_is_not_held_out(classifier):
     assert model.predict_proba(table)[0].shape == (40, 48, 3)
 
 
+@pytest.mark.parametrize("weight", [0.5, "auto"])
+def test_lines_thinner_than_every_superpixel(weight, lines):
+    """A class with the majority in no superpixel is learned all the same."""
+    table, masks = lines
+    masks = [mask.copy() for mask in masks]
+    for mask in masks:
+        mask[:8, 40:] = mask[32:, :16] = 10
+    inner = ZoomoutClassifier((4,), max_epochs=2, random_state=0)
+    with pytest.raises(ValueError, match="the majority in no superpixel"):
+        clone(inner).fit(table, masks)
+    with pytest.raises(ValueError, match="the majority in no superpixel"):
+        fusion(inner, weight=0).fit(table, masks)
+    model = fusion(inner, weight=weight).fit(table, masks)
+    assert model.classes_.tolist() == [10, 20]
+    assert np.mean(model.predict(table)[0] == 20) > 0.02
+
+
+def test_thin_classes_are_taught_by_their_largest_shares():
+    """Other pixels of these superpixels have no label; nothing else changes."""
+    superpixels = make_lines(2)[0].superpixels
+    first = np.full((40, 48), 10)
+    first[0, 0:8], first[3, 8:11], first[4, 16:24] = 20, 20, 20
+    second = np.full((40, 48), 10)
+    one, two = teach_thin_classes(superpixels, [first, second])
+    assert two is second
+    expected = first.copy()
+    for left in (0, 16):
+        box = expected[:8, left : left + 8]
+        box[box == 10] = -1
+    np.testing.assert_array_equal(one, expected)
+    first[:8, :8] = 20
+    assert teach_thin_classes(superpixels, [first, second])[0] is first
+
+
 @pytest.mark.parametrize("compress", [True, False])
 def test_a_seed_repeats_the_fit(compress, classifier, lines):
     """With any number of jobs; a pickle predicts the same."""
@@ -551,13 +589,40 @@ def test_in_a_pipeline_and_grid_search(images, masks):
 
 
 def test_pipeline_with_pixels():
-    """The parameter wraps the last step."""
-    model = zoomout_pipeline(pixels=True, hidden_units=(5,), n_jobs=2, random_state=3)
+    """They are the default, but for chosen levels and the papers' presets."""
+    model = zoomout_pipeline(hidden_units=(5,), n_jobs=2, random_state=3)
     last = model["classifier"]
     assert isinstance(last, PixelFusion)
     assert last.estimator.hidden_units == (5,)
     assert (last.n_jobs, last.random_state) == (2, 3)
-    assert isinstance(zoomout_pipeline()["classifier"], ZoomoutClassifier)
+    for options in (
+        {"pixels": False},
+        {"levels": ["local"]},
+        {"preset": "arxiv2014"},
+        {"preset": "cvpr2015"},
+    ):
+        assert isinstance(zoomout_pipeline(**options)[-1], ZoomoutClassifier)
+        others = options | {"pixels": True}
+        if "pixels" not in options:
+            assert isinstance(zoomout_pipeline(**others)[-1], PixelFusion)
+
+
+def test_warm_start_continues_the_estimator(lines):
+    """The earlier network is trained on; a new one is made without warm_start."""
+    table, masks = lines
+    inner = ZoomoutClassifier(
+        (4,), max_epochs=1, learning_rate=1e-12, warm_start=True, random_state=0
+    )
+    model = fusion(inner, weight=0.5).fit(table, masks)
+    first = model.estimator_.predict_superpixel_proba(table)
+    # Another seed, but the weights of the first fit, which so small a rate leaves.
+    model.set_params(estimator__random_state=1).fit(table, masks)
+    np.testing.assert_allclose(
+        model.estimator_.predict_superpixel_proba(table), first, atol=1e-5
+    )
+    assert model.estimator_.random_state == 1
+    cold = model.set_params(estimator__warm_start=False).fit(table, masks)
+    assert not np.allclose(cold.estimator_.predict_superpixel_proba(table), first)
 
 
 @pytest.mark.parametrize(
