@@ -50,7 +50,7 @@ class PixelFusion(SuperpixelClassifier):
     not help, as on most photographs, and close to 1 where they suffice, as for stains
     and membranes.
 
-    Where there are whole masks, of 100,000 pixels or more in several images, and the
+    Where there are whole masks, of 500,000 pixels or more in several images, and the
     weight is 0.5 or more, two networks take the place of the forest. The second also
     sees what the first says about the surroundings of a pixel, through the same
     filters [1]_, and the log-probabilities of the superpixel.

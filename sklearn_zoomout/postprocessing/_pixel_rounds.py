@@ -15,12 +15,12 @@ from ._pixel_weight import FLOOR, WEIGHTS, OutOfFold, score_weights
 from ._pixels import Band, DrawnPixels, PixelFilters, draw_pixels
 
 # Fewer labeled pixels are too few for a second round, and for a network.
-_LEAST_LABELED = 100_000
+_LEAST_LABELED = 500_000
 # The weight of the pixels from which a second round is worth its time.
 _LEAST_WEIGHT = 0.5
 # The pixels to learn from, and the networks.
 _N_PIXELS = 200_000
-_HIDDEN_UNITS, _DROPOUT, _STEPS = (64, 64), 0.2, 2000
+_HIDDEN_UNITS, _DROPOUT, _STEPS = (64, 64), 0.1, 1200
 
 
 def need_two_rounds(codes: Sequence[NDArray[np.int32]], held_out: OutOfFold) -> bool:
