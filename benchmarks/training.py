@@ -29,7 +29,7 @@ from _common import PAPER_TRAINING, make_parser, measure, pick
 from skimage.measure import label
 from sklearn.model_selection import KFold
 
-from sklearn_zoomout import ZoomoutClassifier, zoomout_pipeline
+from sklearn_zoomout import PixelFusion, ZoomoutClassifier, zoomout_pipeline
 from sklearn_zoomout.datasets import (
     fetch_stanford_background,
     load_scribbled_photographs,
@@ -41,6 +41,7 @@ WAYS = {
     "one cycle": {"hidden_units": (512,)},
     "linear": {"hidden_units": ()},
     "default": {},
+    "default, pixels": {},
     "warm": {"hidden_units": (512,), "warm_start": True},
 }
 #: Draws of up to so many images are repeated.
@@ -84,6 +85,8 @@ def fit(way, table, masks, seed, first):
     """
     options = {"classes": range(8), **WAYS[way]}
     model = ZoomoutClassifier(**options, random_state=seed)
+    if way == "default, pixels":
+        model = PixelFusion(model, random_state=seed)
     if way == "warm":
         model.fit(table[range(len(first))], first)
     start = time.process_time()

@@ -10,7 +10,13 @@ import pytest
 from documentation_pages import ROOT, list_pages, read_blocks
 from PIL import Image
 
-from sklearn_zoomout import FineTuning, Training, ZoomoutClassifier, datasets
+from sklearn_zoomout import (
+    FineTuning,
+    PixelFusion,
+    Training,
+    ZoomoutClassifier,
+    datasets,
+)
 from sklearn_zoomout.datasets import load_scribbled_photographs, make_scenes
 
 PAGES = [page for page in list_pages() if read_blocks(page)]
@@ -55,9 +61,11 @@ def stand_in(tmp_path, monkeypatch):
 
 
 def limit_training(monkeypatch):
-    """Let networks be trained in 2 epochs or steps by default."""
+    """Let networks be trained in 2 epochs or steps by default, and forests be small."""
     defaults = ZoomoutClassifier.__init__.__kwdefaults__
     monkeypatch.setitem(defaults, "max_epochs", 2)
+    monkeypatch.setitem(PixelFusion.__init__.__kwdefaults__, "n_pixels", 300)
+    monkeypatch.setattr("sklearn_zoomout.postprocessing._pixel_model._STEPS", 20)
     for settings in (Training, FineTuning):
         names = list(inspect.signature(settings).parameters)
         values = list(settings.__init__.__defaults__)
