@@ -71,8 +71,7 @@ class PixelFusion(SuperpixelClassifier):
         is chosen on them. If an image of every class needs more, it is more.
     weight : "auto" or float, default="auto"
         The weight of the pixels, in 0..1. "auto" chooses among 0, 0.05, 0.1, 0.2, ...,
-        0.9, 0.95 and 1. Of equal scores, the smaller weight is chosen. With a number,
-        nothing is predicted out of fold.
+        0.95 and 1, the smallest of equal scores. A number needs no folds.
     cv : int or None, default=None
         Number of folds for the out-of-fold predictions. Images are held out if at least
         as many have labels, and most classes are in images of several folds. Else
@@ -109,14 +108,12 @@ class PixelFusion(SuperpixelClassifier):
         The network that predicts what the forest predicts, or the networks of the first
         and the second round. Empty without ``compress``, or if ``weight_`` is 0.
     filters_ : PixelFilters or None
-        How pixels are described: ``filters_.gray`` tells whether one channel is used,
-        because the channels of each image of fit are equal. None if ``weight`` is 0.
+        How pixels are described: ``filters_.gray`` tells whether all images of fit are
+        gray, and one channel is used. None if ``weight`` is 0.
     n_features_in_ : int
         Number of feature columns.
-    feature_names_in_ : ndarray of str of shape (n_features_in_,)
-        Their names.
-    mean_ : ndarray of float64 of shape (n_features_in_,) or None
-        Their means. None if the estimator has no ``mean_``.
+    feature_names_in_, mean_ : ndarray of shape (n_features_in_,)
+        Their names, and their means, or None if the estimator has no ``mean_``.
 
     Notes
     -----
@@ -397,4 +394,7 @@ class PixelFusion(SuperpixelClassifier):
             predict = predict_by_forest(self.forest_, len(self.classes_))
         for band in self.filters_.bands(segmented, name):
             inside = np.flatnonzero(chosen[band.pixels])
-            yield inside + band.pixels.start, predict(band.flat()[:, inside])
+            planes = band.flat()
+            if len(inside) < planes.shape[1]:
+                planes = planes.take(inside, axis=1)
+            yield inside + band.pixels.start, predict(planes)
