@@ -114,7 +114,8 @@ def zoomout_pipeline(
         - "cvpr2015": its later form [2]_. All convolutions of VGG-16 averaged over
           each superpixel, distant and global level: 12,416 columns.
     levels : sequence of str, default=None
-        The zoom-out levels, if not those of the preset, in any order, among "local"
+        The levels of superpixels, if not those of the preset and its pixels, in any
+        order, among "local"
         (`LocalFeatures`), "local_convnet" and "local_foreground"
         (`LocalConvnetFeatures`), "proximal" (`ProximalFeatures`), "distant"
         (`ConvnetRegionFeatures`), "global" (`GlobalFeatures`) and "maps"
@@ -137,7 +138,7 @@ def zoomout_pipeline(
         Whether the pixel is the closest zoom level: the last step is then a
         `PixelFusion` around the classifier, whose parameters are
         ``classifier__estimator__...``. False labels whole superpixels, as the paper
-        does, and learns in a quarter of the time. None is True for "fast" with its own
+        does, and learns several times as fast. None is True for "fast" with its own
         levels, and False otherwise.
     n_jobs : int or None, default=None
         How many images to work on at once in the steps that profit.
@@ -200,6 +201,8 @@ def zoomout_pipeline(
             "levels=[...]."
         )
     chosen = PRESETS[preset]
+    if pixels not in (None, True, False):
+        raise ValueError(f"pixels: expected True, False or None, got {pixels!r}.")
     if pixels is None:
         pixels = chosen.pixels and levels is None
     if levels is None:
@@ -301,8 +304,9 @@ def _check_classifier_params(params: dict[str, Any]) -> None:
         raise TypeError(
             f"zoomout_pipeline: {unknown} are parameters neither of this function nor "
             f"of ZoomoutClassifier.{_did_you_mean(unknown, known)} Set those of the "
-            "backbone with backbone=Backbone(...), and those of a level with "
-            "set_params(zoomout__distant__layers=...)."
+            "backbone with backbone=Backbone(...), and those of a level or of the "
+            "pixels with set_params(zoomout__distant__layers=...) or "
+            "set_params(classifier__weight=...)."
         )
 
 

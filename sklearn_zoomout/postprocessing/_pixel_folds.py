@@ -70,7 +70,7 @@ def teach_thin_classes(
 
     Lines may be thinner than every superpixel. Such a class is then taught by the
     superpixels in which it has at least half of its largest share: their other pixels
-    lose their labels.
+    lose their labels. No other class loses its last superpixel.
 
     Parameters
     ----------
@@ -85,21 +85,33 @@ def teach_thin_classes(
         The masks, changed for the estimator of superpixels.
     """
     classes = np.unique(np.concatenate([distinct_labels(mask) for mask in masks]))
+    if len(classes) == 0:
+        return masks
     counts = []
     for i, (segmented, mask) in enumerate(zip(superpixels, masks, strict=True)):
         codes = encode_labels(mask, classes, f"masks[{i}]")
         voted = np.where(codes < 0, len(classes), codes)
         counts.append(segmented.count(voted, len(classes) + 1)[:, : len(classes)])
     every = np.concatenate(counts)
-    won = np.unique(every.argmax(axis=1)[every.any(axis=1)])
+    share = every / np.maximum(every.sum(axis=1, keepdims=True), 1)
+    winner = np.where(every.any(axis=1), every.argmax(axis=1), -1)
+    won = np.bincount(winner[winner >= 0], minlength=len(classes))
+    given = np.full(len(every), -1)
+    for code in np.flatnonzero(every.any(axis=0) & (won == 0)):
+        # A superpixel is given once, and no class loses its last one.
+        free = np.flatnonzero((given < 0) & (won[winner] > 1) & (share[:, code] > 0))
+        best = share[free, code].max(initial=0)
+        for row in free[share[free, code] >= best / 2]:
+            if won[winner[row]] > 1:
+                won[winner[row]] -= 1
+                given[row] = code
     taught = list(masks)
-    for code in np.setdiff1d(np.flatnonzero(every.any(axis=0)), won):
-        share = every[:, code] / np.maximum(every.sum(axis=1), 1)
-        chosen = np.split(share >= share.max() / 2, np.cumsum(list(map(len, counts))))
-        for i, (segmented, rows) in enumerate(zip(superpixels, chosen, strict=False)):
-            if rows.any():
-                lost = rows[segmented.segments] & (taught[i] != classes[code])
-                taught[i] = np.where(lost, UNLABELED, taught[i])
+    parts = np.split(given, superpixels.row_offsets[1:-1])
+    for i, (segmented, codes) in enumerate(zip(superpixels, parts, strict=True)):
+        if (codes >= 0).any():
+            wanted = np.append(classes, UNLABELED)[codes][segmented.segments]
+            lost = (wanted != UNLABELED) & (wanted != masks[i])
+            taught[i] = np.where(lost, UNLABELED, masks[i])
     return taught
 
 

@@ -21,7 +21,7 @@ from ..table import FeatureTable, check_table
 from ._base import attributes_of, check_candidates, check_estimator
 from ._pixel_folds import teach_thin_classes
 from ._pixel_model import (
-    compress,
+    compress_forest,
     fit_forest,
     predict_by_forest,
     predict_by_net,
@@ -73,11 +73,9 @@ class PixelFusion(SuperpixelClassifier):
         The weight of the pixels, in 0..1. "auto" chooses among 0, 0.05, 0.1, 0.2, ...,
         0.95 and 1, the smallest of equal scores. A number needs no folds.
     cv : int or None, default=None
-        Number of folds for the out-of-fold predictions. Images are held out if at least
-        as many have labels, and most classes are in images of several folds. Else
-        strokes are held out, which are connected pixels of one class. If a class has a
-        single stroke, the stroke is cut into as many parts as there are folds. None is
-        3 folds of images, or 5 folds of strokes.
+        Number of folds, None for 3 of images or 5 of strokes. Images are held out if as
+        many as folds have labels, and most classes are in several folds. Else strokes
+        are, connected pixels of a class; the only one of a class is cut into parts.
     compress : bool, default=True
         Train a small network to predict what the forest predicts [2]_. It predicts
         about ten times as fast, and its labels differ a little. False keeps the forest.
@@ -121,8 +119,7 @@ class PixelFusion(SuperpixelClassifier):
     With ``warm_start`` of the estimator, the one on all images continues. Filters are
     not kept: a table of files needs its images, ``open_features(folder, images)``. A
     class with the majority in no superpixel is taught by those where its share is
-    largest. A class that a fold would hold out as a whole does not count in
-    ``scores_``. ``predict`` evaluates only the pixels whose label filters can change.
+    large. ``predict`` evaluates only the pixels whose label filters can change.
 
     References
     ----------
@@ -211,7 +208,8 @@ class PixelFusion(SuperpixelClassifier):
         check_estimator(self.estimator, type(self).__name__)
         check_candidates("sigmas", self.sigmas, "> 0")
         table = check_table(X)
-        masks = list(table.superpixels.iter_masks(y))
+        # Labels will be taken away, and -1 has no place in uint8.
+        masks = [np.asarray(m, np.int64) for m in table.superpixels.iter_masks(y)]
         filters = None
         if self.weight != 0:
             filters = choose_filters(table.superpixels, self.sigmas)
@@ -240,7 +238,7 @@ class PixelFusion(SuperpixelClassifier):
         Raises
         ------
         ValueError
-            If an image has colors, and all images of fit are gray.
+            If an image has colors, all images of fit are gray, and pixels count.
         """
         table = self._check_fitted_table(X)
         if self.weight_ == 0:
@@ -317,12 +315,14 @@ class PixelFusion(SuperpixelClassifier):
                 )
             learned |= {"weights_": WEIGHTS.copy(), "scores_": scores}
             learned["weight_"] = float(WEIGHTS[scores.argmax()])
-            if learned["nets_"]:
-                return learned
-        if learned["weight_"] > 0:
+        if learned["weight_"] == 0:
+            learned["nets_"] = []
+        elif not learned["nets_"]:
             forest = fit_forest(pixels.features, pixels.codes, pixels.shares, **common)
             if self.compress:
-                learned["nets_"] = [compress(forest, pixels.others, n_classes, seed)]
+                learned["nets_"] = [
+                    compress_forest(forest, pixels.others, n_classes, seed)
+                ]
             else:
                 learned["forest_"] = forest
         return learned
@@ -331,21 +331,22 @@ class PixelFusion(SuperpixelClassifier):
         self, table: FeatureTable, work: Callable[..., NDArray[Any]]
     ) -> NDArray[np.object_]:
         """Do some work on every image, on several at once."""
+        assert self.filters_ is not None
+        self.filters_.check(table.superpixels)
         proba = self.estimator_.predict_superpixel_proba(table)
         parts = np.split(proba, table.row_offsets[1:-1])
         maps = np.empty(len(table), dtype=object)
         with one_thread():
             parallel = Parallel(self.n_jobs, prefer="threads")
             done = parallel(
-                delayed(work)(table.superpixels[i], parts[i], f"images[{i}]")
-                for i in range(len(table))
+                delayed(work)(table.superpixels[i], parts[i]) for i in range(len(table))
             )
         for i, image in enumerate(done):
             maps[i] = image
         return maps
 
     def _label_pixels(
-        self, segmented: SegmentedImage, proba: NDArray[np.float32], name: str
+        self, segmented: SegmentedImage, proba: NDArray[np.float32]
     ) -> NDArray[np.int64]:
         """Return the label map of an image."""
         segments = segmented.segments.ravel()
@@ -354,21 +355,21 @@ class PixelFusion(SuperpixelClassifier):
         open_rows = can_change(context, self.weight_)
         if open_rows.any():
             chosen = open_rows[segments]
-            for pixels, near in self._near(segmented, proba, chosen, name):
+            for pixels, near in self._near(segmented, proba, chosen):
                 sums = weigh(near, self.weight_)
                 sums += context[segments[pixels]]
                 codes[pixels] = sums.argmax(axis=1)
         return self.classes_[codes].reshape(segmented.shape)
 
     def _weigh_pixels(
-        self, segmented: SegmentedImage, proba: NDArray[np.float32], name: str
+        self, segmented: SegmentedImage, proba: NDArray[np.float32]
     ) -> NDArray[np.float32]:
         """Return the probabilities of the pixels of an image."""
         segments = segmented.segments.ravel()
         context = weigh(proba, 1 - self.weight_)
         fused = np.empty((segments.size, proba.shape[1]), dtype=np.float32)
         every = np.ones(segments.size, dtype=bool)
-        for pixels, near in self._near(segmented, proba, every, name):
+        for pixels, near in self._near(segmented, proba, every):
             sums = weigh(near, self.weight_) + context[segments[pixels]]
             fused[pixels] = special.softmax(sums, axis=1)
         return fused.reshape(*segmented.shape, -1)
@@ -378,12 +379,11 @@ class PixelFusion(SuperpixelClassifier):
         segmented: SegmentedImage,
         proba: NDArray[np.float32],
         chosen: NDArray[np.bool_],
-        name: str,
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """Yield positions of the chosen pixels, and their probabilities by filters."""
         assert self.filters_ is not None
         if len(self.nets_) == 2:
-            bands = predict_by_rounds(self.nets_, self.filters_, segmented, proba, name)
+            bands = predict_by_rounds(self.nets_, self.filters_, segmented, proba)
             for band, near in bands:
                 inside = np.flatnonzero(chosen[band.pixels])
                 yield inside + band.pixels.start, near[inside]
@@ -392,7 +392,7 @@ class PixelFusion(SuperpixelClassifier):
             predict = predict_by_net(self.nets_[0])
         else:
             predict = predict_by_forest(self.forest_, len(self.classes_))
-        for band in self.filters_.bands(segmented, name):
+        for band in self.filters_.bands(segmented):
             inside = np.flatnonzero(chosen[band.pixels])
             planes = band.flat()
             if len(inside) < planes.shape[1]:

@@ -121,7 +121,7 @@ def predict_by_net(net: Any) -> Predict:
     return predict
 
 
-def compress(
+def compress_forest(
     forest: ExtraTreesClassifier,
     features: NDArray[np.float32],
     n_classes: int,

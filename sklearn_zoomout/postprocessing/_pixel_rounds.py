@@ -130,9 +130,7 @@ def _describe_drawn(
     positions = pixels.positions[rows]
     of_image = context[table.row_offsets[i] : table.row_offsets[i + 1]]
     features: NDArray[np.float32] | None = None
-    for band, planes in _describe_again(
-        filters, table.superpixels[i], of_image, first, f"images[{i}]"
-    ):
+    for band, planes in _describe_again(filters, table.superpixels[i], of_image, first):
         if features is None:
             features = np.empty((len(rows), len(planes)), dtype=np.float32)
         band.take(planes, positions, out=features)
@@ -145,7 +143,6 @@ def predict_by_rounds(
     filters: PixelFilters,
     segmented: SegmentedImage,
     context: NDArray[np.float32],
-    name: str,
 ) -> Iterator[tuple[Band, NDArray[np.float32]]]:
     """Predict the pixels of an image.
 
@@ -159,8 +156,6 @@ def predict_by_rounds(
         The image.
     context : ndarray of float32 of shape (n_segments, n_classes)
         Probabilities of its superpixels.
-    name : str
-        Its name in an error.
 
     Yields
     ------
@@ -170,7 +165,7 @@ def predict_by_rounds(
         The probabilities of their pixels.
     """
     first, second = map(predict_by_net, nets)
-    for band, planes in _describe_again(filters, segmented, context, first, name):
+    for band, planes in _describe_again(filters, segmented, context, first):
         yield band, second(planes)
 
 
@@ -179,7 +174,6 @@ def _describe_again(
     segmented: SegmentedImage,
     context: NDArray[np.float32],
     first: Predict,
-    name: str,
 ) -> Iterator[tuple[Band, NDArray[np.float32]]]:
     """Yield rows of an image, and the features of the second round, (n, n_pixels).
 
@@ -188,7 +182,7 @@ def _describe_again(
     filters, since probabilities sum to 1.
     """
     log_context = np.log(np.maximum(context, np.float32(FLOOR))).T
-    for band in filters.bands(segmented, name, margins=1):
+    for band in filters.bands(segmented, margins=1):
         n_filters, n_rows, width = band.planes.shape
         proba = first(band.planes.reshape(n_filters, -1)).T[:-1]
         maps = np.ascontiguousarray(proba).reshape(-1, n_rows, width)

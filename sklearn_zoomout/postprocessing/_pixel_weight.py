@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from ..exceptions import AbsentClassWarning, EmptyMaskWarning
+from ..masks import UNLABELED
 from ..table import FeatureTable
 from ._base import clone_with_classes
 from ._pixel_folds import Groups, groups_of, split_pixels
@@ -129,7 +130,8 @@ def predict_out_of_fold(
     if not folds:
         raise ValueError(
             "masks: expected a class with at least two labeled pixels, of which one "
-            "can be held out, got none; label more, or pass a number as weight."
+            "can be held out, got none among n_pixels; label more, raise n_pixels, "
+            "or pass a number as weight."
         )
     n, n_classes = len(pixels.codes), len(classes)
     near = np.zeros((n, n_classes), dtype=np.float32)
@@ -199,7 +201,7 @@ def _hold_out(
     """Return the masks without the groups of the pixels that are held out."""
     out = np.unique(groups_of(pixels, groups)[held])
     return [
-        np.where(np.isin(group, out), -1, mask)
+        np.where(np.isin(group, out), UNLABELED, mask)
         for mask, group in zip(masks, groups, strict=True)
     ]
 

@@ -85,17 +85,29 @@ class PixelFilters(NamedTuple):
         of_channel = len(self.sigmas) * N_RESPONSES
         return of_channel if self.gray else 3 * of_channel + 2 * len(self.sigmas)
 
-    def bands(
-        self, segmented: SegmentedImage, name: str, margins: int = 0
-    ) -> Iterator["Band"]:
+    def check(self, superpixels: Superpixels) -> None:
+        """Refuse images with colors, if only gray ones were expected.
+
+        Raises
+        ------
+        ValueError
+            If there is one.
+        """
+        for i, segmented in enumerate(superpixels if self.gray else ()):
+            if not is_gray(segmented):
+                raise ValueError(
+                    f"images[{i}]: expected a gray image, with three equal channels, "
+                    "as all images of fit are, got colors; convert it, or fit with an "
+                    "image that has colors."
+                )
+
+    def bands(self, segmented: SegmentedImage, margins: int = 0) -> Iterator["Band"]:
         """Compute the filters of an image, in bands of rows that bound the memory.
 
         Parameters
         ----------
         segmented : SegmentedImage
             The image.
-        name : str
-            Its name in an error, such as "images[3]".
         margins : int, default=0
             How many times the filters are computed again from what they give.
 
@@ -103,18 +115,7 @@ class PixelFilters(NamedTuple):
         ------
         Band
             The filters of some rows.
-
-        Raises
-        ------
-        ValueError
-            If the image has colors, and only gray images were expected.
         """
-        if self.gray and not is_gray(segmented):
-            raise ValueError(
-                f"{name}: expected a gray image, with three equal channels, as all "
-                "images of fit are, got colors; convert it, or fit with an image that "
-                "has colors."
-            )
         height, width = segmented.shape
         rgb = segmented.rgb[..., :1] if self.gray else segmented.rgb
         channels = np.ascontiguousarray(np.moveaxis(rgb, 2, 0))
@@ -133,7 +134,7 @@ class PixelFilters(NamedTuple):
             yield Band(slice(top, bottom), slice(top - kept, bottom - kept), planes)
 
     def describe(
-        self, segmented: SegmentedImage, positions: NDArray[np.int64], name: str
+        self, segmented: SegmentedImage, positions: NDArray[np.int64]
     ) -> NDArray[np.float32]:
         """Describe some pixels of an image.
 
@@ -143,15 +144,13 @@ class PixelFilters(NamedTuple):
             The image.
         positions : ndarray of int64 of shape (n,)
             The pixels, as positions in the flattened image.
-        name : str
-            Its name in an error.
 
         Returns
         -------
         ndarray of float32 of shape (n, n_filters)
         """
         features = np.empty((len(positions), self.n_filters), dtype=np.float32)
-        for band in self.bands(segmented, name):
+        for band in self.bands(segmented):
             band.take(band.flat(), positions, out=features)
         return features
 
@@ -365,4 +364,4 @@ def _describe(
     """Return the number of an image, and the filters and rows of some of its pixels."""
     segmented = superpixels[i]
     rows = superpixels.row_offsets[i] + segmented.segments.ravel()[positions]
-    return i, filters.describe(segmented, positions, f"images[{i}]"), rows
+    return i, filters.describe(segmented, positions), rows

@@ -167,7 +167,7 @@ def test_sum_is_what_the_docstring_says(weight, classifier, lines, new_lines):
     filters = PixelFilters(SIGMAS, gray=False)
     for i, segmented in enumerate(table.superpixels):
         every = np.arange(segmented.segments.size)
-        features = filters.describe(segmented, every, "images[0]")
+        features = filters.describe(segmented, every)
         near = model.forest_.predict_proba(features).reshape(contexts[i].shape)
         sums = (1 - weight) * np.log(np.maximum(contexts[i], 1e-3))
         sums = sums + weight * np.log(np.maximum(near, 1e-3))
@@ -385,6 +385,41 @@ def test_thin_classes_are_taught_by_their_largest_shares():
     assert teach_thin_classes(superpixels, [first, second])[0] is first
 
 
+def test_a_thin_class_takes_no_last_superpixel():
+    """Two classes whose largest share is in the same superpixel both get one."""
+    superpixels = make_lines(1)[0].superpixels
+    mask = np.full((40, 48), 10)
+    mask[:8, :5], mask[:8, 5:8] = 20, 30  # 20 wins this superpixel, and only this
+    mask[8, 8:11] = 30
+    (taught,) = teach_thin_classes(superpixels, [mask])
+    assert (taught[:8, :8] == mask[:8, :8]).all()
+    assert set(np.unique(taught[8:16, 8:16])) == {-1, 30}
+    mask[8, 8:11] = 10
+    (taught,) = teach_thin_classes(superpixels, [mask])
+    assert taught is mask
+
+
+@pytest.mark.parametrize(
+    ("dtype", "label"),
+    [("uint8", 1), ("uint8", 255), ("uint16", 65535), ("int8", 1), ("bool", 1)],
+)
+def test_masks_of_every_type_are_equal(dtype, label, classifier, lines):
+    """Labels are taken away in folds, also where -1 has no place in the type."""
+    table, masks = lines
+    masks = [np.where(mask == 20, label, 0) for mask in masks]
+    expected = fusion(classifier).fit(table, masks)
+    model = fusion(classifier).fit(table, [mask.astype(dtype) for mask in masks])
+    np.testing.assert_array_equal(model.scores_, expected.scores_)
+    assert model.classes_.tolist() == [0, label]
+
+
+def test_masks_without_a_label_are_refused(classifier, lines):
+    """As by the estimator inside."""
+    table, masks = lines
+    with pytest.raises(ValueError, match="no labeled pixels|labeled"):
+        fusion(classifier).fit(table, [np.full_like(mask, -1) for mask in masks])
+
+
 @pytest.mark.parametrize("compress", [True, False])
 def test_a_seed_repeats_the_fit(compress, classifier, lines):
     """With any number of jobs; a pickle predicts the same."""
@@ -420,16 +455,16 @@ def test_bands_of_rows_change_nothing(lines, monkeypatch):
     image = rng.integers(0, 255, (403, 30, 3), dtype=np.uint8)
     segmented = SegmentedImage(image, np.zeros((403, 30), int))
     filters = PixelFilters((0.5, 8.0), gray=False)
-    (band,) = filters.bands(segmented, "images[0]")
+    (band,) = filters.bands(segmented)
     whole = band.flat()
     monkeypatch.setattr("sklearn_zoomout.postprocessing._pixels._BAND_PIXELS", 1)
-    bands = list(filters.bands(segmented, "images[0]"))
+    bands = list(filters.bands(segmented))
     assert len(bands) > 1
     joined = np.concatenate([band.flat() for band in bands], axis=1)
     np.testing.assert_allclose(joined, whole, atol=1e-5)
     positions = rng.permutation(403 * 30)[:100]
     np.testing.assert_allclose(
-        filters.describe(segmented, positions, "images[0]"),
+        filters.describe(segmented, positions),
         whole[:, positions].T,
         atol=1e-5,
     )
@@ -491,7 +526,7 @@ def test_second_round_in_bands(classifier, few_labels_suffice, monkeypatch):
     (whole,) = model.predict_proba(tall)
     monkeypatch.setattr("sklearn_zoomout.postprocessing._pixels._BAND_PIXELS", 1)
     (in_bands,) = model.predict_proba(tall)
-    assert len(list(model.filters_.bands(segmented, "images[0]"))) > 3
+    assert len(list(model.filters_.bands(segmented))) > 3
     np.testing.assert_allclose(in_bands, whole, atol=1e-4)
 
 
