@@ -238,7 +238,7 @@ class PixelFusion(SuperpixelClassifier):
         Raises
         ------
         ValueError
-            If an image has colors, all images of fit are gray, and pixels count.
+            If an image has colors, all images of fit are gray, and ``weight_`` > 0.
         """
         table = self._check_fitted_table(X)
         if self.weight_ == 0:

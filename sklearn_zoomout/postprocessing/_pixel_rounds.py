@@ -24,7 +24,7 @@ _HIDDEN_UNITS, _DROPOUT, _STEPS = (64, 64), 0.1, 1200
 
 
 def need_two_rounds(codes: Sequence[NDArray[np.int32]], held_out: OutOfFold) -> bool:
-    """Return whether images have whole masks, and pixels count more than context.
+    """Return whether images are held out, labels are many, and pixels count much.
 
     Parameters
     ----------
