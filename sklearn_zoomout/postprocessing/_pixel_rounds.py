@@ -7,7 +7,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
-from ..descriptors._filters import pixel_filters
+from ..descriptors._filters import N_RESPONSES, pixel_filters
 from ..superpixels import SegmentedImage
 from ..table import FeatureTable
 from ._pixel_model import Predict, predict_by_net, train_net
@@ -88,23 +88,24 @@ def fit_two_rounds(
     rng = np.random.default_rng(seed)
     draws: dict[str, Any] = {"n_labeled": _N_PIXELS, "n_others": 0}
     pixels = draw_pixels(table, codes, filters, **draws, rng=rng, n_jobs=n_jobs)
-    again: NDArray[np.float32] | None = None
+    # Filters of the image and of all probabilities but one, and the superpixel's.
+    of_proba = (n_classes - 1) * len(filters.sigmas) * N_RESPONSES
+    n_features = filters.n_filters + of_proba + n_classes
+    again = np.empty((len(pixels.codes), n_features), dtype=np.float32)
     described = np.zeros(len(pixels.codes), dtype=bool)
     for images in held_out.images:
         others = ~np.isin(pixels.images, images)
         net = _train(pixels, pixels.features, n_classes, seed, others, _STEPS // 2)
+        first = predict_by_net(net)
         found = Parallel(n_jobs, prefer="threads")(
             delayed(_describe_drawn)(
-                table, int(i), filters, held_out.context, predict_by_net(net), pixels
+                table, int(i), filters, held_out.context, first, pixels, n_features
             )
             for i in images
         )
         for rows, features in found:
-            if again is None:
-                again = np.empty((len(described), features.shape[1]), dtype=np.float32)
             again[rows] = features
             described[rows] = True
-    assert again is not None
     near = np.zeros((len(described), n_classes), dtype=np.float32)
     for images in held_out.images:
         held = described & np.isin(pixels.images, images)
@@ -113,8 +114,11 @@ def fit_two_rounds(
     context = held_out.context[pixels.rows[described]]
     labels = pixels.codes[described], pixels.shares[described]
     scores = score_weights(context, near[described], *labels)
-    first = _train(pixels, pixels.features, n_classes, seed)
-    return [first, _train(pixels, again, n_classes, seed, described)], scores
+    nets = [
+        _train(pixels, pixels.features, n_classes, seed),
+        _train(pixels, again, n_classes, seed, described),
+    ]
+    return nets, scores
 
 
 def _describe_drawn(
@@ -124,17 +128,15 @@ def _describe_drawn(
     context: NDArray[np.float32],
     first: Predict,
     pixels: DrawnPixels,
+    n_features: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return which of the drawn pixels are in an image, and their features."""
     rows = np.flatnonzero(pixels.images == i)
     positions = pixels.positions[rows]
     of_image = context[table.row_offsets[i] : table.row_offsets[i + 1]]
-    features: NDArray[np.float32] | None = None
+    features = np.empty((len(rows), n_features), dtype=np.float32)
     for band, planes in _describe_again(filters, table.superpixels[i], of_image, first):
-        if features is None:
-            features = np.empty((len(rows), len(planes)), dtype=np.float32)
         band.take(planes, positions, out=features)
-    assert features is not None
     return rows, features
 
 
