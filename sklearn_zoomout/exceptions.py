@@ -5,6 +5,10 @@ class SuperpixelWarning(UserWarning):
     """An image has far fewer superpixels than ``n_segments``."""
 
 
+class ScaleWarning(UserWarning):
+    """Images are described at another scale than those of fit."""
+
+
 class EmptyMaskWarning(UserWarning):
     """A mask has no labeled pixel, so its image is not used in training."""
 

@@ -46,13 +46,16 @@ class RowCollector:
         self.features, self.superpixels = features, superpixels
         self.name = features.block_name if name is None else name
         self.columns = tuple(features.column_names())
-        n_rows = len(superpixels) if features.per_image else superpixels.n_rows
+        # The superpixels of a window of a larger image do not share one row.
+        placed = any(segmented.place is not None for segmented in superpixels)
+        self.per_image = features.per_image and not placed
+        n_rows = len(superpixels) if self.per_image else superpixels.n_rows
         self.values = np.empty((n_rows, len(self.columns)), dtype=np.float32)
 
     def put(self, i: int, rows: NDArray[Any]) -> None:
         """Keep the rows of image ``i``."""
         start, stop = self.superpixels.row_offsets[i : i + 2]
-        where = i if self.features.per_image else slice(start, stop)
+        where = i if self.per_image else slice(start, stop)
         if np.shape(rows) != self.values[where].shape:
             raise ValueError(
                 f"images[{i}]: expected {type(self.features).__name__}.describe to "
@@ -62,8 +65,7 @@ class RowCollector:
 
     def table(self) -> FeatureTable:
         """Make a table of one block, of the rows of all images."""
-        per_image = self.features.per_image
-        block = Block(self.name, self.columns, self.values, per_image)
+        block = Block(self.name, self.columns, self.values, self.per_image)
         return FeatureTable(self.superpixels, [block])
 
 
@@ -205,7 +207,8 @@ class RegionFeatures(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
             What `describe` returns for each image.
         """
         cache = self._open_cache()
-        if cache is None:
+        placed = any(segmented.place is not None for segmented in superpixels)
+        if cache is None or (placed and self.per_image):
             yield from self._describe_all(superpixels)
             return
         state = digest_state(self, self._cache_state())

@@ -39,6 +39,8 @@ class SegmentedImage:
         of each texton in each superpixel. It is not pickled.
     passes : Passes or None
         The feature maps of this image, while a `ZoomoutUnion` computes its features.
+    place : Place or None
+        Where this image lies in a larger one, if it is a window of it.
 
     Examples
     --------
@@ -77,6 +79,7 @@ class SegmentedImage:
     def _share(self) -> None:
         self.shared = SharedResults(_SHARED_AT_ONCE)
         self.passes: Any = None
+        self.place: Any = None
 
     def with_passes(self, passes: Any) -> Self:
         """Return a copy of this object whose levels share forward passes.
@@ -93,14 +96,33 @@ class SegmentedImage:
         SegmentedImage
             All other attributes are those of this object.
         """
+        return self._copy_with(passes=passes)
+
+    def with_place(self, place: Any) -> Self:
+        """Return a copy of this object that is a window of a larger image.
+
+        Parameters
+        ----------
+        place : Place
+            Where it lies in the larger image, and what lies around it.
+
+        Returns
+        -------
+        SegmentedImage
+            All other attributes are those of this object.
+        """
+        return self._copy_with(place=place)
+
+    def _copy_with(self, **changed: Any) -> Self:
         view = object.__new__(type(self))
-        view.__dict__.update(self.__dict__, passes=passes)
+        view.__dict__.update(self.__dict__, **changed)
         return view
 
     def __getstate__(self) -> dict[str, Any]:
         # Cached properties and feature maps are not sent to other processes.
         kept = ("image", "segments", "n_segments", "shared")
-        return {name: getattr(self, name) for name in kept} | {"passes": None}
+        state = {name: getattr(self, name) for name in kept}
+        return state | {"passes": None, "place": None}
 
     def __repr__(self) -> str:
         height, width = self.shape

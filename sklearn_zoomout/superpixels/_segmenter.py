@@ -17,7 +17,7 @@ from .._utils.digests import digest_array, digest_state
 from .._utils.params import validate_params
 from ..cache import FeatureCache, entry_key, open_cache
 from ..descriptors import rgb_to_lab
-from ..exceptions import SuperpixelWarning
+from ..exceptions import ScaleWarning, SuperpixelWarning
 from ..images import as_float, check_images
 from ..masks import check_masks
 from ._segmented_image import SegmentedImage
@@ -33,10 +33,15 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
     Parameters
     ----------
     n_segments : int, default=500
-        Approximate number of superpixels per image.
+        Approximate number of superpixels per image, whatever its size. It suits
+        photographs, which show a scene in few or in many pixels.
     compactness : float, default=15.0
         SLIC's weight of distances in space compared with distances in color. Larger
         values make superpixels more like squares.
+    segment_area : float or None, default=None
+        Approximate number of pixels per superpixel, whatever the size of the image, in
+        place of ``n_segments``. It suits microscopes, scanners and aerial images, where
+        a pixel has a size. SLIC begins with squares of whole pixels.
     method : "slic" or callable, default="slic"
         "slic" is `sklearn_zoomout.superpixels.slic`. The argument of a callable is the
         image as float32 of shape (height, width, 3) in 0..1. It returns an integer
@@ -50,10 +55,22 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
     verbose : int, default=0
         If positive, show a progress bar.
 
+    Attributes
+    ----------
+    segment_area_ : float
+        Pixels per superpixel in the images of `fit`, the median.
+    segment_areas_ : tuple of 2 float
+        The smallest and the largest.
+    largest_image_ : int
+        Pixels of the largest image of `fit`.
+
     Warns
     -----
     SuperpixelWarning
         If images have fewer pixels than ``n_segments``.
+    ScaleWarning
+        If superpixels have less than half or more than twice the pixels that those of
+        `fit` have. It is given only with ``n_segments``.
 
     References
     ----------
@@ -75,6 +92,7 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
     _parameter_constraints: dict[str, list[Any]] = {
         "n_segments": [Interval(Integral, 1, None, closed="left")],
         "compactness": [Interval(Real, 0, 1e6, closed="right")],
+        "segment_area": [Interval(Real, 1, None, closed="left"), None],
         "method": [StrOptions({"slic"}), callable],
         "n_jobs": [Integral, None],
         "memory": [str, os.PathLike, FeatureCache, None],
@@ -89,6 +107,7 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         n_segments: int = 500,
         compactness: float = 15.0,
         *,
+        segment_area: float | None = None,
         method: "str | Callable[[NDArray[np.float32]], NDArray[Any]]" = "slic",
         n_jobs: int | None = None,
         memory: str | os.PathLike | FeatureCache | None = None,
@@ -96,13 +115,14 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
     ) -> None:
         self.n_segments = n_segments
         self.compactness = compactness
+        self.segment_area = segment_area
         self.method = method
         self.n_jobs = n_jobs
         self.memory = memory
         self.verbose = verbose
 
     def fit(self, images: Sequence[Any], masks: Sequence[Any] | None = None) -> Self:
-        """Check the parameters, the images and the masks. Nothing is learned.
+        """Check the parameters, the images and the masks, and learn the scale.
 
         Parameters
         ----------
@@ -115,7 +135,8 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         -------
         self : SuperpixelSegmenter
         """
-        self._check(images, masks)
+        checked, _ = self._check(images, masks)
+        self._learn_scale(checked)
         return self
 
     def fit_transform(
@@ -140,6 +161,7 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
             A `SegmentedImage` for each image.
         """
         images, checked = self._check(images, masks)
+        self._learn_scale(images)
         superpixels = self._cut(images)
         if checked is not None:
             superpixels._checked_masks = CheckedMasks(masks, checked)
@@ -158,7 +180,10 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         superpixels : Superpixels
             A `SegmentedImage` for each image.
         """
-        return self._cut(self._check(images)[0])
+        images, _ = self._check(images)
+        if self.segment_area is None:
+            self._warn_of_another_scale(images)
+        return self._cut(images)
 
     def _check(
         self, images: Any, masks: Any = None
@@ -169,11 +194,41 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         images = check_images(images)
         return images, None if masks is None else check_masks(masks, images)
 
+    def _learn_scale(self, images: list[NDArray[Any]]) -> None:
+        """Remember how large images and superpixels are."""
+        pixels = [image.shape[0] * image.shape[1] for image in images]
+        areas = [self.segment_area or max(n / self.n_segments, 1) for n in pixels]
+        self.segment_area_ = float(np.median(areas))
+        self.segment_areas_ = (float(min(areas)), float(max(areas)))
+        self.largest_image_ = max(pixels)
+
+    def _warn_of_another_scale(self, images: list[NDArray[Any]]) -> None:
+        low, high = getattr(self, "segment_areas_", (0.0, np.inf))
+        for i, image in enumerate(images):
+            area = max(image.shape[0] * image.shape[1] / self.n_segments, 1)
+            if low / 2 <= area <= high * 2:
+                continue
+            warnings.warn(
+                f"images[{i}]: {area:.0f} pixels per superpixel, but {low:.0f} to "
+                f"{high:.0f} in fit, so that features are of another scale. If the "
+                "image shows as much as those of fit in more or fewer pixels, resize "
+                "it to their size. If its pixels are of the same size as theirs, fit "
+                f"with segment_area={self.segment_area_:.0f} instead of n_segments, or "
+                "use tiles.predict_tiles(model, image).",
+                ScaleWarning,
+                stacklevel=3,
+            )
+            return
+
     def _cut(self, images: list[NDArray[Any]]) -> Superpixels:
         cache = open_cache(self.memory)
-        if not callable(self.method):
+        if not callable(self.method) and self.segment_area is None:
             self._warn_of_few_pixels(images)
-        parameters = {"n_segments": self.n_segments, "compactness": self.compactness}
+        parameters: dict[str, Any] = {"compactness": self.compactness}
+        if self.cell_side is None:
+            parameters["n_segments"] = self.n_segments
+        else:
+            parameters["cell"] = self.cell_side
         state = digest_state(self, parameters)
         segment = delayed(self._segment)
         parallel = Parallel(self.n_jobs, prefer="threads", return_as="generator")
@@ -219,7 +274,13 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
 
     def _slic(self, image: NDArray[Any]) -> NDArray[Any]:
         n_segments = min(self.n_segments, image.shape[0] * image.shape[1])
-        return slic(rgb_to_lab(image), n_segments, self.compactness)
+        lab = rgb_to_lab(image)
+        return slic(lab, n_segments, self.compactness, cell=self.cell_side)
+
+    @property
+    def cell_side(self) -> int | None:
+        """Side in pixels of the squares that SLIC begins with, with `segment_area`."""
+        return self.segment_area and max(round(self.segment_area**0.5), 1)
 
     def _call_method(self, image: NDArray[Any], index: int) -> NDArray[Any]:
         segments = np.asarray(self.method(as_float(image)))  # type: ignore[operator]

@@ -19,7 +19,11 @@ _N_CHANNELS = 6  # L, a, b, row, column, and 1 for a pixel or 0 for padding
 
 
 def slic(
-    lab: NDArray[np.float32], n_segments: int, compactness: float
+    lab: NDArray[np.float32],
+    n_segments: int,
+    compactness: float,
+    *,
+    cell: int | None = None,
 ) -> NDArray[np.intp]:
     """Cut an image into superpixels.
 
@@ -36,6 +40,11 @@ def slic(
         Approximate number of superpixels, at most the number of pixels.
     compactness : float
         The distance in L*a*b* that is equivalent to one side of a cell in space.
+    cell : int or None, default=None
+        The side of the cells in pixels, in place of ``n_segments``. Cells begin at the
+        upper left corner, and those at the other borders may be cut. Windows of an
+        image that begin at multiples of ``cell`` therefore have the superpixels of the
+        image, but near their borders.
 
     Returns
     -------
@@ -58,18 +67,18 @@ def slic(
     array([0, 0, 0, 1, 1, 1, 1, 1])
     """
     height, width = lab.shape[:2]
-    cell = _cell_shape(height, width, n_segments)
-    grid = (-(-height // cell[0]), -(-width // cell[1]))
+    shape = (cell, cell) if cell else _cell_shape(height, width, n_segments)
+    grid = (-(-height // shape[0]), -(-width // shape[1]))
     near = _nearby_cells(*grid)
-    pixels = _pixels_of_cells(lab, grid, cell, compactness)
+    pixels = _pixels_of_cells(lab, grid, shape, compactness)
     sample = pixels
-    if min(cell) >= 2 * _STRIDE:
+    if min(shape) >= 2 * _STRIDE:
         sample = pixels[..., _STRIDE // 2 :: _STRIDE, _STRIDE // 2 :: _STRIDE]
     centers = _find_centers(_flat(sample), near)
     labels = _nearest(_flat(pixels), centers, near)
-    segments = labels.reshape(*grid, *cell).swapaxes(1, 2)
-    segments = segments.reshape(grid[0] * cell[0], -1)[:height, :width]
-    return _connect(segments, _SMALLEST * cell[0] * cell[1])
+    segments = labels.reshape(*grid, *shape).swapaxes(1, 2)
+    segments = segments.reshape(grid[0] * shape[0], -1)[:height, :width]
+    return _connect(segments, _SMALLEST * shape[0] * shape[1])
 
 
 def _cell_shape(height: int, width: int, n_segments: int) -> tuple[int, int]:

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval
 
 from ...backbones import Network
 from ...backbones._backbone import BackboneLike
 from ...cache import FeatureCache
-from ...superpixels import SegmentedImage
+from ...superpixels import SegmentedImage, Superpixels
 from ._level import ConvnetLevel
 from ._resizing import resize
 
@@ -25,6 +27,9 @@ class GlobalFeatures(ConvnetLevel):
     which is stored once. The image is resized to a square (the aspect ratio is not
     kept) by antialiased bilinear interpolation.
 
+    In an image that `tiles.predict_tiles` labels, the scene is a window around the
+    superpixel, as large as the images of fit.
+
     Parameters
     ----------
     backbone, layers
@@ -38,6 +43,8 @@ class GlobalFeatures(ConvnetLevel):
     ----------
     weights_, layers_, weights_sha256_, n_features_out_
         See `ConvnetRegionFeatures`.
+    image_shape_ : tuple of 2 int
+        Height and width of the images of fit in pixels, the medians.
 
     Raises
     ------
@@ -59,6 +66,7 @@ class GlobalFeatures(ConvnetLevel):
         "crop_size": [Interval(Integral, 1, None, closed="left")],
     }
     per_image = True
+    _not_in_key = ConvnetLevel._not_in_key | {"image_shape_"}
     block_name = "global"
     cache_version = 2
 
@@ -76,6 +84,38 @@ class GlobalFeatures(ConvnetLevel):
         self.crop_size = crop_size
         self.memory = memory
         self.verbose = verbose
+
+    def learn(self, superpixels: Superpixels, masks: Any = None) -> None:
+        """Load the network, and remember how large the images are.
+
+        Parameters
+        ----------
+        superpixels : Superpixels
+            The training images.
+        masks : sequence of array-like of integers of shape (height, width)
+            Their label maps. They are ignored unless the network is trained.
+        """
+        super().learn(superpixels, masks)
+        shapes = np.array([segmented.shape for segmented in superpixels])
+        height, width = np.median(shapes, axis=0).astype(int).tolist()
+        self.image_shape_ = height, width
+
+    def describe(self, segmented: SegmentedImage) -> NDArray[np.float32]:
+        """Describe one image, or the scene of each superpixel of a window.
+
+        Parameters
+        ----------
+        segmented : SegmentedImage
+            The image and its superpixels.
+
+        Returns
+        -------
+        ndarray of float32 of shape (n_columns,), or (n_segments, n_columns)
+        """
+        place = segmented.place
+        if place is None:
+            return super().describe(segmented)
+        return place.describe(segmented, super().describe, id(self), self.image_shape_)
 
     def _describe(self, segmented: SegmentedImage, network: Network) -> "torch.Tensor":
         pixels = network.prepare(segmented.rgb)

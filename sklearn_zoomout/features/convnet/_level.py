@@ -5,7 +5,7 @@ import os
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from numbers import Integral
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -25,7 +25,7 @@ from ...exceptions import CacheWarning
 from ...superpixels import SegmentedImage, Superpixels
 from .._base import RegionFeatures
 from ._fine_tuning import fine_tune
-from ._resizing import resize_longer_side
+from ._resizing import blocks_shape, resize_blocks, resize_longer_side
 
 if TYPE_CHECKING:
     import torch
@@ -203,9 +203,32 @@ class ConvnetMapLevel(ConvnetLevel):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **ConvnetLevel._parameter_constraints,
         "input_size": [Interval(Integral, 1, None, closed="left")],
+        "input_scale": [Interval(Real, 0, 16, closed="right"), None],
     }
+    _not_in_key = ConvnetLevel._not_in_key | {"input_scale_"}
 
     input_size: int
+    input_scale: float | None
+
+    def learn(self, superpixels: Superpixels, masks: Any = None) -> None:
+        """Load the network, and remember at which scale it sees the images.
+
+        Parameters
+        ----------
+        superpixels : Superpixels
+            The training images.
+        masks : sequence of array-like of integers of shape (height, width)
+            Their label maps. They are ignored unless the network is trained.
+        """
+        super().learn(superpixels, masks)
+        longer = [max(segmented.shape) for segmented in superpixels]
+        scale = self.input_scale or np.median([self.input_size / n for n in longer])
+        self.input_scale_ = float(scale)
+
+    @property
+    def block_side(self) -> int | None:
+        """Pixels of the image that become 32 of the network, with `input_scale`."""
+        return self.input_scale and max(round(32 / self.input_scale), 1)
 
     def pass_key(self) -> tuple[Any, ...] | None:
         """Return what levels that share a forward pass have in common.
@@ -215,7 +238,20 @@ class ConvnetMapLevel(ConvnetLevel):
         tuple
             The network and the size at which it sees the image.
         """
-        return (self.get_network().key, self.input_size)
+        return (self.get_network().key, *self._size)
+
+    @property
+    def _size(self) -> tuple[int | None, int | None]:
+        block = self.block_side
+        return (None, block) if block else (self.input_size, None)
+
+    def seen_shape(self, segmented: SegmentedImage) -> tuple[int, int]:
+        """Return height and width that the feature maps cover, in pixels of the image.
+
+        With `input_scale` they may be more than the image has.
+        """
+        shape, block = segmented.shape, self.block_side
+        return blocks_shape(shape, block) if block else shape
 
     def image_maps(
         self, segmented: SegmentedImage, network: Network
@@ -237,13 +273,17 @@ class ConvnetMapLevel(ConvnetLevel):
 
         def forward(layers: Sequence[str]) -> list["torch.Tensor"]:
             pixels = network.prepare(segmented.rgb)
-            image = resize_longer_side(pixels, self.input_size)[None]
-            return network.maps(image, layers)
+            block = self.block_side
+            if block:
+                image = resize_blocks(pixels, block)
+            else:
+                image = resize_longer_side(pixels, self.input_size)
+            return network.maps(image[None], layers)
 
         passes: Passes | None = segmented.passes
         if passes is None:
             return forward(self.layers_)
-        return passes.maps((network.key, self.input_size), self.layers_, forward)
+        return passes.maps((network.key, *self._size), self.layers_, forward)
 
 
 class Passes:

@@ -55,6 +55,10 @@ class ConvnetRegionFeatures(ConvnetMapLevel):
     input_size : int, default=640
         Longer side in pixels that the image is resized to when `pooling` is "roi". Its
         aspect ratio is kept, unless the shorter side would have less than 96 pixels.
+    input_scale : float or None, default=None
+        Pixels that the network sees per pixel of the image, whatever its size, in place
+        of `input_size`: 1 for images as they are, 0.5 for half of their size. It is
+        rounded such that 32 pixels of the network are whole pixels of the image.
     crop_size : int, default=224
         Sides in pixels of a crop when `pooling` is "crop".
     memory : str, path, FeatureCache or None, default=None
@@ -75,6 +79,8 @@ class ConvnetRegionFeatures(ConvnetMapLevel):
         A network that is loaded again after unpickling must have the same.
     n_features_out_ : int
         Number of columns.
+    input_scale_ : float
+        Pixels that the network sees per pixel of the images of fit, the median.
 
     Raises
     ------
@@ -115,6 +121,7 @@ class ConvnetRegionFeatures(ConvnetMapLevel):
         pooling: str = "roi",
         layers: Sequence[str] | None = None,
         input_size: int = 640,
+        input_scale: float | None = None,
         crop_size: int = 224,
         memory: str | os.PathLike | FeatureCache | None = None,
         verbose: int = 0,
@@ -124,6 +131,7 @@ class ConvnetRegionFeatures(ConvnetMapLevel):
         self.pooling = pooling
         self.layers = layers
         self.input_size = input_size
+        self.input_scale = input_scale
         self.crop_size = crop_size
         self.memory = memory
         self.verbose = verbose
@@ -172,7 +180,8 @@ class ConvnetRegionFeatures(ConvnetMapLevel):
         import torch
 
         maps = self.image_maps(segmented, network)
-        pools = [BoxPooling(m[0], segmented.shape) for m in maps]
+        seen = self.seen_shape(segmented)
+        pools = [BoxPooling(m[0], seen) for m in maps]
         if not self._taps.fc7:
             return torch.cat([pool.average(boxes) for pool in pools], dim=1).flatten(1)
         parts = _parts(len(boxes), _REGIONS_AT_ONCE)

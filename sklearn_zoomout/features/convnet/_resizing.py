@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 # Networks of five strides need some pixels: the shorter side of a very long image is
 # stretched to this.
 SHORTEST_SIDE = 96
+# The largest stride of networks.
+_STRIDE = 32
+_LEAST_BLOCKS = SHORTEST_SIDE // _STRIDE
 
 
 def resize(pixels: "torch.Tensor", size: Sequence[int]) -> "torch.Tensor":
@@ -65,3 +68,37 @@ def resize_longer_side(pixels: "torch.Tensor", length: int) -> "torch.Tensor":
     return resize(
         pixels, [max(round(side * scale), shortest) for side in (height, width)]
     )
+
+
+def resize_blocks(pixels: "torch.Tensor", block: int) -> "torch.Tensor":
+    """Resize an image such that blocks of its pixels become blocks of 32 x 32 pixels.
+
+    Networks reduce an image by 32. Windows of an image that begin at multiples of
+    ``block`` therefore have the feature maps of the image, but near their borders.
+
+    Parameters
+    ----------
+    pixels : tensor of shape (channels, height, width), float32
+        The image.
+    block : int
+        Side of a block in pixels. Border pixels are repeated until the image has whole
+        blocks, see `blocks_shape`.
+
+    Returns
+    -------
+    tensor of shape (channels, new height, new width), float32
+        The resized image.
+    """
+    import torch
+
+    height, width = pixels.shape[1:]
+    rows, columns = blocks_shape((height, width), block)
+    padding = (0, columns - width, 0, rows - height)
+    padded = torch.nn.functional.pad(pixels[None], padding, mode="replicate")[0]
+    return resize(padded, [rows // block * _STRIDE, columns // block * _STRIDE])
+
+
+def blocks_shape(shape: tuple[int, int], block: int) -> tuple[int, int]:
+    """Return the shape of an image in whole blocks, at least 3 x 3 of them."""
+    rows, columns = (max(-(-side // block), _LEAST_BLOCKS) * block for side in shape)
+    return rows, columns

@@ -42,12 +42,14 @@ class ConvnetSuperpixelFeatures(ConvnetMapLevel):
     input_size : int, default=640
         Longer side in pixels that the image is resized to. Its aspect ratio is kept,
         unless the shorter side would have less than 96 pixels.
+    input_scale
+        See `ConvnetRegionFeatures`.
     memory, verbose
         See `ConvnetRegionFeatures`.
 
     Attributes
     ----------
-    weights_, layers_, weights_sha256_, n_features_out_
+    weights_, layers_, weights_sha256_, n_features_out_, input_scale_
         See `ConvnetRegionFeatures`.
 
     Raises
@@ -84,6 +86,7 @@ class ConvnetSuperpixelFeatures(ConvnetMapLevel):
         radius: int = 0,
         layers: str | Sequence[str] = "all",
         input_size: int = 640,
+        input_scale: float | None = None,
         memory: str | os.PathLike | FeatureCache | None = None,
         verbose: int = 0,
     ) -> None:
@@ -91,6 +94,7 @@ class ConvnetSuperpixelFeatures(ConvnetMapLevel):
         self.radius = radius
         self.layers = layers
         self.input_size = input_size
+        self.input_scale = input_scale
         self.memory = memory
         self.verbose = verbose
 
@@ -103,9 +107,10 @@ class ConvnetSuperpixelFeatures(ConvnetMapLevel):
         import torch
 
         maps = self.image_maps(segmented, network)
-        over = SegmentSums(segmented.segments, segmented.n_segments)
-        shape = segmented.shape
+        shape = self.seen_shape(segmented)
+        over = SegmentSums(*_enlarge(segmented, shape))
         sums = np.hstack([over.of(_not_finer(m, shape)) for m in maps])
+        sums = sums[: segmented.n_segments]
         if self.radius == 0:
             return torch.from_numpy(sums / segmented.areas[:, None].astype(sums.dtype))
         near = segmented.neighborhood(self.radius)
@@ -124,3 +129,17 @@ def _not_finer(one_map: "torch.Tensor", shape: tuple[int, int]) -> NDArray[np.fl
             one_map, size, mode="bilinear", antialias=True
         )
     return one_map[0].cpu().numpy()
+
+
+def _enlarge(
+    segmented: SegmentedImage, shape: tuple[int, int]
+) -> tuple[NDArray[np.int32], int]:
+    """Return a label map of a larger shape, and the number of labels.
+
+    What maps cover beyond the image is one more segment.
+    """
+    segments, n = segmented.segments, segmented.n_segments
+    if shape == segmented.shape:
+        return segments, n
+    below, beside = shape[0] - segments.shape[0], shape[1] - segments.shape[1]
+    return np.pad(segments, ((0, below), (0, beside)), constant_values=n), n + 1
