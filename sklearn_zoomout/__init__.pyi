@@ -9,6 +9,7 @@ from . import labels as labels
 from . import metrics as metrics
 from . import plotting as plotting
 from . import postprocessing as postprocessing
+from . import rasters as rasters
 from . import superpixels as superpixels
 from . import table as table
 from ._version import __version__ as __version__

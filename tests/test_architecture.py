@@ -17,6 +17,7 @@ LAYERS = [
     "exceptions",
     "_utils",
     "images",
+    "rasters",
     "masks",
     "descriptors",
     "cache",

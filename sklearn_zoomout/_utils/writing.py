@@ -39,3 +39,41 @@ def write_whole(path: Path) -> Iterator[IO[bytes]]:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replace_whole(path: Path) -> Iterator[Path]:
+    """Give the path of a file or folder that replaces `path` when it is complete.
+
+    It lies in a temporary folder next to `path`. It is moved when the block ends. If
+    the block raises an error, the folder is removed and `path` stays as it was.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file or folder to write. Its parent is created if it is missing.
+
+    Yields
+    ------
+    temporary : pathlib.Path
+        What the block writes. It has the name of `path`.
+
+    Raises
+    ------
+    OSError
+        If the parent cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as folder:
+        temporary = Path(folder) / path.name
+        yield temporary
+        if not path.is_dir():
+            temporary.replace(path)
+            return
+        old = Path(folder) / "old"
+        path.replace(old)
+        try:
+            temporary.replace(path)
+        except OSError:
+            old.replace(path)
+            raise
