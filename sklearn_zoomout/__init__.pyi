@@ -12,6 +12,7 @@ from . import postprocessing as postprocessing
 from . import rasters as rasters
 from . import superpixels as superpixels
 from . import table as table
+from . import tiles as tiles
 from ._version import __version__ as __version__
 from .backbones import Backbone as Backbone
 from .backbones import FineTuning as FineTuning
@@ -37,3 +38,5 @@ from .superpixels import SuperpixelSegmenter as SuperpixelSegmenter
 from .table import FeatureTable as FeatureTable
 from .table import open_features as open_features
 from .table import store_features as store_features
+from .tiles import ZoomoutPipeline as ZoomoutPipeline
+from .tiles import predict_tiles as predict_tiles

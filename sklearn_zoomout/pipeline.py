@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral
 from typing import Any, NamedTuple
 
-from sklearn.pipeline import Pipeline
 
 from ._utils.params import validate_params
 from .backbones import Backbone
@@ -25,6 +24,7 @@ from .features import (
 )
 from .postprocessing import PixelFusion
 from .superpixels import SuperpixelSegmenter
+from .tiles import ZoomoutPipeline
 
 #: All levels, in the order of their columns.
 LEVELS = (
@@ -49,6 +49,8 @@ class Preset(NamedTuple):
     pixels: bool
 
 
+# Side of one of 500 superpixels of a photograph of 3 : 4, seen at 576 pixels.
+_SEEN_SIDE = 22
 # With a network that is not the preset's own.
 _INPUT_SIZE = 640
 # What the papers say, and, where they do not, what was enough for it.
@@ -79,6 +81,8 @@ def zoomout_pipeline(
     levels: Sequence[str] | None = None,
     backbone: BackboneLike = None,
     input_size: int | None = None,
+    segment_area: float | None = None,
+    input_scale: float | None = None,
     background: int | None = None,
     n_segments: int = 500,
     compactness: float = 15.0,
@@ -89,7 +93,7 @@ def zoomout_pipeline(
     random_state: int | None = None,
     verbose: int = 0,
     **classifier: Any,
-) -> Pipeline:
+) -> ZoomoutPipeline:
     """Make a zoom-out pipeline.
 
     Its steps are "superpixels" (`SuperpixelSegmenter`), "zoomout" (a `ZoomoutUnion` of
@@ -128,6 +132,11 @@ def zoomout_pipeline(
         Longer side in pixels to which the distant and maps levels resize an image. None
         is 576 for "zoomnet_large" in the preset "fast", and 640 otherwise. More and
         smaller superpixels need a larger one, such as 960 with 2,000 superpixels.
+    segment_area, input_scale : float or None, default=None
+        Pixels per superpixel, and pixels of the network per pixel of the image, in
+        place of ``n_segments`` and ``input_size``, for images whose pixels have a size:
+        of microscopes, scanners and aerial cameras. One of them alone sets the other
+        such that a superpixel is 22 pixels of the network wide, as on photographs.
     background : int, default=None
         The label of the background, if there is one, such as PASCAL VOC's 0. The level
         "local_foreground" needs it. With it "arxiv2014" has that level too, as in the
@@ -163,7 +172,8 @@ def zoomout_pipeline(
 
     Returns
     -------
-    sklearn.pipeline.Pipeline
+    ZoomoutPipeline
+        A `sklearn.pipeline.Pipeline` that predicts large images in tiles.
 
     Raises
     ------
@@ -216,7 +226,15 @@ def zoomout_pipeline(
     crafted: dict[str, Any] = {**common, "n_jobs": n_jobs, "random_state": random_state}
     if input_size is None:
         input_size = chosen.input_size if backbone is None else _INPUT_SIZE
-    sized: dict[str, Any] = {**common, "input_size": input_size}
+    if segment_area is None and input_scale is not None:
+        segment_area = (_SEEN_SIDE / input_scale) ** 2
+    elif segment_area is not None and input_scale is None:
+        input_scale = _SEEN_SIDE / segment_area**0.5
+    sized: dict[str, Any] = {
+        **common,
+        "input_size": input_size,
+        "input_scale": input_scale,
+    }
     trained: dict[str, Any] = {
         "classes": classifier.get("classes"),
         "device": network.device,
@@ -239,7 +257,12 @@ def zoomout_pipeline(
         verbose=bool(verbose),
     )
     segmenter = SuperpixelSegmenter(
-        n_segments, compactness, n_jobs=n_jobs, memory=memory, verbose=verbose
+        n_segments,
+        compactness,
+        segment_area=segment_area,
+        n_jobs=n_jobs,
+        memory=memory,
+        verbose=verbose,
     )
     options = {**chosen.classifier, **classifier}
     model: Any = ZoomoutClassifier(
@@ -250,7 +273,7 @@ def zoomout_pipeline(
         model = PixelFusion(model, n_jobs=n_jobs, random_state=random_state)
     for step in (segmenter, *(level for _, level in union.transformer_list), model):
         validate_params(step)  # now, and not after the features have been computed
-    return Pipeline(
+    return ZoomoutPipeline(
         [("superpixels", segmenter), ("zoomout", union), ("classifier", model)]
     )
 

@@ -32,6 +32,7 @@ LAYERS = [
     "postprocessing",
     "plotting",
     "inspection",
+    "tiles",
     "pipeline",
 ]
 CHANGING_METHODS = {"append", "add", "update", "setdefault", "pop", "clear", "extend"}

@@ -1,0 +1,5 @@
+"""Images of any size: predicted in tiles, and learned from windows."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,137 @@
+"""`ZoomoutPipeline`: a Pipeline that predicts images larger than those of fit."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from ..metrics import mean_iou
+from ._predict import predict_tiles
+from ._scale import is_absolute, is_pipeline_of_images
+
+# An image must have so many times the pixels of the largest image of fit.
+_TIMES_FIT = 4
+
+
+class ZoomoutPipeline(Pipeline):
+    """A `sklearn.pipeline.Pipeline` that predicts large images in tiles.
+
+    An image that has more than ``tile_above`` pixels, and more than four times those of
+    the largest image of fit, is taken for a larger field of view, at the scale of fit.
+    It is predicted by `tiles.predict_tiles`. Smaller images are taken for the same
+    scene in more or fewer pixels, unless the superpixels have a stated area.
+
+    Parameters
+    ----------
+    steps, memory, verbose
+        See `sklearn.pipeline.Pipeline`.
+    tile_above : int or None, default=16000000
+        Number of pixels above which an image is predicted in tiles. With superpixels of
+        a stated area, all images that have more than four times the pixels of the
+        largest image of fit are. None predicts every image at once.
+
+    Examples
+    --------
+    >>> from sklearn_zoomout import zoomout_pipeline
+    >>> type(zoomout_pipeline()).__name__
+    'ZoomoutPipeline'
+    """
+
+    def __init__(
+        self,
+        steps: list[tuple[str, Any]],
+        *,
+        memory: Any = None,
+        verbose: bool = False,
+        tile_above: int | None = 16_000_000,
+    ) -> None:
+        super().__init__(steps, memory=memory, verbose=verbose)
+        self.tile_above = tile_above
+
+    def predict(self, X: Any, **params: Any) -> Any:
+        """Label every pixel.
+
+        Parameters
+        ----------
+        X : sequence of array-like of shape (height, width, n_channels)
+            The images.
+        **params
+            See `sklearn.pipeline.Pipeline`.
+
+        Returns
+        -------
+        ndarray of object of shape (n_images,)
+            A label map of shape (height, width) for every image.
+        """
+        return self._by_size(X, super().predict, False, params)
+
+    def predict_proba(self, X: Any, **params: Any) -> Any:
+        """Predict the class probabilities of every pixel.
+
+        Parameters
+        ----------
+        X : sequence of array-like of shape (height, width, n_channels)
+            The images.
+        **params
+            See `sklearn.pipeline.Pipeline`.
+
+        Returns
+        -------
+        ndarray of object of shape (n_images,)
+            An array, float32 of shape (height, width, n_classes), for every image.
+        """
+        return self._by_size(X, super().predict_proba, True, params)
+
+    def score(self, X: Any, y: Any = None, **params: Any) -> float:
+        """Compute the mean IoU of the predictions.
+
+        Parameters
+        ----------
+        X : sequence of array-like of shape (height, width, n_channels)
+            The images.
+        y : sequence of array-like of integers of shape (height, width)
+            The masks, true label maps.
+        **params
+            See `sklearn.pipeline.Pipeline`.
+
+        Returns
+        -------
+        float
+        """
+        if not any(self._is_large(image) for image in self._images(X)):
+            return float(super().score(X, y, **params))
+        return mean_iou(y, self.predict(X))
+
+    def _by_size(
+        self, X: Any, predict: Callable[..., Any], proba: bool, params: dict[str, Any]
+    ) -> Any:
+        """Predict small images together, and each large one in tiles."""
+        images = self._images(X)
+        large = [i for i, image in enumerate(images) if self._is_large(image)]
+        if not large:
+            return predict(X, **params)
+        check_is_fitted(self)
+        maps: NDArray[np.object_] = np.empty(len(images), dtype=object)
+        small = [i for i in range(len(images)) if i not in large]
+        if small:
+            maps[small] = predict([images[i] for i in small], **params)
+        for i in large:
+            maps[i] = predict_tiles(self, images[i], proba=proba)
+        return maps
+
+    def _images(self, X: Any) -> Any:
+        """Return images whose shapes are known without reading them, or none."""
+        return X if isinstance(X, (list, tuple)) else []
+
+    def _is_large(self, image: Any) -> bool:
+        shape = getattr(image, "shape", ())
+        if self.tile_above is None or len(shape) < 2 or not is_pipeline_of_images(self):
+            return False
+        n_pixels = shape[0] * shape[1]
+        of_fit = getattr(self.steps[0][1], "largest_image_", None)
+        if of_fit is None or n_pixels <= _TIMES_FIT * of_fit:
+            return False
+        return is_absolute(self) or n_pixels > self.tile_above

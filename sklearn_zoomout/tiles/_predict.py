@@ -1,0 +1,187 @@
+"""Prediction of an image of any size, tile by tile."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+from tqdm.auto import tqdm
+
+from ..masks import UNLABELED
+from ..rasters import Raster, create_output, open_raster
+from ..superpixels import Superpixels
+from ..superpixels._place import Place, Scene
+from ._grid import Tile, choose_grid
+from ._scale import at_scale_of_fit, is_pipeline_of_images, map_levels, sees_scene
+
+# Side of a tile in pixels.
+_TILE_SIZE = 2048
+# Longer side of the whole image, as the global level sees it.
+_WHOLE_SIZE = 1024
+
+
+def predict_tiles(
+    model: Pipeline,
+    image: Any,
+    *,
+    output: Any = None,
+    proba: bool = False,
+    tile_size: int | None = _TILE_SIZE,
+    margin: int | None = None,
+    scene: str = "window",
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> Any:
+    """Label an image of any size, tile by tile, at the scale of fit.
+
+    Superpixels have the area, and networks see the image at the scale, that they have
+    in the images of fit. A tile is predicted from a window around it. Windows begin
+    where cells of SLIC and blocks of the network begin, so that tiles leave no seams.
+
+    Parameters
+    ----------
+    model : Pipeline
+        A fitted pipeline whose first step is a `SuperpixelSegmenter`.
+    image : array-like of shape (height, width, n_channels), path or Raster
+        What `rasters.open_raster` opens: an array, a memory map, an array of zarr or
+        dask, or a TIFF, GeoTIFF, zarr or npy file. Only one window at a time is in
+        memory. Pixels without data are not labeled.
+    output : array, path or None, default=None
+        What the result is written to; see `rasters.create_output`. None is a new array.
+    proba : bool, default=False
+        Whether to predict class probabilities in place of labels.
+    tile_size : int or None, default=2048
+        Side of a tile in pixels, about. None predicts the image at once.
+    margin : int or None, default=None
+        What a window shows around its tile, in pixels, at least. None is 5 cells of
+        SLIC, or 96 pixels of the network, whichever is more.
+    scene : {"window", "image"}, default="window"
+        What the global level sees: a window around the superpixel, as large as the
+        images of fit, or the whole image.
+    n_jobs : int or None, default=None
+        How many tiles to predict at once, in threads.
+    verbose : int, default=0
+        If positive, show a progress bar.
+
+    Returns
+    -------
+    ndarray, zarr array or pathlib.Path
+        The label map of shape (height, width), or the probabilities of shape (height,
+        width, n_classes), or where they were written.
+
+    Raises
+    ------
+    TypeError
+        If the model is no such pipeline.
+    ValueError
+        If a parameter is out of its range, or the image has other channels than those
+        of fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_zoomout import zoomout_pipeline
+    >>> from sklearn_zoomout.datasets import make_scenes
+    >>> from sklearn_zoomout.tiles import predict_tiles
+    >>> images, masks = make_scenes(n_images=4, random_state=0)
+    >>> model = zoomout_pipeline(n_segments=50, pixels=False, random_state=0)
+    >>> mosaic = np.block([[[images[0]], [images[1]]], [[images[2]], [images[3]]]])
+    >>> labels = predict_tiles(model.fit(images, masks), mosaic, tile_size=100)
+    >>> labels.shape == mosaic.shape[:2]
+    True
+    """
+    if not is_pipeline_of_images(model):
+        raise TypeError(
+            "model: expected a fitted pipeline whose first step is a "
+            f"SuperpixelSegmenter, got {type(model).__name__}."
+        )
+    if scene not in ("window", "image"):
+        raise ValueError(f"scene: expected 'window' or 'image', got {scene!r}.")
+    for name, value, least in (("tile_size", tile_size, 1), ("margin", margin, 0)):
+        if value is not None and value < least:
+            raise ValueError(f"{name}: expected {least} or more, got {value!r}.")
+    check_is_fitted(model)
+    scaled = at_scale_of_fit(model)
+    blocks = {level.block_side for level in map_levels(scaled)}
+    grid = choose_grid(scaled.steps[0][1].cell_side, blocks, margin)
+    with open_raster(image) as raster:
+        predict = _TilePredictor(scaled, raster, proba, scene == "image")
+        tiles = list(grid.tiles(raster.shape[:2], tile_size))
+        kind = "probabilities" if proba else "labels"
+        classes = scaled.steps[-1][1].classes_
+        with create_output(output, raster, kind=kind, classes=classes) as written:
+            bar = tqdm(
+                _in_turn(predict, tiles, n_jobs),
+                "tiles",
+                len(tiles),
+                disable=not verbose,
+                unit="tile",
+            )
+            for tile, values in zip(tiles, bar, strict=True):
+                written.write(tile.top, tile.left, values)
+    return written.result
+
+
+def _in_turn(
+    predict: "_TilePredictor", tiles: list[Tile], n_jobs: int | None
+) -> Iterator[NDArray[Any]]:
+    parallel = Parallel(
+        n_jobs, prefer="threads", return_as="generator", pre_dispatch="n_jobs"
+    )
+    yield from parallel(delayed(predict)(tile) for tile in tiles)
+
+
+class _TilePredictor:
+    """Predicts a tile from a window of an image.
+
+    Parameters
+    ----------
+    model : Pipeline
+        The model, which has sizes in pixels.
+    raster : Raster
+        The image.
+    proba : bool
+        Whether to predict probabilities.
+    whole : bool
+        Whether the global level sees the whole image.
+    """
+
+    def __init__(
+        self, model: Pipeline, raster: Raster, proba: bool, whole: bool
+    ) -> None:
+        self.segmenter, self.rest = model.steps[0][1], model[1:]
+        self.raster, self.proba = raster, proba
+        self.n_classes = len(model.steps[-1][1].classes_)
+        self.scene: Scene | None = None
+        if sees_scene(model):
+            reduced = self._read_whole() if whole else None
+            self.scene = Scene(self._read, raster.shape[:2], reduced)
+
+    def __call__(self, tile: Tile) -> NDArray[Any]:
+        pixels, valid = self.raster.read_with_valid(*tile.window)
+        if valid is not None and not valid[tile.inside].any():
+            return self._of_nothing(tile)
+        segmented = self.segmenter.transform([pixels])[0]
+        if self.scene is not None:
+            segmented = segmented.with_place(Place(self.scene, *tile.window[:2]))
+        predict = self.rest.predict_proba if self.proba else self.rest.predict
+        return np.asarray(predict(Superpixels([segmented]))[0][tile.inside])
+
+    def _of_nothing(self, tile: Tile) -> NDArray[Any]:
+        """Return the result for a tile without data."""
+        shape = tile.bottom - tile.top, tile.right - tile.left
+        if self.proba:
+            return np.full((*shape, self.n_classes), np.nan, dtype=np.float32)
+        return np.full(shape, UNLABELED, dtype=np.int16)
+
+    def _read(self, top: int, left: int, bottom: int, right: int) -> NDArray[Any]:
+        return self.raster.read(top, left, bottom, right)
+
+    def _read_whole(self) -> NDArray[Any]:
+        height, width = self.raster.shape[:2]
+        share = min(_WHOLE_SIZE / max(height, width), 1)
+        size = max(round(height * share), 1), max(round(width * share), 1)
+        return self.raster.read_reduced(*size)[0]
