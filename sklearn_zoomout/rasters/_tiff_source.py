@@ -95,7 +95,7 @@ def _choose_image(file: Any, path: Path, page: int | None) -> Any:
 
 
 def _make_source(
-    path: Path, image: Any, position: dict[str, int], first: bool, files: ExitStack
+    path: Path, image: Any, position: dict[str, Any], first: bool, files: ExitStack
 ) -> Source:
     keyframe = image.keyframe
     array, mapped = _open_pixels(path, image, position, files)
@@ -123,7 +123,7 @@ def _make_source(
 
 
 def _open_pixels(
-    path: Path, image: Any, position: dict[str, int], files: ExitStack
+    path: Path, image: Any, position: dict[str, Any], files: ExitStack
 ) -> tuple[Any, bool]:
     """Return a map of the pixels or a zarr array, and whether it is a map."""
     import tifffile
