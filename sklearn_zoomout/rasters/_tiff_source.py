@@ -1,5 +1,6 @@
 """TIFF files that tifffile reads, without rasterio or if their pages are channels."""
 
+import struct
 import threading
 from contextlib import ExitStack
 from pathlib import Path
@@ -50,7 +51,7 @@ def open_with_tifffile(
     try:
         try:
             file = files.enter_context(tifffile.TiffFile(path))
-        except (tifffile.TiffFileError, ValueError) as error:
+        except (tifffile.TiffFileError, ValueError, struct.error) as error:
             raise ValueError(f"{path} cannot be read as TIFF ({error}).") from error
         image = _choose_image(file, path, page)
         shape, axes = tuple(image.shape), image.axes
