@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sklearn_zoomout.rasters import _open, open_raster
+from sklearn_zoomout.rasters import _open, _reduce, open_raster
 
 WINDOWS = [(0, 0, 60, 50), (0, 0, 1, 1), (7, 11, 40, 33), (59, 49, 60, 50)]
 
@@ -305,6 +305,25 @@ def test_reduced_images_are_means_of_blocks(image, size, monkeypatch):
         assert valid[i, j] == (len(kept) > 0)
         mean = np.rint(kept.mean(axis=0)) if len(kept) else np.zeros(4)
         np.testing.assert_array_equal(values[i, j], mean)
+
+
+@pytest.mark.parametrize(
+    ("shape", "block", "most"),
+    [
+        ((100_000, 90_000, 3), None, 4_000_000),
+        ((100_000, 90_000, 3), (256, 256), 4_000_000),
+        ((100_000, 90_000, 3), (1, 90_000), 4_000_000),
+        ((50_000, 50_000, 200), (512, 512), 512 * 512 * 200),
+        ((20, 30, 1), (512, 512), 512 * 512),
+    ],
+)
+def test_reduction_needs_little_memory(shape, block, most):
+    """Windows are multiples of the blocks of the file, of bounded size."""
+    height, width = _reduce._window_size(shape, block or (1, 1))
+    assert 0 < height * width * shape[2] <= most
+    if block:
+        assert height % block[0] == 0
+        assert width % block[1] == 0 or width == shape[1]
 
 
 def test_overviews_are_used(write_tiff, planes, image):
