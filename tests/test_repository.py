@@ -43,14 +43,16 @@ def test_dependencies_are_what_the_package_imports():
     # What is optional, and not here, has the name of its module.
     imported = {normal(distributions.get(name, [name])[0]) for name in modules}
     extras = PROJECT["optional-dependencies"]
-    optional = names_of(extras["plots"]) | names_of(extras["timm"])
+    optional = names_of([*extras["plots"], *extras["rasters"], *extras["timm"]])
     assert imported == names_of(PROJECT["dependencies"]) | optional
 
 
 def test_tests_extra_covers_what_the_examples_plot():
     """The test command needs all that the optional parts need."""
     extras = PROJECT["optional-dependencies"]
-    assert {*extras["plots"], *extras["timm"]} <= set(extras["tests"])
+    assert {*extras["plots"], *extras["rasters"], *extras["timm"]} <= set(
+        extras["tests"]
+    )
 
 
 def test_change_log_begins_with_this_version():

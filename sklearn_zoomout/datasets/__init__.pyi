@@ -1,3 +1,4 @@
+from ._picture import read_image as read_image
 from ._reading import FileSequence as FileSequence
 from ._reading import read_photograph as read_photograph
 from ._scenes import SCENE_CLASSES as SCENE_CLASSES

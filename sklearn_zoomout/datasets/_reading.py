@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from .._utils.lazy import LazySequence
+from ._pillow_picture import has_deep_colors
 
 _KINDS = ["BMP", "JPEG", "PNG", "TIFF", "WEBP"]
 # Modes that Pillow converts to RGB without a loss: gray, palettes and other colors.
@@ -103,7 +104,8 @@ def read_photograph(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
         if picture.mode not in _MODES or picture.has_transparency_data:
             raise ValueError(
                 f"{path}: expected 8 bits per channel and no alpha channel, got mode "
-                f"{picture.mode}; convert the file to RGB first."
+                f"{picture.mode}; convert the file to RGB first, or read it by "
+                "datasets.read_image."
             )
         return np.array(picture.convert("RGB"))
 
@@ -130,11 +132,17 @@ def open_picture(
     Raises
     ------
     ValueError
-        If it cannot be read as one of these formats.
+        If it cannot be read as one of these formats, or Pillow would drop half of
+        the bits of each channel.
     """
     with open(path, "rb") as file:
         try:
             with Image.open(file, formats=kinds) as picture:
+                if has_deep_colors(picture):
+                    raise ValueError(
+                        f"{path}: expected 8 bits per channel, got 16; convert the "
+                        "file, or read it by datasets.read_image."
+                    )
                 ImageOps.exif_transpose(picture, in_place=True)
                 yield picture
         except (OSError, SyntaxError, Image.DecompressionBombError) as error:

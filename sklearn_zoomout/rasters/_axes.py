@@ -28,8 +28,8 @@ def channels_are_first(
     """
     if channel_axis not in (None, 0, 2, -1):
         raise ValueError(
-            f"channel_axis: expected 0 for channels first, or -1 for channels last, got "
-            f"{channel_axis!r}."
+            "channel_axis: expected 0 for channels first, or -1 for channels last, "
+            f"got {channel_axis!r}."
         )
     if len(shape) not in (2, 3):
         raise ValueError(

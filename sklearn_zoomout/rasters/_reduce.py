@@ -46,9 +46,7 @@ def block_means(
     columns = np.arange(shape[1]) * width // shape[1]
     sums = np.zeros((height, width, shape[2]))
     counts = np.zeros((height, width), np.int64)
-    side = max(1, int((_N_VALUES / shape[2]) ** 0.5))
-    sizes = [max(side // size * size, size) for size in block or (1, 1)]
-    for window in split(shape, *sizes):
+    for window in split(shape, *_window_size(shape, block or (1, 1))):
         values, valid = read(window)
         if valid is None:
             valid = np.ones(values.shape[:2], bool)
@@ -62,6 +60,17 @@ def block_means(
         sums[target] += _sum_runs(values, i, j, np.float64)
         counts[target] += _sum_runs(valid, i, j, np.int64)
     return sums / np.maximum(counts, 1)[..., None], counts
+
+
+def _window_size(shape: tuple[int, ...], block: tuple[int, int]) -> tuple[int, int]:
+    """Return the size of windows of about ``_N_VALUES``, in whole blocks."""
+    n_pixels = max(1, _N_VALUES // shape[2])
+    width = min(_multiple(int(n_pixels**0.5), block[1]), shape[1])
+    return _multiple(n_pixels // width, block[0]), width
+
+
+def _multiple(size: int, of: int) -> int:
+    return max(size // of, 1) * of
 
 
 def _sum_runs(

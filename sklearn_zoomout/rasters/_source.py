@@ -179,7 +179,8 @@ class PaletteSource(Source):
 
     def read(self, window: Window, channels: Sequence[int]) -> NDArray[Any]:
         """Return the colors of a window, of shape (height, width, n_channels)."""
-        return self._colors[self._source.read(window, [0])[..., 0]][..., channels]
+        positions = self._source.read(window, [0])[..., 0]
+        return np.ascontiguousarray(self._colors[:, channels])[positions]
 
     def read_mask(self, window: Window) -> NDArray[np.bool_]:
         """Return which pixels of a window have data, of shape (height, width)."""

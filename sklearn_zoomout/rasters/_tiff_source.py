@@ -1,5 +1,6 @@
 """TIFF files that tifffile reads, without rasterio or if their pages are channels."""
 
+import struct
 import threading
 from contextlib import ExitStack
 from pathlib import Path
@@ -50,7 +51,7 @@ def open_with_tifffile(
     try:
         try:
             file = files.enter_context(tifffile.TiffFile(path))
-        except (tifffile.TiffFileError, ValueError) as error:
+        except (tifffile.TiffFileError, ValueError, struct.error) as error:
             raise ValueError(f"{path} cannot be read as TIFF ({error}).") from error
         image = _choose_image(file, path, page)
         shape, axes = tuple(image.shape), image.axes
@@ -95,7 +96,7 @@ def _choose_image(file: Any, path: Path, page: int | None) -> Any:
 
 
 def _make_source(
-    path: Path, image: Any, position: dict[str, int], first: bool, files: ExitStack
+    path: Path, image: Any, position: dict[str, Any], first: bool, files: ExitStack
 ) -> Source:
     keyframe = image.keyframe
     array, mapped = _open_pixels(path, image, position, files)
@@ -123,7 +124,7 @@ def _make_source(
 
 
 def _open_pixels(
-    path: Path, image: Any, position: dict[str, int], files: ExitStack
+    path: Path, image: Any, position: dict[str, Any], files: ExitStack
 ) -> tuple[Any, bool]:
     """Return a map of the pixels or a zarr array, and whether it is a map."""
     import tifffile
