@@ -83,6 +83,10 @@ def zoomout_pipeline(
     n_segments: int = 500,
     compactness: float = 15.0,
     pixels: bool | None = None,
+    channels: str = "auto",
+    value_range: Any = None,
+    nodata: float | None = None,
+    bands: Sequence[Sequence[int]] | None = None,
     n_jobs: int | None = None,
     device: str | None = None,
     memory: str | os.PathLike | FeatureCache | None = None,
@@ -140,6 +144,11 @@ def zoomout_pipeline(
         ``classifier__estimator__...``. False labels whole superpixels, as the paper
         does, and learns several times as fast. None is True for "fast" with its own
         levels, and False otherwise.
+    channels, value_range, nodata : str, array-like, float
+        What the channels and the values of images are; see `SuperpixelSegmenter`.
+    bands : sequence of triples of int, or None, default=None
+        The bands that the distant, global and maps levels show to their network; see
+        `ConvnetRegionFeatures`.
     n_jobs : int or None, default=None
         How many images to work on at once in the steps that profit.
     device : str, default=None
@@ -216,7 +225,8 @@ def zoomout_pipeline(
     crafted: dict[str, Any] = {**common, "n_jobs": n_jobs, "random_state": random_state}
     if input_size is None:
         input_size = chosen.input_size if backbone is None else _INPUT_SIZE
-    sized: dict[str, Any] = {**common, "input_size": input_size}
+    seen: dict[str, Any] = {**common, "bands": bands}
+    sized: dict[str, Any] = {**seen, "input_size": input_size}
     trained: dict[str, Any] = {
         "classes": classifier.get("classes"),
         "device": network.device,
@@ -229,7 +239,7 @@ def zoomout_pipeline(
         "local_foreground": lambda: LocalConvnetFeatures(background, **trained),
         "proximal": lambda: ProximalFeatures(**crafted),
         "distant": lambda: ConvnetRegionFeatures(**sized),
-        "global": lambda: GlobalFeatures(**common),
+        "global": lambda: GlobalFeatures(**seen),
         "maps": lambda: ConvnetSuperpixelFeatures(**sized),
     }
     union = ZoomoutUnion(
@@ -239,7 +249,14 @@ def zoomout_pipeline(
         verbose=bool(verbose),
     )
     segmenter = SuperpixelSegmenter(
-        n_segments, compactness, n_jobs=n_jobs, memory=memory, verbose=verbose
+        n_segments,
+        compactness,
+        channels=channels,
+        value_range=value_range,
+        nodata=nodata,
+        n_jobs=n_jobs,
+        memory=memory,
+        verbose=verbose,
     )
     options = {**chosen.classifier, **classifier}
     model: Any = ZoomoutClassifier(

@@ -42,7 +42,7 @@ class ConvnetSuperpixelFeatures(ConvnetMapLevel):
     input_size : int, default=640
         Longer side in pixels that the image is resized to. Its aspect ratio is kept,
         unless the shorter side would have less than 96 pixels.
-    memory, verbose
+    bands, memory, verbose
         See `ConvnetRegionFeatures`.
 
     Attributes
@@ -84,6 +84,7 @@ class ConvnetSuperpixelFeatures(ConvnetMapLevel):
         radius: int = 0,
         layers: str | Sequence[str] = "all",
         input_size: int = 640,
+        bands: Sequence[Sequence[int]] | None = None,
         memory: str | os.PathLike | FeatureCache | None = None,
         verbose: int = 0,
     ) -> None:
@@ -91,6 +92,7 @@ class ConvnetSuperpixelFeatures(ConvnetMapLevel):
         self.radius = radius
         self.layers = layers
         self.input_size = input_size
+        self.bands = bands
         self.memory = memory
         self.verbose = verbose
 
