@@ -283,6 +283,22 @@ class _SegmentationScorer(_Scorer):
         return super()._score(method_caller, estimator, X, y_true, **kwargs)
 
 
+class _WherePredicted:
+    """A measure of the pixels that have data; others are predicted as -1."""
+
+    def __init__(self, metric: Callable[..., float]) -> None:
+        self._metric = metric
+        self.__name__ = getattr(metric, "__name__", repr(metric))
+
+    def __call__(self, y_true: Any, y_pred: Any, **kwargs: Any) -> float:
+        known = [np.asarray(predicted) != UNLABELED for predicted in y_pred]
+        y_true = [
+            true if has.all() else np.where(has, np.asarray(true, np.int64), UNLABELED)
+            for true, has in zip(y_true, known, strict=True)
+        ]
+        return self._metric(y_true, y_pred, **kwargs)
+
+
 def segmentation_scorer(metric: Callable[..., float]) -> Callable[..., float]:
     """Make a scorer for `GridSearchCV` or `cross_val_score` from a measure.
 
@@ -295,8 +311,8 @@ def segmentation_scorer(metric: Callable[..., float]) -> Callable[..., float]:
     Returns
     -------
     callable
-        ``scorer(estimator, images, masks)``. It raises a ValueError if a mask has a
-        label that is not among the classes of the fitted estimator.
+        ``scorer(estimator, images, masks)``. Pixels without data do not count. A mask
+        with a label that is none of the estimator's classes is a ValueError.
 
     Examples
     --------
@@ -305,7 +321,7 @@ def segmentation_scorer(metric: Callable[..., float]) -> Callable[..., float]:
     ...     return iou_per_class(y_true, y_pred, labels=[0, 1])[1]
     >>> scorer = segmentation_scorer(iou_of_trees)
     """
-    return _SegmentationScorer(metric, 1, {}, "predict")
+    return _SegmentationScorer(_WherePredicted(metric), 1, {}, "predict")
 
 
 mean_iou_scorer = segmentation_scorer(mean_iou)
@@ -371,7 +387,7 @@ def _labeled_pixels(
         if (predicted == UNLABELED).any():
             raise ValueError(
                 f"y_pred[{i}]: expected a class for every labeled pixel, got -1 "
-                "(unlabeled); replace it by a class."
+                "(unlabeled); replace it by a class, or unlabel what has no data."
             )
         yield true.ravel(), predicted.ravel()
 

@@ -87,6 +87,10 @@ def zoomout_pipeline(
     n_segments: int = 500,
     compactness: float = 15.0,
     pixels: bool | None = None,
+    channels: str = "auto",
+    value_range: Any = None,
+    nodata: float | None = None,
+    bands: Sequence[Sequence[int]] | None = None,
     n_jobs: int | None = None,
     device: str | None = None,
     memory: str | os.PathLike | FeatureCache | None = None,
@@ -149,6 +153,11 @@ def zoomout_pipeline(
         ``classifier__estimator__...``. False labels whole superpixels, as the paper
         does, and learns several times as fast. None is True for "fast" with its own
         levels, and False otherwise.
+    channels, value_range, nodata : str, array-like, float
+        What the channels and the values of images are; see `SuperpixelSegmenter`.
+    bands : sequence of triples of int, or None, default=None
+        The bands that the distant, global and maps levels show to their network; see
+        `ConvnetRegionFeatures`.
     n_jobs : int or None, default=None
         How many images to work on at once in the steps that profit.
     device : str, default=None
@@ -230,8 +239,9 @@ def zoomout_pipeline(
         segment_area = (_SEEN_SIDE / input_scale) ** 2
     elif segment_area is not None and input_scale is None:
         input_scale = _SEEN_SIDE / segment_area**0.5
+    seen: dict[str, Any] = {**common, "bands": bands}
     sized: dict[str, Any] = {
-        **common,
+        **seen,
         "input_size": input_size,
         "input_scale": input_scale,
     }
@@ -247,7 +257,7 @@ def zoomout_pipeline(
         "local_foreground": lambda: LocalConvnetFeatures(background, **trained),
         "proximal": lambda: ProximalFeatures(**crafted),
         "distant": lambda: ConvnetRegionFeatures(**sized),
-        "global": lambda: GlobalFeatures(**common),
+        "global": lambda: GlobalFeatures(**seen),
         "maps": lambda: ConvnetSuperpixelFeatures(**sized),
     }
     union = ZoomoutUnion(
@@ -260,6 +270,9 @@ def zoomout_pipeline(
         n_segments,
         compactness,
         segment_area=segment_area,
+        channels=channels,
+        value_range=value_range,
+        nodata=nodata,
         n_jobs=n_jobs,
         memory=memory,
         verbose=verbose,

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from PIL import Image
 
 from sklearn_zoomout.images import as_float, check_images
 
@@ -14,6 +15,40 @@ def test_good_images_are_passed_on_without_a_copy(image):
     checked = check_images([image, image / 255])
     assert checked[0] is image
     assert checked[1].dtype == np.float64
+
+
+@pytest.mark.parametrize("index", [np.s_[..., 0], np.s_[..., :1]])
+def test_gray_images_become_views_of_three_equal_channels(image, index):
+    """They need no memory."""
+    (gray,) = check_images([image[index]])
+    np.testing.assert_array_equal(gray, np.dstack([image[..., 0]] * 3))
+    assert np.shares_memory(gray, image)
+    np.testing.assert_array_equal(as_float(gray), as_float(gray.copy()))
+
+
+def test_tensors_are_read_as_arrays_are(image):
+    """Those that numpy cannot read are refused with the cure."""
+    torch = pytest.importorskip("torch")
+    tensor = torch.from_numpy(image)
+    np.testing.assert_array_equal(check_images([tensor])[0], image)
+    floats = (tensor / 255).requires_grad_()
+    with pytest.raises(ValueError, match=r"images\[0\].*image\.detach\(\)"):
+        check_images([floats])
+    with pytest.raises(ValueError, match=r"images\[0\].*image\.float\(\)"):
+        check_images([floats.detach().bfloat16()])
+    with pytest.raises(TypeError, match=r"images: .*\(6, 8, 3\).*into a list"):
+        check_images(tensor)
+
+
+def test_pictures_of_pillow_are_read_or_their_mode_is_named(image):
+    """Indices of a palette, and four inks, are no colors."""
+    picture = Image.fromarray(image)
+    np.testing.assert_array_equal(check_images([picture])[0], image)
+    for mode in ("P", "CMYK", "LA"):
+        with pytest.raises(ValueError, match=rf"images\[0\].*'{mode}'.*convert\(\"RGB"):
+            check_images([picture.convert(mode)])
+    with pytest.raises(TypeError, match="images: .*Image.*into a list"):
+        check_images(picture)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, ">f8"])
@@ -38,24 +73,42 @@ def test_unusual_memory_layouts_are_read_and_left_alone(image):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda x: x[..., 0], r"images\[1\].*gray.*gray2rgb\(image\).*if it is a mask"),
-        (lambda x: x[..., :1], r"images\[1\].*gray.*image\[\.\.\., 0\]"),
-        (lambda x: np.dstack([x, x[..., :1]]), r"images\[1\].*RGBA.*:3"),
+        (
+            lambda x: np.dstack([x, x[..., :1]]),
+            r'images\[1\].*RGBA.*:3.*"rgba".*infrared.*"bands"',
+        ),
         (lambda x: x.transpose(2, 0, 1), r"images\[1\].*channels first.*moveaxis"),
-        (lambda x: x[None], r"images\[1\].*RGB.*\(1, 6, 8, 3\)"),
-        (lambda x: x[:, :, [0, 1]], r"images\[1\].*RGB.*\(6, 8, 2\)"),
+        (lambda x: np.zeros((1, 60, 80)), r"images\[1\].*channels first.*image\[0\]"),
+        (lambda x: np.zeros((5, 60, 80)), r"images\[1\].*channels first.*moveaxis"),
+        (lambda x: x[None], r"images\[1\].*RGB.*\(1, 6, 8, 3\).*one by one"),
+        (lambda x: (x, x[..., 0]), r"images\[1\].*a pair.*zip\(\*pairs\)"),
         (lambda x: x[:0], r"images\[1\].*no pixels"),
-        (lambda x: x.astype(float), r"images\[1\].*0\.\.1.*looks like 0\.\.255"),
+        (
+            lambda x: x.astype(float),
+            r"images\[1\].*0\.\.1.*looks like 0\.\.255.*value_range=\(0, 255\)",
+        ),
         (lambda x: x / 255 - 0.5, r"images\[1\].*0\.\.1.*rescale"),
         (lambda x: np.full(x.shape, 1 + 1e-9), r"images\[1\].*0\.\.1.*000001.*clip"),
         (lambda x: np.ma.masked_equal(x, 0), r"images\[1\].*masked array.*filled"),
-        (lambda x: x.astype(np.int64), r"images\[1\].*int64.*img_as_ubyte"),
+        (lambda x: x.astype(np.int64), r"images\[1\].*int64.*\(0, 255\).*8 bits"),
+        (
+            lambda x: x[..., 0].astype(int),
+            r"images\[1\].*it is a mask.*images first",
+        ),
         (lambda x: x.astype(np.int8), r"images\[1\].*int8"),
-        (lambda x: x.astype(np.uint16), r"images\[1\].*uint16"),
-        (lambda x: x > 9, r"images\[1\].*bool"),
-        (lambda x: x.astype(object), r"images\[1\].*object"),
-        (lambda x: None, r"images\[1\].*got None"),
-        (lambda x: x.astype(complex), r"images\[1\].*complex128"),
+        (lambda x: 16 * x.astype(np.uint16), r"images\[1\].*\(0, 4095\).*12 bits"),
+        (lambda x: 4 * x.astype(np.uint16), r"images\[1\].*\(0, 1023\).*10 bits"),
+        (lambda x: 99 * x.astype(np.uint32), r"images\[1\].*\(0, 32767|65535\)"),
+        (lambda x: 9e5 * x.astype(np.int32), r"images\[1\].*value_range=\(.*learn"),
+        (
+            lambda x: np.where(x == x[0, 0], -9999.0, x),
+            r"images\[1\].*nodata=-9999\.0.*value_range=",
+        ),
+        (lambda x: x > 9, r"images\[1\].*bool.*images first.*astype"),
+        (lambda x: x.astype(object), r"images\[1\].*object.*astype\(float\)"),
+        (lambda x: None, r"images\[1\].*got None.*cv2\.imread"),
+        (lambda x: x.astype(complex), r"images\[1\].*complex128.*numpy\.abs"),
+        (lambda x: x[0, 0], r"images\[1\].*shape \(3,\)"),
     ],
 )
 def test_wrong_images_are_named_and_explained(image, change, message):
@@ -64,12 +117,15 @@ def test_wrong_images_are_named_and_explained(image, change, message):
         check_images([image, change(image)])
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_the_first_value_that_is_not_finite_is_located(image, value):
-    """The error gives its row and column."""
+@pytest.mark.parametrize(
+    ("value", "cure"),
+    [(np.nan, r"nodata=float\(\"nan\"\)"), (np.inf, "replace"), (-np.inf, "replace")],
+)
+def test_the_first_value_that_is_not_finite_is_located(image, value, cure):
+    """The error gives its row and column, and what to do."""
     bad = image / 255
     bad[2, 5, 1] = value
-    with pytest.raises(ValueError, match=r"images\[0\].*row 2, column 5"):
+    with pytest.raises(ValueError, match=rf"images\[0\].*row 2, column 5; .*{cure}"):
         check_images([bad])
 
 

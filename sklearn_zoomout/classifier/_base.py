@@ -11,7 +11,6 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from ..labels import check_known_labels
-from ..masks import check_masks
 from ..metrics import mean_iou
 from ..table import FeatureTable, check_table
 from ._standardization import check_columns
@@ -61,7 +60,8 @@ class SuperpixelClassifier(BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         ndarray of object of shape (n_images,)
-            A label map, int64 of shape (height, width), for every image.
+            A label map, int64 of shape (height, width), for every image. Pixels without
+            data are -1.
         """
         table = self._check_fitted_table(X)
         return _paint(table, self.classes_[self._row_codes(table)])
@@ -79,6 +79,7 @@ class SuperpixelClassifier(BaseEstimator, metaclass=ABCMeta):
         -------
         ndarray of object of shape (n_images,)
             An array, float32 of shape (height, width, n_classes), for every image.
+            Pixels without data are NaN.
         """
         table = self._check_fitted_table(X)
         return _paint(table, self._row_probabilities(table))
@@ -122,7 +123,7 @@ class SuperpixelClassifier(BaseEstimator, metaclass=ABCMeta):
             ``classes_``.
         """
         table = self._check_fitted_table(X)
-        masks = check_masks(y, table.superpixels)
+        masks = list(table.superpixels.iter_masks(y))
         check_known_labels(masks, self.classes_)
         return mean_iou(masks, self.predict(table))
 
@@ -157,5 +158,5 @@ def _paint(table: FeatureTable, values: NDArray[Any]) -> NDArray[np.object_]:
     maps = np.empty(len(table), dtype=object)
     for i, segmented in enumerate(table.superpixels):
         start, stop = table.row_offsets[i : i + 2]
-        maps[i] = values[start:stop][segmented.segments]
+        maps[i] = segmented.mark_nodata(values[start:stop][segmented.segments])
     return maps

@@ -1,3 +1,4 @@
+from ._color import bands_to_lightness as bands_to_lightness
 from ._color import color_codes as color_codes
 from ._color import color_features as color_features
 from ._color import color_names as color_names

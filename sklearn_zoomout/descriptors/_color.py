@@ -1,5 +1,7 @@
 """Color codes: bins of L*a*b* of equal width, or between quantiles of the image."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -47,20 +49,49 @@ def rgb_to_lab(rgb: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(linear, cv2.COLOR_LRGB2LAB)
 
 
-def color_codes(lab: np.ndarray) -> np.ndarray:
+def bands_to_lightness(bands: np.ndarray) -> np.ndarray:
+    """Convert every band to lightness, as if it were a gray sRGB image.
+
+    Parameters
+    ----------
+    bands : array of shape (height, width, n_bands)
+        uint8, or floating point in 0..1.
+
+    Returns
+    -------
+    lightness : array of shape (height, width, n_bands), float32
+        L in 0..100.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_zoomout.descriptors import bands_to_lightness
+    >>> bands_to_lightness(np.float32([[[0, 0.2, 0.5, 0.8, 1]]])).round()
+    array([[[  0.,  21.,  53.,  82., 100.]]], dtype=float32)
+    """
+    lightness = np.empty(bands.shape, dtype=np.float32)
+    for band in range(bands.shape[2]):
+        gray = np.broadcast_to(bands[..., band, None], (*bands.shape[:2], 3))
+        lightness[..., band] = rgb_to_lab(gray)[..., 0]
+    return lightness
+
+
+def color_codes(lab: np.ndarray, bands: bool = False) -> np.ndarray:
     """Compute the bins of every pixel: two for each channel.
 
     Parameters
     ----------
-    lab : array of shape (height, width, 3), float32
-        An image in CIELAB.
+    lab : array of shape (height, width, n), float32
+        An image in CIELAB, or the lightness of n bands.
+    bands : bool, default=False
+        Whether it is the lightness of bands.
 
     Returns
     -------
-    codes : array of shape (6, height, width), uint8
+    codes : array of shape (2 * n, height, width), uint8
         First the numbers of 32 bins of equal width for L, a and b, over 0..100,
         -128..128 and -128..128. Then the numbers of 32 bins between the quantiles of L,
-        a and b in this image. A bin includes its lower edge.
+        a and b in this image. A bin includes its lower edge. Bands have the bins of L.
 
     Examples
     --------
@@ -72,9 +103,13 @@ def color_codes(lab: np.ndarray) -> np.ndarray:
     array([[ 3,  3,  3,  3],
            [ 8, 16, 24, 31]], dtype=uint8)
     """
-    channels = [
-        _levels(*each) for each in zip(cv2.split(lab), _LOWEST, _RANGE, strict=True)
-    ]
+    planes = cv2.split(lab)
+    lowest, width = _LOWEST, _RANGE
+    if bands:
+        lowest, width = (
+            np.repeat(of_lab[0], len(planes)) for of_lab in (lowest, width)
+        )
+    channels = [_levels(*each) for each in zip(planes, lowest, width, strict=True)]
     equal = [channel // np.uint16(2**_LEVEL_BITS // N_BINS) for channel in channels]
     quantile = [_quantile_bins(channel) for channel in channels]
     return np.stack(equal + quantile, dtype=np.uint8, casting="unsafe")
@@ -87,41 +122,49 @@ def color_features(counts: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    counts : array of shape (n_regions, 192), float32
-        Number of pixels of each code in each region. The six times 32 codes are in the
-        order of `color_codes`.
+    counts : array of shape (n_regions, 64 * n), float32
+        Number of pixels of each code in each region, of n channels. The 2 * n times 32
+        codes are in the order of `color_codes`.
 
     Returns
     -------
-    features : array of shape (n_regions, 243), float32
+    features : array of shape (n_regions, 81 * n), float32
         Their names are `color_names`.
     """
-    fine = normalize(counts.reshape(-1, 6, N_BINS))
+    n = counts.shape[1] // (2 * N_BINS)
+    fine = normalize(counts.reshape(-1, 2 * n, N_BINS))
     # Four adjacent bins of 32 are one bin of 8, for both kinds of bins.
-    coarse = fine.reshape(-1, 6, _N_COARSE_BINS, N_BINS // _N_COARSE_BINS).sum(axis=3)
+    width = N_BINS // _N_COARSE_BINS
+    coarse = fine.reshape(-1, 2 * n, _N_COARSE_BINS, width).sum(axis=3)
     parts = [
-        fine[:, :3],
-        coarse[:, :3],
-        entropy(fine[:, :3]),
-        fine[:, 3:],
-        coarse[:, 3:],
+        fine[:, :n],
+        coarse[:, :n],
+        entropy(fine[:, :n]),
+        fine[:, n:],
+        coarse[:, n:],
     ]
     return np.concatenate([part.reshape(len(counts), -1) for part in parts], axis=1)
 
 
-def color_names() -> list[str]:
-    """Return the names of the 243 color features."""
+def color_names(n_bands: int | None = None) -> list[str]:
+    """Return the names of the 243 color features, or of 81 features of every band."""
+    channels = channel_names(n_bands)
 
     def bins(kind: str, n_bins: int) -> list[str]:
-        return [f"{c}_{kind}{n_bins}_{i:02d}" for c in _CHANNELS for i in range(n_bins)]
+        return [f"{c}_{kind}{n_bins}_{i:02d}" for c in channels for i in range(n_bins)]
 
     return [
         *bins("hist", N_BINS),
         *bins("hist", _N_COARSE_BINS),
-        *(f"{c}_hist{N_BINS}_entropy" for c in _CHANNELS),
+        *(f"{c}_hist{N_BINS}_entropy" for c in channels),
         *bins("quantile", N_BINS),
         *bins("quantile", _N_COARSE_BINS),
     ]
+
+
+def channel_names(n_bands: int | None = None) -> Sequence[str]:
+    """Return "L", "a" and "b", or "band0", "band1", ..."""
+    return _CHANNELS if n_bands is None else [f"band{i}" for i in range(n_bands)]
 
 
 def _linearize(srgb: np.ndarray) -> np.ndarray:

@@ -98,22 +98,28 @@ def dense_sift(
     return points, descriptors[0]
 
 
-def image_sift(lab: np.ndarray) -> np.ndarray:
+def image_sift(lab: np.ndarray, bands: bool = False) -> np.ndarray:
     """Compute dense SIFT descriptors of the three channels and both patch sizes.
 
     Parameters
     ----------
-    lab : array of shape (height, width, 3), float32
-        An image in CIELAB.
+    lab : array of shape (height, width, n), float32
+        An image in CIELAB, or the lightness of n bands.
+    bands : bool, default=False
+        Whether it is the lightness of bands. Their mean is described as one channel.
 
     Returns
     -------
     descriptors : array of shape (6, n_points, 128), float32
         The order of channels and patch sizes is L 8, L 18, a 8, a 18, b 8, b 18 pixels.
+        Of bands, there are only the first two.
     """
+    if bands:
+        lab = lab.mean(axis=2, keepdims=True)
     rows, columns = grid(lab.shape[:2])
     n_points = len(rows) * len(columns)
-    descriptors = np.empty((3, len(PATCH_SIZES), n_points, 128), dtype=np.float32)
+    shape = (lab.shape[2], len(PATCH_SIZES), n_points, 128)
+    descriptors = np.empty(shape, dtype=np.float32)
     for k, patch_size in enumerate(PATCH_SIZES):
         _describe(lab, patch_size, STEP, descriptors[:, k])
     return descriptors.reshape(-1, n_points, 128)

@@ -13,20 +13,23 @@ _LAPLACIAN_SCALES = (1, 2, 4, 8)  # on L
 _DERIVATIVE_SCALES = (2, 4)  # on L, along rows and along columns
 
 
-def filter_responses(lab: np.ndarray) -> np.ndarray:
+def filter_responses(lab: np.ndarray, bands: bool = False) -> np.ndarray:
     """Filter an image with the 17 filters of TextonBoost.
 
     Parameters
     ----------
-    lab : array of shape (height, width, 3), float32
-        An image in CIELAB.
+    lab : array of shape (height, width, n), float32
+        An image in CIELAB, or the lightness of n bands.
+    bands : bool, default=False
+        Whether it is the lightness of bands.
 
     Returns
     -------
-    responses : array of shape (height, width, 17), float32
-        Gaussians of L, a and b at the scales 1, 2 and 4 pixels. Laplacians of Gaussians
-        of L at 1, 2, 4 and 8 pixels. Derivatives of Gaussians of L at 2 and 4 pixels,
-        along x and along y. The array is a view of 17 planes.
+    responses : array of shape (height, width, 8 + 3 * n), float32
+        Gaussians of L, a and b, or of every band, at the scales 1, 2 and 4 pixels.
+        Laplacians of Gaussians of L at 1, 2, 4 and 8 pixels. Derivatives of Gaussians
+        of L at 2 and 4 pixels, along x and along y. L is the mean of the bands if there
+        are bands. The array is a view of planes.
 
     References
     ----------
@@ -34,17 +37,19 @@ def filter_responses(lab: np.ndarray) -> np.ndarray:
     International Journal of Computer Vision 81 (2009).
     """
     channels = cv2.split(lab)
-    planes = np.empty((N_FILTERS, *lab.shape[:2]), dtype=np.float32)
+    n_filters = N_FILTERS + len(_GAUSSIAN_SCALES) * (len(channels) - 3)
+    planes = np.empty((n_filters, *lab.shape[:2]), dtype=np.float32)
     rest = iter(planes)
     smooth = {}
     for scale in _GAUSSIAN_SCALES:
         blurred = [gaussian(channel, scale, out=next(rest)) for channel in channels]
-        smooth[scale] = blurred[0]
+        smooth[scale] = np.mean(blurred, axis=0) if bands else blurred[0]
     # Derivatives of the blurred image are fast compared with the blur. They need no
     # normalization over scales, since the responses are standardized later.
     for scale in _LAPLACIAN_SCALES:
         if scale not in smooth:
-            smooth[scale] = gaussian(channels[0], scale)
+            lightness = lab.mean(axis=2) if bands else channels[0]
+            smooth[scale] = gaussian(lightness, scale)
         laplacian(smooth[scale], out=next(rest))
     for scale in _DERIVATIVE_SCALES:
         for axis in (1, 0):
@@ -61,7 +66,7 @@ def fit_textons(
 
     Parameters
     ----------
-    samples : array of shape (n_samples, 17)
+    samples : array of shape (n_samples, n_filters)
         Responses at a sample of pixels of the training images.
     n_textons : int, default=64
         Number of textons.
@@ -70,9 +75,9 @@ def fit_textons(
 
     Returns
     -------
-    textons : array of shape (n_textons, 17), float32
+    textons : array of shape (n_textons, n_filters), float32
         Cluster centers in standardized responses.
-    mean, scale : arrays of shape (17,), float32
+    mean, scale : arrays of shape (n_filters,), float32
         Mean and standard deviation of the samples. If the response of a filter is
         constant, its scale is infinite, so that the filter is ignored.
     """
@@ -92,7 +97,7 @@ def assign_textons(
 
     Parameters
     ----------
-    responses : array of shape (height, width, 17), float32
+    responses : array of shape (height, width, n_filters), float32
         From `filter_responses`.
     textons, mean, scale : arrays
         From `fit_textons`.
@@ -103,7 +108,7 @@ def assign_textons(
         The number of the texton of every pixel.
     """
     # The responses of each filter are contiguous in memory.
-    samples = np.moveaxis(responses, -1, 0).reshape(N_FILTERS, -1).T
+    samples = np.moveaxis(responses, -1, 0).reshape(responses.shape[-1], -1).T
     # The product of a center and (x - mean) / scale is a linear function of x.
     weights = textons / scale
     offsets = weights @ mean + 0.5 * np.square(textons).sum(axis=1)

@@ -101,24 +101,25 @@ def word_features(
     ----------
     membership : csr array of shape (n_regions, n_points)
         From `points_of_regions`.
-    codes : array of shape (6, n_points), int
-        Words of the points, in the order of `image_sift`.
+    codes : array of shape (2 * n, n_points), int
+        Words of the points, in the order of `image_sift`. n is 3, or 1 of bands.
     n_words : int
         Size of the dictionary.
 
     Returns
     -------
-    features : array of shape (n_regions, 3 * n_words + 6), float32
+    features : array of shape (n_regions, n * n_words + 2 * n), float32
         For each channel, the mean of the histograms of both patch sizes. Then the
-        entropies of the six histograms before averaging. The names are `word_names`.
+        entropies of the histograms before averaging. The names are `word_names`.
     """
+    n = len(codes) // len(PATCH_SIZES)
     n_regions = membership.shape[0]
     n_held = np.diff(membership.indptr)
     sizes = np.maximum(n_held, 1).astype(np.float32)
     region = np.repeat(np.arange(n_regions), n_held)
     first_bin = region * n_words
-    features = np.zeros((n_regions, 3 * n_words + 6), dtype=np.float32)
-    averages = features[:, : 3 * n_words].reshape(n_regions, 3, n_words)
+    features = np.zeros((n_regions, n * n_words + len(codes)), dtype=np.float32)
+    averages = features[:, : n * n_words].reshape(n_regions, n, n_words)
     for k, words in enumerate(codes):
         histogram = np.zeros((n_regions, n_words), dtype=np.float32)
         held = first_bin + words[membership.indices]
@@ -128,14 +129,15 @@ def word_features(
         # The entropy is the mean over points of -log of the frequency of their word.
         surprise = -np.log(histogram.reshape(-1)[held])
         sums = np.bincount(region, weights=surprise, minlength=n_regions)
-        features[:, 3 * n_words + k] = sums / sizes
+        features[:, n * n_words + k] = sums / sizes
     averages /= 2
     return features
 
 
-def word_names(n_words: int = 500) -> list[str]:
-    """Return the names of the visual word features."""
+def word_names(n_words: int = 500, bands: bool = False) -> list[str]:
+    """Return the names of the visual word features, of the mean if there are bands."""
+    channels = ("mean",) if bands else _CHANNELS
     return [
-        *(f"sift_{c}_word_{i:03d}" for c in _CHANNELS for i in range(n_words)),
-        *(f"sift_{c}_{size}px_entropy" for c in _CHANNELS for size in PATCH_SIZES),
+        *(f"sift_{c}_word_{i:03d}" for c in channels for i in range(n_words)),
+        *(f"sift_{c}_{size}px_entropy" for c in channels for size in PATCH_SIZES),
     ]

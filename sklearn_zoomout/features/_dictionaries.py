@@ -8,20 +8,14 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
-from ..descriptors import (
-    filter_responses,
-    fit_textons,
-    fit_words,
-    image_sift,
-    rgb_to_lab,
-)
+from ..descriptors import filter_responses, fit_textons, fit_words, image_sift
 from ..superpixels import SegmentedImage, Superpixels
 
 
 class _Kind(NamedTuple):
     """How the samples of a dictionary are computed and clustered."""
 
-    describe: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+    describe: Callable[[NDArray[np.float32], bool], NDArray[np.float32]]
     fit: Callable[..., Any]
     n_samples: int
 
@@ -93,11 +87,11 @@ def _draw_samples(
 
 def _draw_from_image(
     segmented: SegmentedImage,
-    describe: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    describe: Callable[[NDArray[np.float32], bool], NDArray[np.float32]],
     n_samples: int,
     seed: int,
 ) -> NDArray[np.float32]:
-    described = describe(rgb_to_lab(segmented.image))
+    described = describe(segmented.colors, segmented.n_bands is not None)
     described = described.reshape(-1, described.shape[-1])
     order = np.random.RandomState(seed).permutation(len(described))
     return described[order[:n_samples]]

@@ -24,7 +24,6 @@ from ..descriptors import (
     location_features,
     location_names,
     points_of_regions,
-    rgb_to_lab,
     texture_features,
     texture_names,
     word_features,
@@ -60,6 +59,10 @@ class LocalFeatures(RegionFeatures):
     - "location", 4: the centroid relative to the center of the image, in units of
       its height and width, signed and absolute.
 
+    Of an image of n bands, "color" describes the lightness of every band, 81 values
+    each. "texture" responds to every band, and to lines and blobs of their mean. "sift"
+    describes their mean alone, 502 values.
+
     Textons and words are clustered from a sample of the images seen by `fit`.
     `ProximalFeatures` with equal parameters, fitted on the same superpixels, uses the
     same dictionaries. The two share the work per pixel.
@@ -88,8 +91,11 @@ class LocalFeatures(RegionFeatures):
 
     Attributes
     ----------
+    n_bands_ : int or None
+        The number of bands of the images, None if they are RGB or gray.
     textons_ : ndarray of shape (n_textons, 17), float32
-        Centers of standardized filter responses; only with "texture".
+        Centers of standardized filter responses; only with "texture". There are 17
+        filters, or 8 and 3 of every band.
     texton_mean_, texton_scale_ : ndarray of shape (17,), float32
         Mean and standard deviation of the responses, in units of L*a*b*.
     words_ : ndarray of shape (n_words, 128), float32
@@ -167,6 +173,9 @@ class LocalFeatures(RegionFeatures):
     def learn(self, superpixels: Superpixels, masks: Any = None) -> None:
         """Fit the dictionaries that the chosen descriptors need."""
         self._check_descriptors()
+        self.n_bands_ = None
+        if set(self.descriptors) - {"location"}:
+            self.n_bands_ = superpixels[0].n_bands
         options = (self.dictionary_images, self.random_state, self.n_jobs)
         if "texture" in self.descriptors:
             self.textons_, self.texton_mean_, self.texton_scale_ = shared_dictionary(
@@ -205,9 +214,9 @@ class LocalFeatures(RegionFeatures):
     def column_names(self) -> list[str]:
         """Names of the columns, without the name of the level."""
         names_of: dict[str, Callable[[], list[str]]] = {
-            "color": color_names,
+            "color": lambda: color_names(self.n_bands_),
             "texture": lambda: texture_names(len(self.textons_)),
-            "sift": lambda: word_names(len(self.words_)),
+            "sift": lambda: word_names(len(self.words_), self.n_bands_ is not None),
             "location": location_names,
         }
         return [name for kind in self.descriptors for name in names_of[kind]()]
@@ -223,7 +232,7 @@ class LocalFeatures(RegionFeatures):
         They do not depend on the radius, so the image keeps them for other levels,
         by the digest of the dictionary that they belong to.
         """
-        lab = cache(lambda: rgb_to_lab(segmented.image))
+        lab = cache(lambda: self._colors(segmented))
         codes = {}
         for kind in self.descriptors:
             if kind == "location":
@@ -234,24 +243,37 @@ class LocalFeatures(RegionFeatures):
             )
         return codes
 
+    def _colors(self, segmented: SegmentedImage) -> NDArray[np.float32]:
+        """Return L*a*b* or the lightness of bands, of as many channels as in fit."""
+        if segmented.n_bands != self.n_bands_:
+            kinds = [
+                "RGB or gray" if n is None else f"{n} bands"
+                for n in (self.n_bands_, segmented.n_bands)
+            ]
+            raise ValueError(
+                f"{self.block_name}: expected images of {kinds[0]}, as in fit, got "
+                f"{kinds[1]}; pass images of the same channels, or fit again."
+            )
+        return segmented.colors
+
     def _encode(
         self,
         kind: str,
         segmented: SegmentedImage,
         convert: Callable[[], NDArray[np.float32]],
     ) -> Any:
-        lab = convert()
+        lab, bands = convert(), self.n_bands_ is not None
         if kind == "sift":
-            words = assign_words(image_sift(lab), self.words_)
+            words = assign_words(image_sift(lab, bands), self.words_)
             return words.astype(np.min_scalar_type(len(self.words_)))
         if kind == "texture":
             textons = assign_textons(
-                filter_responses(lab), *(getattr(self, x) for x in _FITTED[kind])
+                filter_responses(lab, bands), *(getattr(self, x) for x in _FITTED[kind])
             )
             counts = segmented.count(textons, len(self.textons_))
         else:
             counts = np.hstack(
-                [segmented.count(codes, N_BINS) for codes in color_codes(lab)]
+                [segmented.count(codes, N_BINS) for codes in color_codes(lab, bands)]
             )
         return sparse.csr_array(counts.astype(np.float32))
 

@@ -250,6 +250,13 @@ class LocalConvnetFeatures(FrozenParamsMixin, RegionFeatures):
     def _check_before_fit(self, superpixels: Any) -> Superpixels:
         forget_fit(self)
         superpixels = super()._check_before_fit(superpixels)
+        n_bands = superpixels[0].n_bands
+        if n_bands is not None:
+            raise ValueError(
+                f"{self.block_name}: expected RGB or gray images, got {n_bands} bands; "
+                "leave this level out, or pass three of the bands as "
+                "images[..., [2, 1, 0]]."
+            )
         check_device(self.device)
         return superpixels
 

@@ -46,14 +46,8 @@ class ProximalFeatures(LocalFeatures):
 
     Attributes
     ----------
-    textons_ : ndarray of shape (n_textons, 17), float32
-        Centers of standardized filter responses; only with "texture".
-    texton_mean_, texton_scale_ : ndarray of shape (17,), float32
-        Mean and standard deviation of the responses, in units of L*a*b*.
-    words_ : ndarray of shape (n_words, 128), float32
-        Centers of SIFT descriptors; only with "sift".
-    n_features_out_ : int
-        Number of columns.
+    n_bands_, textons_, texton_mean_, texton_scale_, words_, n_features_out_
+        See `LocalFeatures`.
 
     Raises
     ------

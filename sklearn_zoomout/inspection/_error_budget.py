@@ -7,10 +7,10 @@ from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
-from ..images import check_images
 from ..labels import check_known_labels, superpixel_labels
 from ..masks import check_masks
 from ..metrics import class_accuracy, mean_iou, pixel_accuracy
+from ..superpixels._reading import reading_of
 from ..table import check_table
 from ._pipeline_parts import split_pipeline
 
@@ -85,8 +85,8 @@ def error_budget(
         A model that was fitted on other images. All steps but the last make a
         `FeatureTable` of images. The last step is a `ZoomoutClassifier` or another
         classifier of superpixels.
-    images : sequence of array-like of shape (height, width, 3)
-        uint8, or floating point in 0..1.
+    images : sequence of array-like of shape (height, width[, n_channels])
+        Images such as those of fit.
     masks : sequence of array-like of integers of shape (height, width)
         True label maps. Unlabeled pixels (-1) are ignored.
 
@@ -135,10 +135,12 @@ def error_budget(
     ['superpixels', 'features', 'classifier']
     """
     features, classifier = split_pipeline(model, "predict")
-    checked = check_images(images)
-    truth = check_masks(masks, checked)
+    images = list(images) if hasattr(images, "__len__") else images
+    read = reading_of(features).read(images)
+    truth = check_masks(masks, [image.image for image in read])
     check_known_labels(truth, getattr(classifier, "classes_", None))
-    table = check_table(features.transform(checked))
+    table = check_table(features.transform(images))
+    truth = list(table.superpixels.iter_masks(truth))
     best = [
         superpixel_labels(segmented, mask)[segmented.segments]
         for segmented, mask in zip(table.superpixels, truth, strict=True)

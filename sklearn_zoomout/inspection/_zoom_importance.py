@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.pipeline import Pipeline
 
-from ..images import check_image, check_images
 from ..superpixels import SegmentedImage
+from ..superpixels._reading import reading_of
 from ..table import FeatureTable, check_table
 from ._pipeline_parts import split_pipeline
 
@@ -63,11 +63,11 @@ def zoom_importance(
         A fitted model. All steps but the last make a `FeatureTable` of images. The last
         step has ``predict_superpixel_proba`` and ``classes_``, like
         `ZoomoutClassifier`.
-    image : array-like of shape (height, width, 3)
-        uint8, or floating point in 0..1.
-    reference : sequence of array-like of shape (height, width, 3), default=None
-        Images. The means are those of the features of their superpixels. None takes
-        the means over the training superpixels, ``mean_`` of the last step.
+    image : array-like of shape (height, width[, n_channels])
+        An image such as those of fit.
+    reference : sequence of array-like, default=None
+        Images. The means are those of the features of their superpixels. None takes the
+        means over the training superpixels, ``mean_`` of the last step.
 
     Returns
     -------
@@ -110,7 +110,7 @@ def zoom_importance(
             "image: expected one image, an array of shape (height, width, 3), got a "
             f"{type(image).__name__}; pass one of its images at a time."
         )
-    image = check_image(image, "image")
+    reading_of(features).read_one(image, "image")
     mean_row = _means(features, classifier, reference).astype(np.float32)
     table = check_table(features.transform([image]))
     proba = classifier.predict_superpixel_proba(table)
@@ -144,8 +144,8 @@ def _means(
 ) -> NDArray[np.float64]:
     """Return the mean of each column over the reference or the training superpixels."""
     if reference is not None:
-        checked = check_images(reference, "reference")
-        table = check_table(features.transform(checked))
+        reading_of(features).read(reference, "reference")
+        table = check_table(features.transform(reference))
         return table.mean_and_scale()[0]
     mean = getattr(classifier, "mean_", None)
     if mean is None:

@@ -6,10 +6,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..images import as_float, check_images
 from ..labels import check_known_labels
 from ..masks import UNLABELED, check_masks
-from ._style import draw_frame
+from ._style import check_pictures, draw_frame, picture_of
 
 # First the colors of Okabe and Ito, with a dark red in place of black. Each further
 # color lies as far as possible in L*a*b* from all colors before it, in normal vision,
@@ -36,8 +35,9 @@ class SegmentationDisplay:
 
     Parameters
     ----------
-    images : sequence of ndarray of shape (height, width, 3)
-        uint8, or floating point in 0..1.
+    images : sequence of ndarray of shape (height, width[, n_channels])
+        Of more than three channels, the first three are drawn, and of two the first.
+        Values outside of 0..255 of uint8 and 0..1 of floating point are stretched.
     y_pred : sequence of ndarray of integers of shape (height, width) or None
         Predicted labels.
     masks : sequence of ndarray of integers of shape (height, width) or None
@@ -80,7 +80,7 @@ class SegmentationDisplay:
         *,
         class_names: Sequence[str] | Mapping[int, str] | None = None,
     ) -> None:
-        self.images = check_images(images)
+        self.images = check_pictures(images)
         self.y_pred, self.masks = (
             None if maps is None else check_masks(maps, self.images, name)
             for maps, name in ((y_pred, "y_pred"), (masks, "masks"))
@@ -254,7 +254,7 @@ class SegmentationDisplay:
 
     def _columns(self) -> dict[str, list[NDArray[Any]]]:
         columns: dict[str, list[NDArray[Any]]] = {}
-        columns["image"] = [as_float(image) for image in self.images]
+        columns["image"] = [picture_of(image) for image in self.images]
         if self.masks is not None:
             columns["truth"] = [self._colors(mask) for mask in self.masks]
         if self.y_pred is not None:
@@ -282,7 +282,7 @@ class SegmentationDisplay:
         if self.masks is None or self.y_pred is None:
             return
         for ax, mask, labels in zip(axes, self.masks, self.y_pred, strict=True):
-            known = mask != UNLABELED
+            known = (mask != UNLABELED) & (labels != UNLABELED)
             if known.any():
                 share = np.mean(mask[known] == labels[known])
                 ax.set_xlabel(f"{share:.1%} of the pixels right", fontsize="small")

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..superpixels import SegmentedImage, SuperpixelSegmenter
-from ._style import LEVEL_COLORS, draw_frame
+from ._style import LEVEL_COLORS, draw_frame, picture_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -203,7 +203,7 @@ class ZoomoutDisplay:
 
     def _crops(self, number: int) -> dict[str, tuple[NDArray[Any], str]]:
         """Return the picture that each level sees, and a caption."""
-        rgb = self.segmented.rgb
+        rgb = picture_of(self.segmented)
         top, left, bottom, right = self._box(number)
         local = self._region(number, 0)
         proximal = self._region(number, self.proximal_radius)
@@ -252,7 +252,7 @@ def _check_ids(
 
 def _mark_borders(segmented: SegmentedImage) -> NDArray[np.float32]:
     """Darken the pixels whose right or lower neighbor is in another superpixel."""
-    segments, rgb = segmented.segments, segmented.rgb.copy()
+    segments, rgb = segmented.segments, picture_of(segmented)
     border = np.zeros(segments.shape, dtype=bool)
     border[:, :-1] |= segments[:, :-1] != segments[:, 1:]
     border[:-1] |= segments[:-1] != segments[1:]

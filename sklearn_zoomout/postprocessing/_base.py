@@ -15,7 +15,6 @@ from sklearn.utils._param_validation import HasMethods
 
 from .._utils.params import forget_fit, validate_params
 from ..classifier import SuperpixelClassifier
-from ..descriptors import rgb_to_lab
 from ..exceptions import AbsentClassWarning
 from ..labels import encode_labels
 from ..masks import distinct_labels
@@ -277,9 +276,16 @@ def _by_image(
 
 
 def mean_colors(segmented: SegmentedImage) -> NDArray[np.float64]:
-    """Return the mean L*a*b* color of each superpixel, of shape (n_segments, 3)."""
-    segments = segmented.segments.ravel()
-    channels = rgb_to_lab(segmented.image).reshape(-1, 3).T
+    """Return the mean L*a*b* color of each superpixel, of shape (n_segments, 3).
+
+    Of n bands, it is the mean lightness of each, divided by the square root of n, so
+    that distances of equal bands are those of one gray image.
+    """
+    segments, n_bands = segmented.segments.ravel(), segmented.n_bands
+    colors = segmented.colors
+    channels = colors.reshape(-1, colors.shape[2]).T
+    if n_bands is not None:
+        channels = channels / np.float32(n_bands**0.5)
     sums = [
         np.bincount(segments, channel, segmented.n_segments) for channel in channels
     ]

@@ -359,7 +359,7 @@ class PixelFusion(SuperpixelClassifier):
                 sums = weigh(near, self.weight_)
                 sums += context[segments[pixels]]
                 codes[pixels] = sums.argmax(axis=1)
-        return self.classes_[codes].reshape(segmented.shape)
+        return segmented.mark_nodata(self.classes_[codes].reshape(segmented.shape))
 
     def _weigh_pixels(
         self, segmented: SegmentedImage, proba: NDArray[np.float32]
@@ -372,7 +372,7 @@ class PixelFusion(SuperpixelClassifier):
         for pixels, near in self._near(segmented, proba, every):
             sums = weigh(near, self.weight_) + context[segments[pixels]]
             fused[pixels] = special.softmax(sums, axis=1)
-        return fused.reshape(*segmented.shape, -1)
+        return segmented.mark_nodata(fused.reshape(*segmented.shape, -1))
 
     def _near(
         self,

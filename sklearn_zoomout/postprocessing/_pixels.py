@@ -74,15 +74,20 @@ class PixelFilters(NamedTuple):
         The sigmas of the Gaussians in pixels.
     gray : bool
         Whether one channel is used, since the three are equal.
+    n_bands : int or None
+        The number of bands, None of red, green and blue.
     """
 
     sigmas: tuple[float, ...]
     gray: bool
+    n_bands: int | None = None
 
     @property
     def n_filters(self) -> int:
         """Number of features of a pixel: of a gray one, or with opponent colors."""
         of_channel = len(self.sigmas) * N_RESPONSES
+        if self.n_bands is not None:
+            return self.n_bands * of_channel
         return of_channel if self.gray else 3 * of_channel + 2 * len(self.sigmas)
 
     def check(self, superpixels: Superpixels) -> None:
@@ -117,8 +122,10 @@ class PixelFilters(NamedTuple):
             The filters of some rows.
         """
         height, width = segmented.shape
-        rgb = segmented.rgb[..., :1] if self.gray else segmented.rgb
-        channels = np.ascontiguousarray(np.moveaxis(rgb, 2, 0))
+        values = segmented.channels
+        values = values[..., :1] if self.gray else values
+        channels = np.ascontiguousarray(np.moveaxis(values, 2, 0))
+        opponents = not self.gray and self.n_bands is None
         step = max(reduction(sigma) for sigma in self.sigmas)
         # No filter reaches further than this, rounded up to blocks of the reduction.
         margin = -(-(4 * max(self.sigmas) + 4 * step) // step) * step
@@ -129,7 +136,7 @@ class PixelFilters(NamedTuple):
             kept = max(top - margins * margin, 0)
             first = max(kept - margin, 0)
             seen = channels[:, first : bottom + (margins + 1) * margin]
-            planes = pixel_filters(seen, self.sigmas, opponents=not self.gray)
+            planes = pixel_filters(seen, self.sigmas, opponents=opponents)
             planes = planes[:, kept - first :][:, : bottom + margins * margin - kept]
             yield Band(slice(top, bottom), slice(top - kept, bottom - kept), planes)
 
@@ -175,11 +182,14 @@ def choose_filters(superpixels: Superpixels, sigmas: Sequence[float]) -> PixelFi
         If the pixels of an image are missing.
     """
     gray = all(is_gray(segmented) for segmented in superpixels)
-    return PixelFilters(tuple(float(sigma) for sigma in sigmas), gray)
+    n_bands = None if gray else superpixels[0].n_bands
+    return PixelFilters(tuple(float(sigma) for sigma in sigmas), gray, n_bands)
 
 
 def is_gray(segmented: SegmentedImage) -> bool:
     """Return whether the three channels of an image are equal."""
+    if segmented.n_bands is not None:
+        return False
     red, green, blue = np.moveaxis(segmented.image, 2, 0)
     return np.array_equal(red, green) and np.array_equal(red, blue)
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from .._utils.shared_results import SharedResults
 from ._segmented_image import SegmentedImage
 
-#: Maps an image, as one superpixel, to a vector.
+#: Maps an image to a vector.
 Describe = Callable[[SegmentedImage], NDArray[np.float32]]
 
 
@@ -23,23 +23,24 @@ class Scene:
 
     Parameters
     ----------
-    read : callable
-        Returns the pixels of the box top, left, bottom, right, an image as those of a
-        `SegmentedImage` are.
+    see : callable
+        Returns the box top, left, bottom, right of the image as one superpixel.
     shape : tuple of int
         Height and width of the whole image in pixels.
-    whole : ndarray of shape (height, width, n_channels) or None
+    whole : SegmentedImage or None, default=None
         The whole image, reduced, if all superpixels have it as their scene.
 
     Examples
     --------
     >>> import numpy as np
+    >>> from sklearn_zoomout import SegmentedImage
     >>> from sklearn_zoomout.superpixels._place import Scene
     >>> image = np.zeros((2, 400, 3), dtype=np.uint8)
     >>> image[:, 200:] = 100
-    >>> def read(top, left, bottom, right):
-    ...     return image[top:bottom, left:right]
-    >>> scene = Scene(read, image.shape[:2])
+    >>> def see(top, left, bottom, right):
+    ...     window = image[top:bottom, left:right]
+    ...     return SegmentedImage(window, np.zeros(window.shape[:2], dtype=int))
+    >>> scene = Scene(see, image.shape[:2])
     >>> def mean(segmented):
     ...     return segmented.image.mean(axis=(0, 1))[:1]
     >>> places = np.array([[1, 0], [1, 100], [1, 200], [1, 250]])
@@ -49,11 +50,11 @@ class Scene:
 
     def __init__(
         self,
-        read: Callable[[int, int, int, int], NDArray[Any]],
+        see: Callable[[int, int, int, int], SegmentedImage],
         shape: tuple[int, int],
-        whole: NDArray[Any] | None = None,
+        whole: SegmentedImage | None = None,
     ) -> None:
-        self.read, self.shape, self.whole = read, shape, whole
+        self.see, self.shape, self.whole = see, shape, whole
         self._vectors = SharedResults()
 
     def describe(
@@ -80,8 +81,9 @@ class Scene:
         -------
         ndarray of float32 of shape (n, n_columns)
         """
-        if self.whole is not None:
-            vector = self._vectors.get(key, lambda: describe(_one(self.whole)))
+        whole = self.whole
+        if whole is not None:
+            vector = self._vectors.get(key, lambda: describe(whole))
             return np.repeat(vector[None], len(places), axis=0)
         axes = [
             _between(_starts(length, side), min(side, length), at)
@@ -110,7 +112,7 @@ class Scene:
         def compute(top: int, left: int) -> NDArray[np.float32]:
             bottom = min(top + window[0], self.shape[0])
             right = min(left + window[1], self.shape[1])
-            return describe(_one(self.read(top, left, bottom, right)))
+            return describe(self.see(top, left, bottom, right))
 
         starts = [
             _starts(n, side) for n, side in zip(self.shape, window, strict=True)
@@ -149,11 +151,6 @@ class Place:
         """Describe the scene of each superpixel, see `Scene.describe`."""
         places = segmented.centroids + self.corner
         return self.scene.describe(describe, key, places, window)
-
-
-def _one(image: NDArray[Any]) -> SegmentedImage:
-    """Return an image as a single superpixel."""
-    return SegmentedImage(image, np.zeros(image.shape[:2], dtype=np.int32))
 
 
 def _starts(length: int, side: int) -> NDArray[np.int64]:

@@ -9,7 +9,9 @@ from scipy import sparse
 
 from .._utils.digests import digest_array
 from .._utils.shared_results import SharedResults
+from ..descriptors import bands_to_lightness, rgb_to_lab
 from ..images import as_float
+from ._label_maps import borders, renumber
 
 # Enough for the color, texture and word counts of two models with own dictionaries.
 _SHARED_AT_ONCE = 6
@@ -20,20 +22,28 @@ class SegmentedImage:
 
     Parameters
     ----------
-    image : ndarray of shape (height, width, 3)
-        uint8, or floating point in 0..1. The array is not copied.
+    image : ndarray of shape (height, width, n_channels)
+        uint8, or floating point in 0..1. The array is not copied. Three channels are
+        red, green and blue, also of a gray image. Others are bands.
     segments : ndarray of integers of shape (height, width)
         The label map. Pixels of equal label form a superpixel. Labels may be any
         integers. They are renumbered from 0 in ascending order.
+    valid : ndarray of bool of shape (height, width) or None, default=None
+        Where there are data. The other pixels form one superpixel, the last, which
+        borders on none. Give them the mean of the others. None is everywhere.
+    bands : bool, default=False
+        Whether three channels are bands too.
 
     Attributes
     ----------
-    image : ndarray of shape (height, width, 3)
+    image : ndarray of shape (height, width, n_channels)
         The image, unchanged.
     segments : ndarray of int32 of shape (height, width)
         The label map, with labels 0 to ``n_segments - 1``.
     n_segments : int
         Number of superpixels.
+    nodata_segment : int or None
+        The number of the superpixel without data, if there is one.
     shared : SharedResults
         Results for this image that several levels share, such as the number of pixels
         of each texton in each superpixel. It is not pickled.
@@ -41,6 +51,11 @@ class SegmentedImage:
         The feature maps of this image, while a `ZoomoutUnion` computes its features.
     place : Place or None
         Where this image lies in a larger one, if it is a window of it.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or the label map holds no integers.
 
     Examples
     --------
@@ -60,7 +75,17 @@ class SegmentedImage:
            [0, 2, 2, 4]])
     """
 
-    def __init__(self, image: NDArray[Any], segments: NDArray[Any]) -> None:
+    #: The bands that `rgb` shows, of a copy that `show` has made.
+    _shown: tuple[int, int, int] | None = None
+
+    def __init__(
+        self,
+        image: NDArray[Any],
+        segments: NDArray[Any],
+        valid: NDArray[np.bool_] | None = None,
+        *,
+        bands: bool = False,
+    ) -> None:
         segments = np.asarray(segments)
         if segments.shape != image.shape[:2]:
             raise ValueError(
@@ -72,9 +97,24 @@ class SegmentedImage:
                 f"segments: expected integer labels, got dtype {segments.dtype}."
             )
         self.image = image
-        self.segments: NDArray[np.int32] = _renumber(segments)
+        self.segments: NDArray[np.int32] = renumber(segments)
         self.n_segments = int(self.segments.max()) + 1
+        self.nodata_segment: int | None = None
+        self._bands = bands
+        if valid is not None and not valid.all():
+            self._separate(valid)
         self._share()
+
+    def _separate(self, valid: NDArray[np.bool_]) -> None:
+        """Make pixels without data the last superpixel."""
+        if valid.shape != self.segments.shape or valid.dtype != np.bool_:
+            raise ValueError(
+                f"valid: expected booleans of shape {self.segments.shape}, as the "
+                f"image has, got dtype {valid.dtype} and shape {valid.shape}."
+            )
+        self.segments = renumber(np.where(valid, self.segments, self.n_segments))
+        self.n_segments = int(self.segments.max()) + 1
+        self.nodata_segment = self.n_segments - 1
 
     def _share(self) -> None:
         self.shared = SharedResults(_SHARED_AT_ONCE)
@@ -120,7 +160,7 @@ class SegmentedImage:
 
     def __getstate__(self) -> dict[str, Any]:
         # Cached properties and feature maps are not sent to other processes.
-        kept = ("image", "segments", "n_segments", "shared")
+        kept = ("image", "segments", "n_segments", "shared", "nodata_segment", "_bands")
         state = {name: getattr(self, name) for name in kept}
         return state | {"passes": None, "place": None}
 
@@ -138,14 +178,91 @@ class SegmentedImage:
         return height, width
 
     @property
-    def rgb(self) -> NDArray[np.float32]:
-        """The image as float32 in 0..1, of shape (height, width, 3)."""
+    def n_bands(self) -> int | None:
+        """The number of bands, None of an RGB or gray image."""
+        n_channels = int(self.image.shape[2])
+        return n_channels if self._bands or n_channels != 3 else None
+
+    @property
+    def channels(self) -> NDArray[np.float32]:
+        """All channels as float32 in 0..1, of shape (height, width, n_channels)."""
         return as_float(self.image)
+
+    @property
+    def rgb(self) -> NDArray[np.float32]:
+        """The image as float32 in 0..1, of shape (height, width, 3).
+
+        Raises
+        ------
+        ValueError
+            If the image has bands, so that nothing says which are red, green and blue.
+        """
+        if self._shown is not None:
+            return as_float(self.image[..., list(self._shown)])
+        if self.n_bands is not None:
+            raise ValueError(
+                f"image: expected RGB or gray, got {self.n_bands} bands; use "
+                "segmented.channels, or segmented.show((2, 1, 0)).rgb."
+            )
+        return as_float(self.image)
+
+    @property
+    def colors(self) -> NDArray[np.float32]:
+        """The image in L*a*b*, or every band as lightness L*, (height, width, n)."""
+        if self.n_bands is None:
+            return rgb_to_lab(self.image)
+        return bands_to_lightness(self.image)
+
+    @property
+    def valid(self) -> NDArray[np.bool_]:
+        """Where there are data, of shape (height, width)."""
+        if self.nodata_segment is None:
+            return np.ones(self.shape, dtype=bool)
+        return self.segments != self.nodata_segment
+
+    def show(self, bands: tuple[int, int, int]) -> Self:
+        """Return a copy of this object whose `rgb` shows three of the bands.
+
+        The image and the superpixels are not copied.
+
+        Parameters
+        ----------
+        bands : tuple of 3 int
+            The bands to see as red, green and blue.
+
+        Returns
+        -------
+        SegmentedImage
+            All other attributes are those of this object.
+        """
+        passes = None if self.passes is None else self.passes.of(bands)
+        return self._copy_with(_shown=bands, passes=passes)
+
+    def mark_nodata(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Set the pixels without data of a map to -1, or to NaN if it is of floats.
+
+        Parameters
+        ----------
+        values : ndarray of shape (height, width, ...)
+            Labels or probabilities of all pixels. They are changed in place.
+
+        Returns
+        -------
+        ndarray
+            The same array.
+        """
+        if self.nodata_segment is not None:
+            values[~self.valid] = np.nan if values.dtype.kind == "f" else -1
+        return values
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the image and its label map, in hexadecimal."""
-        return digest_array(self.image) + digest_array(self.segments)
+        digest = digest_array(self.image) + digest_array(self.segments)
+        # RGB images without gaps keep the digests that they have always had.
+        if self._bands or self.nodata_segment is not None:
+            digest += f" bands={self._bands} nodata={self.nodata_segment}"
+        return digest
 
     @cached_property
     def areas(self) -> NDArray[np.int64]:
@@ -187,6 +304,10 @@ class SegmentedImage:
         diagonal.
         """
         first, second = borders(self.segments)
+        if self.nodata_segment is not None:
+            # What lies on both sides of a gap is not near.
+            near = (first != self.nodata_segment) & (second != self.nodata_segment)
+            first, second = first[near], second[near]
         ones = np.ones(2 * len(first), dtype=bool)
         both_ways = (np.r_[first, second], np.r_[second, first])
         graph = sparse.coo_array((ones, both_ways), shape=(self.n_segments,) * 2)
@@ -275,46 +396,3 @@ class SegmentedImage:
         starts = np.flatnonzero(begins)
         lengths = np.diff(starts, append=height * width)
         return (self.segments.ravel()[starts], *np.divmod(starts, width), lengths)
-
-
-def borders(segments: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the labels of all pairs of adjacent pixels whose labels differ.
-
-    Parameters
-    ----------
-    segments : ndarray of integers of shape (height, width)
-        A label map.
-
-    Returns
-    -------
-    one, other : ndarray of shape (n_boundaries,)
-        The labels of both pixels. First come the pairs of left and right pixels, then
-        the pairs of upper and lower pixels, each in row-major order.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklearn_zoomout.superpixels._segmented_image import borders
-    >>> borders(np.array([[1, 1, 2], [1, 3, 3]]))
-    (array([1, 1, 1, 2]), array([2, 3, 3, 3]))
-    """
-    flat, width = segments.ravel(), segments.shape[1]
-    differ = flat[:-1] != flat[1:]
-    differ[width - 1 :: width] = False  # the next pixel is in another row
-    beside = np.flatnonzero(differ)
-    below = np.flatnonzero(flat[:-width] != flat[width:])
-    one = flat[np.concatenate([beside, below])]
-    other = flat[np.concatenate([beside + 1, below + width])]
-    return one, other
-
-
-def _renumber(segments: NDArray[Any]) -> NDArray[np.int32]:
-    """Return a copy of the label map, with labels from 0 in ascending order."""
-    if segments.min() < 0 or segments.max() >= segments.size:
-        numbers = np.unique(segments, return_inverse=True)[1]
-        return numbers.reshape(segments.shape).astype(np.int32)
-    # Small labels need no sorting.
-    present = np.bincount(segments.ravel().astype(np.intp)) > 0
-    if present.all():
-        return segments.astype(np.int32)
-    return (np.cumsum(present, dtype=np.int32) - 1)[segments]

@@ -11,15 +11,23 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 from .._utils.digests import digest_array, digest_state
-from .._utils.params import validate_params
+from .._utils.params import forget_fit, validate_params
 from ..cache import FeatureCache, entry_key, open_cache
-from ..descriptors import rgb_to_lab
-from ..exceptions import ScaleWarning, SuperpixelWarning
-from ..images import as_float, check_images
-from ..masks import check_masks
+from ..descriptors import bands_to_lightness, rgb_to_lab
+from ..exceptions import SuperpixelWarning
+from ..images import as_float
+from ._reading import (
+    CHANNELS,
+    ReadImage,
+    Reading,
+    check_masks_of,
+    check_value_range,
+)
+from ._scale import superpixel_areas, warn_of_another_scale
 from ._segmented_image import SegmentedImage
 from ._sequence import CheckedMasks, Superpixels
 from ._slic import slic
@@ -44,8 +52,23 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         a pixel has a size. SLIC begins with squares of whole pixels.
     method : "slic" or callable, default="slic"
         "slic" is `sklearn_zoomout.superpixels.slic`. The argument of a callable is the
-        image as float32 of shape (height, width, 3) in 0..1. It returns an integer
-        label map of shape (height, width). The parameters above have no effect on it.
+        image as float32 of shape (height, width, n_channels) in 0..1. It returns an
+        integer label map of shape (height, width). The parameters above have no effect
+        on it.
+    channels : {"auto", "bands", "rgba"}, default="auto"
+        What the channels are. With "auto", one is gray, three are red, green and blue,
+        four are refused, and other numbers are bands. With "bands", three and four are
+        bands too. With "rgba", the fourth is alpha: pixels where it is 0 have no data.
+        A gray image counts as the same image in RGB.
+    value_range : None, (low, high), array-like of (n_channels, 2) or "learn"
+        The values that become 0 and 1, of all channels or of each. Others are clipped.
+        None is 0..255 of uint8 and 0..1 of floating point, and refuses other types.
+        With "learn", `fit` takes the quantiles 0.1 % and 99.9 % of each channel over
+        all its images together.
+    nodata : float or None, default=None
+        Pixels all of whose channels have this value have no data; with NaN, pixels that
+        have a NaN in any channel. Nothing is learned from their labels, and they are
+        labeled -1.
     n_jobs : int or None, default=None
         Number of images to segment at once, in threads; see `joblib.Parallel`.
     memory : str, path, FeatureCache or None, default=None
@@ -63,6 +86,18 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         The smallest and the largest.
     largest_image_ : int
         Pixels of the largest image of `fit`.
+    n_channels_ : int
+        The number of channels of the images of `fit`, 3 of gray ones.
+    value_range_ : ndarray of float64 of shape (n_channels_ or 1, 2) or None
+        The range of each channel, or of all.
+
+    Raises
+    ------
+    ValueError
+        If an image cannot be read as these parameters say, or has other channels than
+        those of `fit`.
+    NotFittedError
+        If `transform` comes before `fit` and ``value_range="learn"``.
 
     Warns
     -----
@@ -94,6 +129,9 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         "compactness": [Interval(Real, 0, 1e6, closed="right")],
         "segment_area": [Interval(Real, 1, None, closed="left"), None],
         "method": [StrOptions({"slic"}), callable],
+        "channels": [StrOptions(set(CHANNELS))],
+        "value_range": ["array-like", StrOptions({"learn"}), None],
+        "nodata": [Real, None],
         "n_jobs": [Integral, None],
         "memory": [str, os.PathLike, FeatureCache, None],
         "verbose": ["verbose"],
@@ -109,6 +147,9 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         *,
         segment_area: float | None = None,
         method: "str | Callable[[NDArray[np.float32]], NDArray[Any]]" = "slic",
+        channels: str = "auto",
+        value_range: Any = None,
+        nodata: float | None = None,
         n_jobs: int | None = None,
         memory: str | os.PathLike | FeatureCache | None = None,
         verbose: int = 0,
@@ -117,17 +158,21 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         self.compactness = compactness
         self.segment_area = segment_area
         self.method = method
+        self.channels = channels
+        self.value_range = value_range
+        self.nodata = nodata
         self.n_jobs = n_jobs
         self.memory = memory
         self.verbose = verbose
 
     def fit(self, images: Sequence[Any], masks: Sequence[Any] | None = None) -> Self:
-        """Check the parameters, the images and the masks, and learn the scale.
+        """Check the parameters, the images and the masks; learn scale and ranges.
 
         Parameters
         ----------
-        images : sequence of array-like of shape (height, width, 3)
-            uint8, or floating point in 0..1.
+        images : sequence of array-like of shape (height, width[, n_channels])
+            Their values are read as the parameters say; by default uint8, or floating
+            point in 0..1.
         masks : sequence of array-like of int of shape (height, width), default=None
             Class labels. Unlabeled pixels are -1.
 
@@ -135,8 +180,7 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         -------
         self : SuperpixelSegmenter
         """
-        checked, _ = self._check(images, masks)
-        self._learn_scale(checked)
+        self._check(images, masks, learn=True)
         return self
 
     def fit_transform(
@@ -150,8 +194,9 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
 
         Parameters
         ----------
-        images : sequence of array-like of shape (height, width, 3)
-            uint8, or floating point in 0..1.
+        images : sequence of array-like of shape (height, width[, n_channels])
+            Their values are read as the parameters say; by default uint8, or floating
+            point in 0..1.
         masks : sequence of array-like of int of shape (height, width), default=None
             Class labels. Unlabeled pixels are -1.
 
@@ -160,9 +205,8 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         superpixels : Superpixels
             A `SegmentedImage` for each image.
         """
-        images, checked = self._check(images, masks)
-        self._learn_scale(images)
-        superpixels = self._cut(images)
+        read, checked = self._check(images, masks, learn=True)
+        superpixels = self.cut(read)
         if checked is not None:
             superpixels._checked_masks = CheckedMasks(masks, checked)
         return superpixels
@@ -172,55 +216,84 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
 
         Parameters
         ----------
-        images : sequence of array-like of shape (height, width, 3)
-            uint8, or floating point in 0..1.
+        images : sequence of array-like of shape (height, width[, n_channels])
+            Their values are read as the parameters say; by default uint8, or floating
+            point in 0..1.
 
         Returns
         -------
         superpixels : Superpixels
             A `SegmentedImage` for each image.
         """
-        images, _ = self._check(images)
-        if self.segment_area is None:
-            self._warn_of_another_scale(images)
-        return self._cut(images)
+        read, _ = self._check(images)
+        warn_of_another_scale(self, read)
+        return self.cut(read)
+
+    def reading(self) -> Reading:
+        """Return how this segmenter reads images.
+
+        Returns
+        -------
+        Reading
+
+        Raises
+        ------
+        NotFittedError
+            If ``value_range="learn"`` and `fit` was not called.
+        """
+        value_range: Any = self.value_range
+        if isinstance(value_range, str):
+            check_is_fitted(self, "value_range_")
+            value_range = self.value_range_
+        if value_range is not None:
+            value_range = check_value_range(value_range)
+        n_channels = getattr(self, "n_channels_", None)
+        return Reading(self.channels, value_range, self.nodata, n_channels)
 
     def _check(
-        self, images: Any, masks: Any = None
-    ) -> tuple[list[NDArray[Any]], list[NDArray[Any]] | None]:
+        self, images: Any, masks: Any = None, learn: bool = False
+    ) -> tuple[list[ReadImage], list[NDArray[Any]] | None]:
         """Check the parameters, and read and check images and masks."""
+        if learn:
+            forget_fit(self)
         validate_params(self)
         open_cache(self.memory)
-        images = check_images(images)
-        return images, None if masks is None else check_masks(masks, images)
+        if learn:
+            learned, read = self._learn(images)
+        else:
+            learned, read = None, self.reading().read(images)
+        checked = None
+        if masks is not None:
+            checked = check_masks_of(read, masks)
+        if learned is not None:
+            areas = superpixel_areas(read, self.n_segments, self.segment_area)
+            self.segment_area_ = float(np.median(areas))
+            self.segment_areas_ = (min(areas), max(areas))
+            self.largest_image_ = max(image.n_pixels for image in read)
+            self.n_channels_ = learned.n_channels
+            known = learned.value_range
+            self.value_range_ = None if known is None else np.array(known)
+        return read, checked
 
-    def _learn_scale(self, images: list[NDArray[Any]]) -> None:
-        """Remember how large images and superpixels are."""
-        pixels = [image.shape[0] * image.shape[1] for image in images]
-        areas = [self.segment_area or max(n / self.n_segments, 1) for n in pixels]
-        self.segment_area_ = float(np.median(areas))
-        self.segment_areas_ = (float(min(areas)), float(max(areas)))
-        self.largest_image_ = max(pixels)
+    def _learn(self, images: Any) -> tuple[Reading, list[ReadImage]]:
+        if isinstance(self.value_range, str):
+            return Reading(self.channels, None, self.nodata).learn_range(images)
+        return self.reading().learn(images)
 
-    def _warn_of_another_scale(self, images: list[NDArray[Any]]) -> None:
-        low, high = getattr(self, "segment_areas_", (0.0, np.inf))
-        for i, image in enumerate(images):
-            area = max(image.shape[0] * image.shape[1] / self.n_segments, 1)
-            if low / 2 <= area <= high * 2:
-                continue
-            warnings.warn(
-                f"images[{i}]: {area:.0f} pixels per superpixel, but {low:.0f} to "
-                f"{high:.0f} in fit, so that features are of another scale. If the "
-                "image shows as much as those of fit in more or fewer pixels, resize "
-                "it to their size. If its pixels are of the same size as theirs, fit "
-                f"with segment_area={self.segment_area_:.0f} instead of n_segments, or "
-                "use tiles.predict_tiles(model, image).",
-                ScaleWarning,
-                stacklevel=3,
-            )
-            return
+    def cut(self, read: list[ReadImage]) -> Superpixels:
+        """Cut images into superpixels that have been read as `reading` says.
 
-    def _cut(self, images: list[NDArray[Any]]) -> Superpixels:
+        Parameters
+        ----------
+        read : list of ReadImage
+            The images.
+
+        Returns
+        -------
+        superpixels : Superpixels
+            A `SegmentedImage` for each image.
+        """
+        images = [image.image for image in read]
         cache = open_cache(self.memory)
         if not callable(self.method) and self.segment_area is None:
             self._warn_of_few_pixels(images)
@@ -229,25 +302,29 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
             parameters["n_segments"] = self.n_segments
         else:
             parameters["cell"] = self.cell_side
+        if read[0].bands:
+            parameters["bands"] = True
         state = digest_state(self, parameters)
         segment = delayed(self._segment)
         parallel = Parallel(self.n_jobs, prefer="threads", return_as="generator")
         results = parallel(
-            segment(image, i, cache, state) for i, image in enumerate(images)
+            segment(image, i, cache, state) for i, image in enumerate(read)
         )
         bar = tqdm(
             results, "superpixels", len(images), disable=not self.verbose, unit="image"
         )
         # Worker processes return only label maps. The images are those of this process.
-        pairs = zip(images, bar, strict=True)
-        return Superpixels(SegmentedImage(*pair) for pair in pairs)
+        return Superpixels(
+            SegmentedImage(image, segments, valid, bands=bands)
+            for (image, valid, bands), segments in zip(read, bar, strict=True)
+        )
 
     def _segment(
-        self, image: NDArray[Any], index: int, cache: FeatureCache | None, state: str
+        self, read: ReadImage, index: int, cache: FeatureCache | None, state: str
     ) -> NDArray[Any]:
         if callable(self.method):
-            return self._call_method(image, index)
-        return self._recall_or_slic(image, cache, state)
+            return self._call_method(read.image, index)
+        return self._recall_or_slic(read, cache, state)
 
     def _warn_of_few_pixels(self, images: list[NDArray[Any]]) -> None:
         n_pixels = [image.shape[0] * image.shape[1] for image in images]
@@ -261,21 +338,27 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
             )
 
     def _recall_or_slic(
-        self, image: NDArray[Any], cache: FeatureCache | None, state: str
+        self, read: ReadImage, cache: FeatureCache | None, state: str
     ) -> NDArray[Any]:
         if cache is None:
-            return self._slic(image)
-        key = entry_key(state, digest_array(image))
+            return self._slic(read)
+        key = entry_key(state, digest_array(read.image))
         segments = cache.get(key)
         if segments is None:
-            segments = self._slic(image)
+            segments = self._slic(read)
             cache.put(key, segments.astype(np.min_scalar_type(segments.max())))
         return segments
 
-    def _slic(self, image: NDArray[Any]) -> NDArray[Any]:
+    def _slic(self, read: ReadImage) -> NDArray[Any]:
+        image = read.image
         n_segments = min(self.n_segments, image.shape[0] * image.shape[1])
-        lab = rgb_to_lab(image)
-        return slic(lab, n_segments, self.compactness, cell=self.cell_side)
+        side = self.cell_side
+        if not read.bands:
+            return slic(rgb_to_lab(image), n_segments, self.compactness, cell=side)
+        # Equal bands have the distances of one gray image.
+        lightness = bands_to_lightness(image)
+        lightness /= np.float32(image.shape[2] ** 0.5)
+        return slic(lightness, n_segments, self.compactness, cell=side)
 
     @property
     def cell_side(self) -> int | None:
@@ -307,11 +390,11 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         return np.array(["superpixels"], dtype=object)
 
     def __sklearn_is_fitted__(self) -> bool:
-        # Nothing is learned from data.
-        return True
+        # Nothing else than ranges has to be learned from data.
+        return not isinstance(self.value_range, str) or hasattr(self, "value_range_")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.requires_fit = False
+        tags.requires_fit = isinstance(self.value_range, str)
         tags.input_tags.two_d_array = False
         return tags

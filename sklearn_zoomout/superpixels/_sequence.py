@@ -86,7 +86,7 @@ class Superpixels(Sequence[SegmentedImage]):
         Yields
         ------
         mask : ndarray of integers of shape (height, width)
-            The next mask.
+            The next mask. Pixels without data are -1, whatever their label is.
 
         Raises
         ------
@@ -95,8 +95,17 @@ class Superpixels(Sequence[SegmentedImage]):
         """
         known = self._checked_masks
         if known is not None and known.hold(masks):
-            return iter(known.masks)
-        return iter_masks(masks, self)
+            checked = iter(known.masks)
+        else:
+            checked = iter_masks(masks, self)
+        if not self.has_nodata.any():
+            return checked
+        return (_without_labels(*pair) for pair in zip(self, checked, strict=True))
+
+    @property
+    def has_nodata(self) -> NDArray[np.bool_]:
+        """Whether each image has pixels without data, of shape (n_images,)."""
+        return np.array([s.nodata_segment is not None for s in self._items], dtype=bool)
 
     @overload
     def __getitem__(self, key: int) -> SegmentedImage: ...
@@ -127,6 +136,14 @@ class CheckedMasks(NamedTuple):
         # The user may have replaced some masks of a list.
         same = len(masks) == len(self.masks)
         return same and all(a is b for a, b in zip(masks, self.masks, strict=True))
+
+
+def _without_labels(segmented: SegmentedImage, mask: NDArray[Any]) -> NDArray[Any]:
+    """Set the labels of pixels without data to -1, in a copy if there are such."""
+    if segmented.nodata_segment is None:
+        return mask
+    dtype = np.promote_types(mask.dtype, np.int8)  # float64 of uint64
+    return segmented.mark_nodata(mask.astype(dtype if dtype.kind == "i" else np.int64))
 
 
 def check_superpixels(superpixels: Any) -> Superpixels:

@@ -1,10 +1,12 @@
 """SLIC superpixels: k-means of color and position, with local search on a grid."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from ._segmented_image import borders
+from ._label_maps import borders
 
 # The rounds that move the centers use a quarter of the pixels, which is enough. One
 # last round over all pixels computes the labels.
@@ -15,7 +17,8 @@ _SMALLEST = 0.25
 # Number of pixels whose distances to nine centers are computed at once. The distances
 # fit into the processor's cache.
 _PIXELS_AT_ONCE = 1 << 16
-_N_CHANNELS = 6  # L, a, b, row, column, and 1 for a pixel or 0 for padding
+# Besides the channels: row, column, and 1 for a pixel or 0 for padding.
+_N_MORE = 3
 
 
 def slic(
@@ -34,8 +37,9 @@ def slic(
 
     Parameters
     ----------
-    lab : ndarray of shape (height, width, 3), float32
-        An image in CIELAB.
+    lab : ndarray of float32 of shape (height, width, n_channels)
+        An image in CIELAB, or any other channels, such as the lightness of n bands
+        divided by the square root of n.
     n_segments : int
         Approximate number of superpixels, at most the number of pixels.
     compactness : float
@@ -50,6 +54,13 @@ def slic(
     -------
     segments : ndarray of shape (height, width), int
         Label map, with labels from 0. The pixels of each label are connected.
+
+    Raises
+    ------
+    TypeError
+        If ``lab`` is no array.
+    ValueError
+        If it has no three axes, no pixels, or values that are not finite.
 
     References
     ----------
@@ -66,6 +77,7 @@ def slic(
     >>> slic(lab, n_segments=2, compactness=10)[0]
     array([0, 0, 0, 1, 1, 1, 1, 1])
     """
+    lab = _check_channels(lab)
     height, width = lab.shape[:2]
     shape = (cell, cell) if cell else _cell_shape(height, width, n_segments)
     grid = (-(-height // shape[0]), -(-width // shape[1]))
@@ -79,6 +91,30 @@ def slic(
     segments = labels.reshape(*grid, *shape).swapaxes(1, 2)
     segments = segments.reshape(grid[0] * shape[0], -1)[:height, :width]
     return _connect(segments, _SMALLEST * shape[0] * shape[1])
+
+
+def _check_channels(lab: Any) -> NDArray[np.float32]:
+    """Return the channels as float32, and refuse what is no image."""
+    if not isinstance(lab, np.ndarray):
+        raise TypeError(
+            "lab: expected an array of shape (height, width, n_channels), got "
+            f"{type(lab).__name__}; convert it with numpy.asarray."
+        )
+    if lab.ndim != 3 or 0 in lab.shape or lab.dtype.kind not in "iuf":
+        raise ValueError(
+            "lab: expected numbers of shape (height, width, n_channels), got dtype "
+            f"{lab.dtype} and shape {lab.shape}; of a gray image, pass "
+            "image[..., None]."
+        )
+    lab = lab.astype(np.float32, copy=False)
+    # A sum is fast, and not finite if one of its terms is not.
+    if not np.isfinite(lab.sum()) and not np.isfinite(lab).all():
+        row, column = np.argwhere(~np.isfinite(lab))[0, :2]
+        raise ValueError(
+            f"lab: expected finite values, got {lab[row, column].tolist()} at row "
+            f"{row}, column {column}; replace NaN and infinity first."
+        )
+    return lab
 
 
 def _cell_shape(height: int, width: int, n_segments: int) -> tuple[int, int]:
@@ -116,19 +152,23 @@ def _pixels_of_cells(
     cell: tuple[int, int],
     compactness: float,
 ) -> NDArray[np.float32]:
-    """Return the pixels of each cell, (n_cells, 6, rows, columns), zero-padded."""
+    """Return the pixels of each cell, (n_cells, n_planes, rows, columns), padded by 0.
+
+    The planes are the channels, rows, columns, and ones.
+    """
+    n_planes = lab.shape[2] + _N_MORE
     height, width = lab.shape[:2]
     scale = np.float32(compactness / (cell[0] * cell[1]) ** 0.5)
     rows = np.arange(height, dtype=np.float32)[:, None] * scale
     columns = np.arange(width, dtype=np.float32) * scale
-    pixels = np.empty((*grid, _N_CHANNELS, *cell), dtype=np.float32)
+    pixels = np.empty((*grid, n_planes, *cell), dtype=np.float32)
     planes = [*np.moveaxis(lab, 2, 0), rows, columns, np.float32(1)]
     padded = np.zeros((grid[0] * cell[0], grid[1] * cell[1]), dtype=np.float32)
     for channel, plane in enumerate(planes):
         padded[:height, :width] = plane
         cells = padded.reshape(grid[0], cell[0], grid[1], cell[1])
         pixels[:, :, channel] = cells.swapaxes(1, 2)
-    return pixels.reshape(-1, _N_CHANNELS, *cell)
+    return pixels.reshape(-1, n_planes, *cell)
 
 
 def _flat(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -138,13 +178,13 @@ def _flat(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
 def _find_centers(
     pixels: NDArray[np.float32], near: NDArray[np.int32]
 ) -> NDArray[np.float32]:
-    """Return the sums of the pixels of each center, (n_cells, 6).
+    """Return the sums of the pixels of each center, (n_cells, n_planes).
 
     The centers start as the means of the cells. The last column is the number of
     pixels.
     """
-    n_cells = len(pixels)
-    rows = np.ascontiguousarray(pixels.swapaxes(1, 2)).reshape(-1, _N_CHANNELS)
+    n_cells, n_planes, _ = pixels.shape
+    rows = np.ascontiguousarray(pixels.swapaxes(1, 2)).reshape(-1, n_planes)
     ones, each = np.ones(len(rows), dtype=np.float32), np.arange(len(rows) + 1)
     sums = pixels.sum(axis=2)
     for _ in range(_ROUNDS):
@@ -162,11 +202,11 @@ def _nearest(
     |x - c|^2 is the sum of |x|^2 and the product of (x, 1) with (-2 c, |c|^2). |x|^2 is
     the same for all centers.
     """
-    means = sums[:, :5] / np.maximum(sums[:, 5:], 1)
+    means = sums[:, :-1] / np.maximum(sums[:, -1:], 1)
     factors = np.empty_like(sums)
-    factors[:, :5] = -2 * means
-    factors[:, 5] = np.einsum("ij,ij->i", means, means)
-    factors[sums[:, 5] == 0, 5] = np.finfo(np.float32).max  # no pixel chooses it
+    factors[:, :-1] = -2 * means
+    factors[:, -1] = np.einsum("ij,ij->i", means, means)
+    factors[sums[:, -1] == 0, -1] = np.finfo(np.float32).max  # no pixel chooses it
     n_cells, _, n_pixels = pixels.shape
     labels = np.empty((n_cells, n_pixels), dtype=np.int32)
     size = max(1, _PIXELS_AT_ONCE // n_pixels)

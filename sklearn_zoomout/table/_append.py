@@ -109,7 +109,9 @@ def _record_superpixels(
                 f"superpixels, got {item.n_segments:,}; use fewer n_segments."
             )
         digest = _layout.digest_image(item.image)
-        records[i] = (*item.shape, item.n_segments, digest)
+        nodata = -1 if item.nodata_segment is None else item.nodata_segment
+        counts = item.n_segments, nodata, item.n_bands or 0
+        records[i] = (*item.shape, *counts, digest)
         segments.append(item.segments.astype(_layout.SEGMENT_TYPE).ravel())
     return records, np.concatenate(segments)
 

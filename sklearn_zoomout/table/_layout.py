@@ -3,8 +3,9 @@
 A folder contains
 
 - ``manifest.json``: the dtype, the blocks with the names of their columns, the number
-  of images, and how many of them are finished. It is replaced as a whole after other
-  files were written, so that bytes beyond what it describes can be ignored.
+  of images, how many of them are finished, and how images are read. It is replaced as
+  a whole after other files were written, so that bytes beyond what it describes can be
+  ignored.
 - ``images.bin``: a record of each image, see `IMAGE_RECORD`.
 - ``segments.bin``: the label maps of all images, one after the other.
 - ``block_0.bin``, ``block_1.bin``, ...: the values of each block, one row after the
@@ -23,17 +24,22 @@ from numpy.typing import NDArray
 from .._utils.digests import digest_array
 from .._utils.writing import write_whole
 from ..superpixels import SegmentedImage
+from ..superpixels._reading import Reading
 
 #: The version of the layout. Raise it when files or entries of the manifest change.
-FORMAT = 2
+FORMAT = 3
 MANIFEST, IMAGES, SEGMENTS = "manifest.json", "images.bin", "segments.bin"
 _ENTRIES = {
     *("finished", "dtype", "n_images", "n_done", "blocks"),
-    *("transformer", "digest"),
+    *("transformer", "digest", "reading"),
 }
-#: The size of an image, the number of its superpixels and a hash of its pixels.
+#: The size of an image, the number of its superpixels, the one that has no data or -1,
+#: the number of bands, 0 of an RGB image, and a hash of the pixels.
 IMAGE_RECORD = np.dtype(
-    [("height", "<i8"), ("width", "<i8"), ("n_segments", "<i8"), ("digest", "S16")]
+    [
+        *(("height", "<i8"), ("width", "<i8"), ("n_segments", "<i8")),
+        *(("nodata_segment", "<i8"), ("n_bands", "<i8"), ("digest", "S16")),
+    ]
 )
 SEGMENT_TYPE = np.dtype("<u2")
 #: The largest number of superpixels of an image, since label maps are uint16.
@@ -50,7 +56,7 @@ def digest_image(image: NDArray[Any]) -> bytes:
 
     Parameters
     ----------
-    image : ndarray of shape (height, width, 3)
+    image : ndarray of shape (height, width, n_channels)
 
     Returns
     -------
@@ -60,9 +66,11 @@ def digest_image(image: NDArray[Any]) -> bytes:
     return digest_array(image)[:16].encode()
 
 
-def pixels_of(item: Any) -> NDArray[Any]:
-    """Return the pixels of an image or of a `SegmentedImage`."""
-    return item.image if isinstance(item, SegmentedImage) else np.asarray(item)
+def pixels_of(item: Any, reading: Reading, name: str) -> NDArray[Any]:
+    """Return the pixels of an image, as it is read, or of a `SegmentedImage`."""
+    if isinstance(item, SegmentedImage):
+        return item.image
+    return reading.read_one(item, name).image
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .._utils.memory_maps import open_map
+from ..superpixels._reading import Reading
 from ._block import Block
 from ._feature_table import FeatureTable
 from ._layout import block_file, check_files, read_manifest
@@ -27,8 +28,9 @@ def open_features(
     ----------
     folder : str or path
         The folder.
-    images : sequence of array-like of shape (height, width, 3), default=None
-        The stored images, in the same order. They are read only when pixels are used,
+    images : sequence of array-like of shape (height, width[, n_channels]), default=None
+        The stored images, in the same order, as they were passed to `store_features`.
+        They are read in the same way. They are read only when pixels are used,
         for instance by `GraphSmoothing`. Training, prediction and scores do not need
         them. A pickle of the table contains the images, unless they are a
         `datasets.FileSequence`.
@@ -76,7 +78,8 @@ def open_features(
             f"stored in {folder}, got {len(images)}."
         )
     records = check_files(folder, manifest)
-    superpixels = StoredSuperpixels(folder, records, images)
+    reading = Reading.from_json(manifest["reading"])
+    superpixels = StoredSuperpixels(folder, records, images, reading=reading)
     return FeatureTable(superpixels, _open_blocks(folder, manifest, superpixels.n_rows))
 
 

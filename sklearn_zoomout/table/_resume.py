@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..superpixels._reading import Reading
 from ._layout import check_files, digest_image, pixels_of
 from ._stored_superpixels import StoredSuperpixels
 
@@ -44,7 +45,8 @@ def check_same_features(
             _compare_transformers(stored["transformer"], asked["transformer"])
         )
     if not differences:
-        differences = _compare_images(folder, records, images)
+        reading = Reading.from_json(stored["reading"])
+        differences = _compare_images(folder, records, images, reading)
     if differences:
         raise ValueError(
             f"{folder} contains other features than those asked for: "
@@ -66,13 +68,13 @@ def _compare_transformers(there: str, now: str) -> str:
 
 
 def _compare_images(
-    folder: Path, records: NDArray[Any], images: Sequence[Any]
+    folder: Path, records: NDArray[Any], images: Sequence[Any], reading: Reading
 ) -> list[str]:
     """Return a description of the first image that differs, in a list, if any does."""
     stored = StoredSuperpixels(folder, records)
     for i, digest in enumerate(records["digest"]):
         image = images[i]
-        if digest_image(pixels_of(image)) != digest:
+        if digest_image(pixels_of(image, reading, f"images[{i}]")) != digest:
             return [f"images[{i}] has other pixels"]
         segments = getattr(image, "segments", None)
         if segments is not None and not np.array_equal(segments, stored[i].segments):

@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 
 from .._utils.digests import digest_transformer
 from ..images import check_sequence
+from ..superpixels._reading import reading_of
 from ._append import append_features, warn_of_coarse_columns
 from ._check_table import check_table
 from ._feature_table import FeatureTable
@@ -126,6 +127,7 @@ def store_features(
         "n_done": 0,
         "transformer": " ".join(repr(transformer).split()),
         "digest": digest_transformer(transformer),
+        "reading": reading_of(transformer).to_json(),
         "blocks": [],
     }
     folder.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .._utils.memory_maps import forget_pages, open_map
 from ..superpixels import SegmentedImage, Superpixels
+from ..superpixels._reading import Reading
 from ._layout import SEGMENT_TYPE, SEGMENTS, digest_image, pixels_of
 
 
@@ -28,6 +29,8 @@ class StoredSuperpixels(Superpixels):
     positions : ndarray of integers of shape (n_images,), default=None
         The positions of these images among the stored ones. By default all stored
         images are meant.
+    reading : Reading or None, default=None
+        How the images are read. None is RGB or gray.
     """
 
     def __init__(
@@ -36,10 +39,12 @@ class StoredSuperpixels(Superpixels):
         records: NDArray[Any],
         images: Sequence[Any] | None = None,
         positions: NDArray[Any] | None = None,
+        reading: Reading | None = None,
     ) -> None:
         self._folder = folder
         self._records = records
         self._images = images
+        self._reading = reading or Reading()
         n_stored = len(records)
         self._positions = np.arange(n_stored) if positions is None else positions
         pixels = records["height"] * records["width"]
@@ -49,7 +54,8 @@ class StoredSuperpixels(Superpixels):
         self._set_counts(records["n_segments"][self._positions])
 
     def __reduce__(self) -> Any:
-        parts = self._folder, self._records, self._images, self._positions
+        images = self._images, self._positions, self._reading
+        parts = self._folder, self._records, *images
         return StoredSuperpixels, parts
 
     def __len__(self) -> int:
@@ -60,13 +66,18 @@ class StoredSuperpixels(Superpixels):
         if isinstance(key, tuple):  # scikit-learn indexes arrays as X[rows, ...]
             key = key[0]
         if not isinstance(key, Integral):
-            chosen = self._positions[key]
-            return StoredSuperpixels(self._folder, self._records, self._images, chosen)
+            rest = self._images, self._positions[key], self._reading
+            return StoredSuperpixels(self._folder, self._records, *rest)
         i = int(self._positions[int(key)])
-        height, width, n_segments, _ = self._records[i].item()
+        height, width = self._records[["height", "width"]][i].item()
         flat = self._segments[self._starts[i] : self._starts[i + 1]].astype(np.int32)
         forget_pages(self._segments)
-        return _StoredImage(self, i, flat.reshape(height, width), n_segments)
+        return _StoredImage(self, i, flat.reshape(height, width), self._records[i])
+
+    @property
+    def has_nodata(self) -> NDArray[np.bool_]:
+        """Whether each image has pixels without data, of shape (n_images,)."""
+        return self._records["nodata_segment"][self._positions] >= 0
 
     def read_image(self, i: int) -> NDArray[Any]:
         """Read the pixels of a stored image.
@@ -78,7 +89,7 @@ class StoredSuperpixels(Superpixels):
 
         Returns
         -------
-        ndarray of shape (height, width, 3)
+        ndarray of shape (height, width, n_channels)
 
         Raises
         ------
@@ -90,7 +101,7 @@ class StoredSuperpixels(Superpixels):
                 f"images[{i}]: the pixels are not stored; pass the images to "
                 "open_features(folder, images)."
             )
-        image = pixels_of(self._images[i])
+        image = pixels_of(self._images[i], self._reading, f"images[{i}]")
         if digest_image(image) != self._records["digest"][i]:
             raise ValueError(
                 f"images[{i}]: expected the image whose features are stored in "
@@ -108,17 +119,26 @@ class _StoredImage(SegmentedImage):
         source: StoredSuperpixels,
         position: int,
         segments: NDArray[np.int32],
-        n_segments: int,
+        record: Any,
     ) -> None:
         self._source = source
         self._position = position
+        self._record = record
         self.segments = segments
-        self.n_segments = n_segments
+        self.n_segments = int(record["n_segments"])
+        nodata = int(record["nodata_segment"])
+        self.nodata_segment = None if nodata < 0 else nodata
+        self._bands = int(record["n_bands"]) > 0
         self._share()
 
     def __reduce__(self) -> Any:
-        parts = self._source, self._position, self.segments, self.n_segments
+        parts = self._source, self._position, self.segments, self._record
         return _StoredImage, parts
+
+    @property
+    def n_bands(self) -> int | None:
+        """The number of bands, None of an RGB or gray image."""
+        return int(self._record["n_bands"]) or None
 
     @cached_property
     def image(self) -> NDArray[Any]:  # type: ignore[override]

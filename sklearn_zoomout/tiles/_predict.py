@@ -12,8 +12,9 @@ from tqdm.auto import tqdm
 
 from ..masks import UNLABELED
 from ..rasters import Raster, create_output, open_raster
-from ..superpixels import Superpixels
+from ..superpixels import SegmentedImage, Superpixels
 from ..superpixels._place import Place, Scene
+from ..superpixels._reading import ReadImage
 from ._grid import Tile, choose_grid
 from ._scale import at_scale_of_fit, is_pipeline_of_images, map_levels, sees_scene
 
@@ -153,18 +154,19 @@ class _TilePredictor:
         self, model: Pipeline, raster: Raster, proba: bool, whole: bool
     ) -> None:
         self.segmenter, self.rest = model.steps[0][1], model[1:]
+        self.reading = self.segmenter.reading()
         self.raster, self.proba = raster, proba
         self.n_classes = len(model.steps[-1][1].classes_)
         self.scene: Scene | None = None
         if sees_scene(model):
-            reduced = self._read_whole() if whole else None
-            self.scene = Scene(self._read, raster.shape[:2], reduced)
+            reduced = self._see_whole() if whole else None
+            self.scene = Scene(self._see, raster.shape[:2], reduced)
 
     def __call__(self, tile: Tile) -> NDArray[Any]:
-        pixels, valid = self.raster.read_with_valid(*tile.window)
-        if valid is not None and not valid[tile.inside].any():
+        read = self._read(*self.raster.read_with_valid(*tile.window))
+        if read.valid is not None and not read.valid[tile.inside].any():
             return self._of_nothing(tile)
-        segmented = self.segmenter.transform([pixels])[0]
+        (segmented,) = self.segmenter.cut([read])
         if self.scene is not None:
             segmented = segmented.with_place(Place(self.scene, *tile.window[:2]))
         predict = self.rest.predict_proba if self.proba else self.rest.predict
@@ -177,11 +179,22 @@ class _TilePredictor:
             return np.full((*shape, self.n_classes), np.nan, dtype=np.float32)
         return np.full(shape, UNLABELED, dtype=np.int16)
 
-    def _read(self, top: int, left: int, bottom: int, right: int) -> NDArray[Any]:
-        return self.raster.read(top, left, bottom, right)
+    def _read(self, pixels: NDArray[Any], valid: NDArray[np.bool_] | None) -> ReadImage:
+        """Read pixels as the images of fit, without those that have no data."""
+        return self.reading.read_one(pixels, "image", valid)
 
-    def _read_whole(self) -> NDArray[Any]:
+    def _see(self, top: int, left: int, bottom: int, right: int) -> SegmentedImage:
+        box = self.raster.read_with_valid(top, left, bottom, right)
+        return _as_one(self._read(*box))
+
+    def _see_whole(self) -> SegmentedImage:
         height, width = self.raster.shape[:2]
         share = min(_WHOLE_SIZE / max(height, width), 1)
         size = max(round(height * share), 1), max(round(width * share), 1)
-        return self.raster.read_reduced(*size)[0]
+        return _as_one(self._read(*self.raster.read_reduced(*size)))
+
+
+def _as_one(read: ReadImage) -> SegmentedImage:
+    """Return an image as a single superpixel."""
+    segments = np.zeros(read.image.shape[:2], dtype=np.int32)
+    return SegmentedImage(read.image, segments, bands=read.bands)

@@ -265,7 +265,7 @@ def test_grid_search_describes_each_image_once(images, masks, tmp_path, monkeypa
         original = getattr(kind, method)
 
         def counted(self, item, *rest):
-            image = item.image if isinstance(item, SegmentedImage) else item
+            image = item if isinstance(item, np.ndarray) else item.image
             calls.append((method, image.tobytes()))
             return original(self, item, *rest)
 

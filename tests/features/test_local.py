@@ -156,7 +156,7 @@ def test_levels_share_dictionaries_and_work_per_pixel(
         monkeypatch.setattr(module, attribute, counted)
 
     count("fit", _dictionaries, "_draw_samples")
-    count("lab", _local, "rgb_to_lab")
+    count("lab", LocalFeatures, "_colors")
     count("sift", _local, "image_sift")
     params = SMALL | {"random_state": random_state}
     levels = [LocalFeatures(**params), ProximalFeatures(**params)]

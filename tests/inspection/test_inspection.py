@@ -369,9 +369,9 @@ class TestRefusedModels:
 
     def test_bad_image(self, call, model, images, masks):
         """Images pass the same gate as everywhere."""
-        gray = [images[0][..., 0], *images[1:]]
-        with pytest.raises(ValueError, match=r"image(s\[0\])?: .*gray2rgb"):
-            call(model, gray, masks)
+        bad = [images[0].astype(int), *images[1:]]
+        with pytest.raises(ValueError, match=r"image(s\[0\])?: .*value_range"):
+            call(model, bad, masks)
 
 
 def test_importance_needs_probabilities(images, masks):
@@ -393,10 +393,10 @@ def test_importance_names_what_is_wrong(model, images):
     """The image, or the reference, by the names of the parameters."""
     with pytest.raises(TypeError, match=r"^image: expected an array.*'a\.png'"):
         zoom_importance(model, "a.png")
-    with pytest.raises(ValueError, match=r"^image: .*gray2rgb"):
-        zoom_importance(model, images[0][..., 0])
-    with pytest.raises(ValueError, match=r"^reference\[1\]: .*gray2rgb"):
-        zoom_importance(model, images[0], reference=[images[0], images[1][..., 0]])
+    with pytest.raises(ValueError, match=r"^image: .*value_range"):
+        zoom_importance(model, images[0].astype(int))
+    with pytest.raises(ValueError, match=r"^reference\[1\]: .*value_range"):
+        zoom_importance(model, images[0], reference=[images[0], images[1].astype(int)])
     with pytest.raises(TypeError, match=r"^reference: .*into a list"):
         zoom_importance(model, images[0], reference=images[1])
 

@@ -6,7 +6,7 @@ from scipy import ndimage
 from scipy.sparse.csgraph import shortest_path
 
 from sklearn_zoomout import SegmentedImage, SuperpixelSegmenter
-from sklearn_zoomout.superpixels._segmented_image import borders
+from sklearn_zoomout.superpixels._label_maps import borders
 
 
 @pytest.fixture

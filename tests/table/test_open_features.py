@@ -120,8 +120,8 @@ def test_a_damaged_file_is_refused(features, images, folder, name, change):
     [
         (b"", "cannot be read"),
         (b"[]", "cannot be read"),
-        (b'{"format": 2}', "cannot be read"),
-        (b'{"format": 1}', "expected format 2, got 1"),
+        (b'{"format": 3}', "cannot be read"),
+        (b'{"format": 1}', "expected format 3, got 1"),
         (b"\x80\x04.", "cannot be read"),
     ],
 )

@@ -36,7 +36,7 @@ class GlobalFeatures(ConvnetLevel):
         See `ConvnetRegionFeatures`.
     crop_size : int, default=224
         Sides in pixels of the square that the image is resized to.
-    memory, verbose
+    bands, memory, verbose
         See `ConvnetRegionFeatures`.
 
     Attributes
@@ -76,12 +76,14 @@ class GlobalFeatures(ConvnetLevel):
         *,
         layers: Sequence[str] | None = None,
         crop_size: int = 224,
+        bands: Sequence[Sequence[int]] | None = None,
         memory: str | os.PathLike | FeatureCache | None = None,
         verbose: int = 0,
     ) -> None:
         self.backbone = backbone
         self.layers = layers
         self.crop_size = crop_size
+        self.bands = bands
         self.memory = memory
         self.verbose = verbose
 

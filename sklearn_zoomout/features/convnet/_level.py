@@ -24,11 +24,16 @@ from ...cache import FeatureCache
 from ...exceptions import CacheWarning
 from ...superpixels import SegmentedImage, Superpixels
 from .._base import RegionFeatures
+from ._bands import Triple, choose_views, prefixes_of, views_of
 from ._fine_tuning import fine_tune
 from ._resizing import blocks_shape, resize_blocks, resize_longer_side
 
 if TYPE_CHECKING:
     import torch
+
+
+# Of so many views of an image, feature maps are kept for other levels.
+_VIEWS_AT_ONCE = 8
 
 
 class ConvnetLevel(FrozenParamsMixin, RegionFeatures):
@@ -41,6 +46,7 @@ class ConvnetLevel(FrozenParamsMixin, RegionFeatures):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "backbone": [Backbone, str, callable, None],
         "layers": [tuple, list, None],
+        "bands": [list, tuple, None],
         "memory": [str, os.PathLike, FeatureCache, None],
         "verbose": ["verbose"],
     }
@@ -49,18 +55,22 @@ class ConvnetLevel(FrozenParamsMixin, RegionFeatures):
         "backbone",
         "default_backbone",
         "layers",
+        "bands",
         "weights_",
         "_fine_tuned",
     }
 
     backbone: BackboneLike
     layers: str | Sequence[str] | None
+    bands: Sequence[Sequence[int]] | None
     memory: str | os.PathLike | FeatureCache | None
     verbose: int
     #: What ``backbone=None`` stands for; a `ZoomoutUnion` sets its own.
     default_backbone: BackboneLike = None
     _fine_tuned: FineTunedWeights | None
     _taps: Taps
+    #: The bands that the network sees one after the other; None sees RGB.
+    _views: "tuple[Triple, ...] | None" = None
 
     @abstractmethod
     def _describe(self, segmented: SegmentedImage, network: Network) -> "torch.Tensor":
@@ -84,7 +94,11 @@ class ConvnetLevel(FrozenParamsMixin, RegionFeatures):
         network = self.get_network()
         limit = one_torch_thread if network.is_small else contextlib.nullcontext
         with torch.inference_mode(), limit():
-            return self._describe(segmented, network).cpu().numpy()
+            if self._views is None:
+                return self._describe(segmented, network).cpu().numpy()
+            views = views_of(segmented, self._views)
+            rows = [self._describe(view, network).cpu() for view in views]
+            return torch.cat(rows, dim=-1).numpy()
 
     def learn(self, superpixels: Superpixels, masks: Any = None) -> None:
         """Load the network, and train it first if the backbone says so.
@@ -100,12 +114,18 @@ class ConvnetLevel(FrozenParamsMixin, RegionFeatures):
         # Wrong names of layers and missing weights are refused before any training.
         network = load_shared_network(backbone)
         taps = network.taps(self.layers)
+        views = choose_views(self.bands, superpixels[0], self.block_name)
+        if views is not None and backbone.fine_tune is not None:
+            raise ValueError(
+                f"{self.block_name}: fine_tune learns from RGB or gray images, got "
+                "bands; pass a Backbone with fine_tune=None."
+            )
         fine_tuned = None
         if backbone.fine_tune is not None:
             cache = None if backbone.is_callable else self._open_cache()
             fine_tuned = fine_tune(backbone, superpixels, masks, cache, self.verbose)
             network = load_shared_network(backbone, fine_tuned)
-        self._fine_tuned, self._taps = fine_tuned, taps
+        self._fine_tuned, self._taps, self._views = fine_tuned, taps, views
         self._loaded = (backbone, network)
         self.layers_ = taps.layers
         self.weights_ = network.source
@@ -132,10 +152,11 @@ class ConvnetLevel(FrozenParamsMixin, RegionFeatures):
         return None
 
     def column_names(self) -> list[str]:
-        """Return the names of the columns, such as "fc7_0012"."""
+        """Return the names of the columns, such as "fc7_0012" or "band3_fc7_0012"."""
         names = ["fc7"] if self._taps.fc7 else self._taps.layers
         return [
-            f"{name or 'map'}_{i:04d}"
+            f"{prefix}{name or 'map'}_{i:04d}"
+            for prefix in prefixes_of(self._views)
             for name, width in zip(names, self._taps.widths, strict=True)
             for i in range(width)
         ]
@@ -303,6 +324,28 @@ class Passes:
             if key is not None:
                 self._layers.setdefault(key, {}).update(dict.fromkeys(level.layers_))
         self._maps = SharedResults()
+        self._of_bands = SharedResults(_VIEWS_AT_ONCE)
+
+    def of(self, bands: Triple) -> "Passes":
+        """Return the passes over the same image when the network sees some bands.
+
+        Parameters
+        ----------
+        bands : tuple of 3 int
+            The bands.
+
+        Returns
+        -------
+        Passes
+            The same for all levels that ask for these bands.
+        """
+
+        def make() -> "Passes":
+            passes = Passes(())
+            passes._layers = self._layers
+            return passes
+
+        return self._of_bands.get(bands, make)
 
     def maps(
         self,

@@ -61,6 +61,11 @@ class ConvnetRegionFeatures(ConvnetMapLevel):
         rounded such that 32 pixels of the network are whole pixels of the image.
     crop_size : int, default=224
         Sides in pixels of a crop when `pooling` is "crop".
+    bands : sequence of triples of int, or None, default=None
+        The bands, counted from 0, that the network sees as red, green and blue, such as
+        ``[(0, 1, 2), (3, 3, 3)]``. It sees one triple after the other, and the columns
+        of all lie side by side. None sees the colors of RGB images, and every band of
+        others, each as a gray image.
     memory : str, path, FeatureCache or None, default=None
         A folder that keeps the rows of every image, so that they are computed only
         once; see `FeatureCache`, which also bounds its size. Delete the folder to clear
@@ -123,6 +128,7 @@ class ConvnetRegionFeatures(ConvnetMapLevel):
         input_size: int = 640,
         input_scale: float | None = None,
         crop_size: int = 224,
+        bands: Sequence[Sequence[int]] | None = None,
         memory: str | os.PathLike | FeatureCache | None = None,
         verbose: int = 0,
     ) -> None:
@@ -133,6 +139,7 @@ class ConvnetRegionFeatures(ConvnetMapLevel):
         self.input_size = input_size
         self.input_scale = input_scale
         self.crop_size = crop_size
+        self.bands = bands
         self.memory = memory
         self.verbose = verbose
 

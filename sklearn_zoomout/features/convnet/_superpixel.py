@@ -44,7 +44,7 @@ class ConvnetSuperpixelFeatures(ConvnetMapLevel):
         unless the shorter side would have less than 96 pixels.
     input_scale
         See `ConvnetRegionFeatures`.
-    memory, verbose
+    bands, memory, verbose
         See `ConvnetRegionFeatures`.
 
     Attributes
@@ -87,6 +87,7 @@ class ConvnetSuperpixelFeatures(ConvnetMapLevel):
         layers: str | Sequence[str] = "all",
         input_size: int = 640,
         input_scale: float | None = None,
+        bands: Sequence[Sequence[int]] | None = None,
         memory: str | os.PathLike | FeatureCache | None = None,
         verbose: int = 0,
     ) -> None:
@@ -95,6 +96,7 @@ class ConvnetSuperpixelFeatures(ConvnetMapLevel):
         self.layers = layers
         self.input_size = input_size
         self.input_scale = input_scale
+        self.bands = bands
         self.memory = memory
         self.verbose = verbose
 
