@@ -54,8 +54,7 @@ def open_raster(
     Returns
     -------
     Raster
-        A context manager. Its window are read by
-        ``raster.read(top, left, bottom, right)``.
+        A context manager. ``raster.read(top, left, bottom, right)`` reads a window.
 
     Raises
     ------

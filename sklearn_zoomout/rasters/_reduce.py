@@ -66,7 +66,7 @@ def _window_size(shape: tuple[int, ...], block: tuple[int, int]) -> tuple[int, i
     """Return the size of windows of about ``_N_VALUES``, in whole blocks."""
     n_pixels = max(1, _N_VALUES // shape[2])
     width = min(_multiple(int(n_pixels**0.5), block[1]), shape[1])
-    return _multiple(n_pixels // width, block[0]), width
+    return min(_multiple(n_pixels // width, block[0]), shape[0]), width
 
 
 def _multiple(size: int, of: int) -> int:
