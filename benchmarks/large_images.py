@@ -2,8 +2,7 @@
 
 A mosaic is made of photographs of Stanford Background side by side, or of made-up
 scenes where that is missing, each as large as it is. The default pipeline, with 2,000
-superpixels and ``input_size=960``, learns from crops of 1,000 x 1,000 pixels of another
-mosaic.
+superpixels and ``input_size=960``, learns from crops of 1,000 x 1,000 pixels of it.
 
 "crops"  Share of pixels in which ``model.predict([mosaic])`` agrees with the prediction
          of each crop of 1,000 x 1,000 pixels by itself, which is what fit has seen. The
@@ -21,7 +20,6 @@ mosaic.
     python benchmarks/large_images.py --rows memory --megapixels 100
 """
 
-import math
 import tempfile
 import threading
 import time
@@ -38,7 +36,7 @@ from sklearn_zoomout.exceptions import ScaleWarning
 from sklearn_zoomout.metrics import mean_iou
 from sklearn_zoomout.tiles import predict_tiles
 from sklearn_zoomout.tiles._grid import choose_grid
-from sklearn_zoomout.tiles._scale import at_scale_of_fit, map_levels
+from sklearn_zoomout.tiles._scale import at_scale_of_fit, block_sides
 
 ROWS = ("crops", "seams", "memory", "photographs")
 SIDE = 1000
@@ -49,7 +47,7 @@ def parse_arguments():
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
     parser.add_argument("--megapixels", type=float, help="of the mosaic")
     parser.add_argument("--images", type=int, default=300, help="photographs to use")
-    parser.add_argument("--fit-crops", type=int, default=6)
+    parser.add_argument("--fit-crops", type=int, help="crops to learn from, not all")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
@@ -91,13 +89,14 @@ def crops_of(array):
 
 
 def fit(args, images, masks):
-    """Fit the pipeline to crops of a mosaic of the first photographs."""
-    rows = math.ceil(args.fit_crops**0.5) * SIDE
-    columns = math.ceil(args.fit_crops / (rows // SIDE)) * SIDE
-    picture = crops_of(make_mosaic(images, rows, columns, 0))[: args.fit_crops]
-    label = crops_of(make_mosaic(masks, rows, columns, -1))[: args.fit_crops]
+    """Fit the pipeline to some crops of the mosaic, evenly over it."""
+    shape = size_of(args.megapixels or 48)
+    crops = crops_of(make_mosaic(images, *shape, 0))
+    labels = crops_of(make_mosaic(masks, *shape, -1))
+    n = min(args.fit_crops or len(crops), len(crops))
+    chosen = np.linspace(0, len(crops) - 1, n).astype(int)
     model = zoomout_pipeline(n_segments=2000, input_size=960, random_state=args.seed)
-    return model.fit(picture, label)
+    return model.fit([crops[i] for i in chosen], [labels[i] for i in chosen])
 
 
 def size_of(megapixels):
@@ -143,8 +142,7 @@ def print_seams(model, images, megapixels):
 
 def grid_of(model):
     scaled = at_scale_of_fit(model)
-    blocks = {level.block_side for level in map_levels(scaled)}
-    return choose_grid(scaled.steps[0][1].cell_side, blocks, None)
+    return choose_grid(scaled.steps[0][1].cell_side, block_sides(scaled), None)
 
 
 def resident():
@@ -238,9 +236,7 @@ def main():
         description, images, masks = load_photographs(args)
         images, masks = of_one_size(images, masks)
         print(f"{len(images)} {description} in mosaics")
-        n_fit = len(images) // 3
-        model = fit(args, images[:n_fit], masks[:n_fit])
-        images = images[n_fit:]
+        model = fit(args, images, masks)
     for row in args.rows:
         if row == "crops":
             print_crops(model, images, args.megapixels or 48)

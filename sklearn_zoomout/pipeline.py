@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral
 from typing import Any, NamedTuple
 
-
 from ._utils.params import validate_params
 from .backbones import Backbone
 from .backbones._backbone import BackboneLike

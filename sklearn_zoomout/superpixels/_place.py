@@ -109,21 +109,17 @@ class Scene:
             np.stack([rows, columns]), axis=1, return_inverse=True
         )
 
-        def compute(top: int, left: int) -> NDArray[np.float32]:
+        def compute(top: int, left: int) -> Callable[[], NDArray[np.float32]]:
             bottom = min(top + window[0], self.shape[0])
             right = min(left + window[1], self.shape[1])
-            return describe(self.see(top, left, bottom, right))
+            return lambda: describe(self.see(top, left, bottom, right))
 
-        starts = [
-            _starts(n, side) for n, side in zip(self.shape, window, strict=True)
-        ]
+        starts = [_starts(n, side) for n, side in zip(self.shape, window, strict=True)]
         vectors = []
         for row, column in corners.T:
             top, left = int(starts[0][row]), int(starts[1][column])
-            found = self._vectors.get(
-                (key, window, top, left), lambda at=(top, left): compute(*at)
-            )
-            vectors.append(found)
+            key_of = key, window, top, left
+            vectors.append(self._vectors.get(key_of, compute(top, left)))
         return np.stack(vectors)[which.ravel()]
 
 

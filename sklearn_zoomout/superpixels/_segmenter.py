@@ -363,7 +363,8 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
     @property
     def cell_side(self) -> int | None:
         """Side in pixels of the squares that SLIC begins with, with `segment_area`."""
-        return self.segment_area and max(round(self.segment_area**0.5), 1)
+        area = self.segment_area
+        return None if area is None else max(round(area**0.5), 1)
 
     def _call_method(self, image: NDArray[Any], index: int) -> NDArray[Any]:
         segments = np.asarray(self.method(as_float(image)))  # type: ignore[operator]

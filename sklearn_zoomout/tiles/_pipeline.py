@@ -127,7 +127,7 @@ class ZoomoutPipeline(Pipeline):
         return X if isinstance(X, (list, tuple)) else []
 
     def _is_large(self, image: Any) -> bool:
-        shape = getattr(image, "shape", ())
+        shape: Any = getattr(image, "shape", ())
         if self.tile_above is None or len(shape) < 2 or not is_pipeline_of_images(self):
             return False
         n_pixels = shape[0] * shape[1]

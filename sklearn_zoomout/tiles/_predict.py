@@ -16,7 +16,7 @@ from ..superpixels import SegmentedImage, Superpixels
 from ..superpixels._place import Place, Scene
 from ..superpixels._reading import ReadImage
 from ._grid import Tile, choose_grid
-from ._scale import at_scale_of_fit, is_pipeline_of_images, map_levels, sees_scene
+from ._scale import at_scale_of_fit, block_sides, is_pipeline_of_images, sees_scene
 
 # Side of a tile in pixels.
 _TILE_SIZE = 2048
@@ -106,8 +106,7 @@ def predict_tiles(
             raise ValueError(f"{name}: expected {least} or more, got {value!r}.")
     check_is_fitted(model)
     scaled = at_scale_of_fit(model)
-    blocks = {level.block_side for level in map_levels(scaled)}
-    grid = choose_grid(scaled.steps[0][1].cell_side, blocks, margin)
+    grid = choose_grid(scaled.steps[0][1].cell_side, block_sides(scaled), margin)
     with open_raster(image) as raster:
         predict = _TilePredictor(scaled, raster, proba, scene == "image")
         tiles = list(grid.tiles(raster.shape[:2], tile_size))

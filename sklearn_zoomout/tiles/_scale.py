@@ -15,8 +15,8 @@ _TOLERANCE = 0.06
 
 def is_pipeline_of_images(model: Any) -> bool:
     """Return whether a model is a pipeline whose first step cuts superpixels."""
-    steps = getattr(model, "steps", None)
-    return bool(steps) and isinstance(steps[0][1], SuperpixelSegmenter)
+    steps = getattr(model, "steps", None) or [("", None)]
+    return isinstance(steps[0][1], SuperpixelSegmenter)
 
 
 def is_absolute(model: Pipeline) -> bool:
@@ -45,11 +45,11 @@ def at_scale_of_fit(model: Pipeline) -> Pipeline:
     relative = [level for level in levels if level.input_scale is None]
     for level in relative:
         level.input_scale = level.input_scale_
-    blocks = {level.block_side for level in relative}
+    scales = {level.input_scale_ for level in relative}
     if segmenter.segment_area is None:
         side = segmenter.segment_area_**0.5
-        if len(blocks) == 1 and len(relative) == len(levels):
-            side, block = _fit_together(side, 32 / relative[0].input_scale)
+        if len(scales) == 1 and len(relative) == len(levels):
+            side, block = _fit_together(side, 32 / scales.pop())
             for level in relative:
                 level.input_scale = 32 / block
         segmenter.segment_area = float(max(round(side), 1) ** 2)
@@ -64,6 +64,11 @@ def map_levels(model: Pipeline) -> list[ConvnetMapLevel]:
         if isinstance(part, ConvnetMapLevel)
         and getattr(part, "pooling", "roi") != "crop"
     ]
+
+
+def block_sides(model: Pipeline) -> set[int]:
+    """Return the pixels of the image that become 32 of a network, of all levels."""
+    return {level.block_side for level in map_levels(model) if level.block_side}
 
 
 def sees_scene(model: Pipeline) -> bool:

@@ -86,7 +86,9 @@ def labeled_windows(
 
 def _starts(length: int, size: int) -> list[int]:
     """Return where windows begin that cover an axis; the last ends at its end."""
-    return sorted({min(start, max(length - size, 0)) for start in range(0, length, size)})
+    return sorted(
+        {min(start, max(length - size, 0)) for start in range(0, length, size)}
+    )
 
 
 def _read_image(source: Any, box: Box) -> NDArray[Any]:

@@ -58,13 +58,23 @@ def test_tiles_leave_no_seams(model, mosaic):
     assert np.mean(tiles != at_once) < 0.015
 
 
-def test_a_mosaic_has_the_labels_of_its_parts(model, mosaic, scenes):
-    """An image at the scale of fit is labeled as images of fit are."""
-    image, mask = mosaic
+def test_an_image_of_fits_size_is_labeled_as_without_tiles(model, scenes):
+    """Rounded sizes change little."""
+    images, _ = scenes
+    labels = mosaic_of([predict_tiles(model, image) for image in images[:16]])
+    assert np.mean(labels == mosaic_of(list(model.predict(images[:16])))) > 0.95
+
+
+def test_a_mosaic_is_seen_at_the_scale_of_its_parts(model, mosaic, scenes):
+    """Its labels are closer to theirs than if it were taken for one scene."""
+    image, _ = mosaic
     parts = mosaic_of(list(model.predict(scenes[0][:16])))
-    labels = predict_tiles(model, image)
-    assert np.mean(labels == parts) > 0.9
-    assert mean_iou([mask], [labels]) > mean_iou([mask], [parts]) - 0.05
+    with pytest.warns(ScaleWarning):
+        as_one_scene = model.predict([image])[0]
+    agree = np.mean(predict_tiles(model, image) == parts)
+    # Parts of 120 x 160 pixels consist of little but borders.
+    assert agree > 0.75
+    assert agree > np.mean(as_one_scene == parts) + 0.2
 
 
 def test_probabilities_have_the_labels_as_their_largest(model, mosaic):
@@ -115,7 +125,9 @@ def test_at_once_a_large_image_warns_of_its_scale(model, mosaic):
     """The warning names both cures, and comes with a pipeline of scikit-learn too."""
     image, _ = mosaic
     for pipeline in (model, Pipeline(model.steps)):
-        with pytest.warns(ScaleWarning, match=r"images\[0\].*segment_area.*predict_til"):
+        with pytest.warns(
+            ScaleWarning, match=r"images\[0\].*segment_area.*predict_til"
+        ):
             pipeline.predict([image])
 
 

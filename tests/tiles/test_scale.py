@@ -30,7 +30,9 @@ def test_windows_have_the_superpixels_of_the_image(image):
     whole, window = segmenter.fit_transform([image, image[45:270, 90:360]])
     cut = whole.segments[45:270, 90:360][81:-81, 81:-81]
     own = window.segments[81:-81, 81:-81]
-    _, overlaps = np.unique(np.stack([cut, own]).reshape(2, -1), axis=1, return_counts=True)
+    _, overlaps = np.unique(
+        np.stack([cut, own]).reshape(2, -1), axis=1, return_counts=True
+    )
     largest = np.sort(overlaps)[-len(np.unique(cut)) :].sum()
     assert largest / cut.size > 0.99
 

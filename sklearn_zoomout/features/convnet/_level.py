@@ -249,7 +249,8 @@ class ConvnetMapLevel(ConvnetLevel):
     @property
     def block_side(self) -> int | None:
         """Pixels of the image that become 32 of the network, with `input_scale`."""
-        return self.input_scale and max(round(32 / self.input_scale), 1)
+        scale = self.input_scale
+        return None if scale is None else max(round(32 / scale), 1)
 
     def pass_key(self) -> tuple[Any, ...] | None:
         """Return what levels that share a forward pass have in common.
