@@ -38,5 +38,3 @@ from .superpixels import SuperpixelSegmenter as SuperpixelSegmenter
 from .table import FeatureTable as FeatureTable
 from .table import open_features as open_features
 from .table import store_features as store_features
-from .tiles import ZoomoutPipeline as ZoomoutPipeline
-from .tiles import predict_tiles as predict_tiles
