@@ -19,7 +19,7 @@ from ..cache import FeatureCache, entry_key, open_cache
 from ..descriptors import rgb_to_lab
 from ..exceptions import SuperpixelWarning
 from ..images import as_float, check_images
-from ..masks import check_masks
+from ..masks import iter_training_masks
 from ._segmented_image import SegmentedImage
 from ._sequence import CheckedMasks, Superpixels
 from ._slic import slic
@@ -167,7 +167,9 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         validate_params(self)
         open_cache(self.memory)
         images = check_images(images)
-        return images, None if masks is None else check_masks(masks, images)
+        if masks is None:
+            return images, None
+        return images, list(iter_training_masks(masks, images))
 
     def _cut(self, images: list[NDArray[Any]]) -> Superpixels:
         cache = open_cache(self.memory)

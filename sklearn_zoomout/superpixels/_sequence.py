@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._utils.shared_results import SharedResults
-from ..masks import iter_masks
+from ..masks import iter_training_masks
 from ._segmented_image import SegmentedImage
 
 
@@ -92,11 +92,16 @@ class Superpixels(Sequence[SegmentedImage]):
         ------
         TypeError, ValueError
             If the masks do not fit the images; see `check_masks`.
+
+        Warns
+        -----
+        MaskWarning
+            If the masks look wrong; see `iter_training_masks`.
         """
         known = self._checked_masks
         if known is not None and known.hold(masks):
             return iter(known.masks)
-        return iter_masks(masks, self)
+        return iter_training_masks(masks, self)
 
     @overload
     def __getitem__(self, key: int) -> SegmentedImage: ...
