@@ -7,7 +7,6 @@ which is how scikit-learn marks unlabeled samples.
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ..images import check_sequence, refuse_masked

@@ -14,13 +14,15 @@ from ._marked import MarkedMasks
 
 #: A label on a larger share of the pixels may be a mark of unlabeled pixels.
 _LARGE_SHARE = 0.9
-# The area of a disc of the same width is one, that of a square 1.3. A stroke that is five
-# times as long as wide has 6.
+# Areas in discs of the same width: a square has 1.3, a stroke that is five times as
+# long as wide has 6.
 _ELONGATED = 6.0
 # Of the pixels of the other labels, so much lies in strokes.
 _MOSTLY = 0.9
 #: The largest values of the unsigned types that masks have.
 _LARGEST = {255: "uint8", 65_535: "uint16"}
+# So many masks show whether there are strokes.
+_ENOUGH = 50
 # cv2 compares neighbors in int16.
 _INT16 = 2**15 - 1
 # More labels than that are numbers of objects, not mixtures.
@@ -38,6 +40,7 @@ class Suspicion:
         self._counts: Counter[int] = Counter()
         self._in_strokes: Counter[int] = Counter()
         self._between: Counter[int] = Counter()
+        self._rest = 0
 
     def look_at(self, mask: NDArray[Any]) -> None:
         """Count the pixels, the strokes and the mixtures of a mask.
@@ -52,7 +55,7 @@ class Suspicion:
         self._counts.update(dict(zip(labels.tolist(), counts.tolist(), strict=True)))
         if len(labels) < 2:
             return
-        if UNLABELED not in self._counts:
+        if UNLABELED not in self._counts and self._n_masks <= _ENOUGH:
             self._look_for_strokes(mask, labels, counts)
         if 4 <= len(labels) <= _MANY and labels[-1] < _INT16:
             between = lies_between(mask)
@@ -89,6 +92,7 @@ class Suspicion:
     ) -> None:
         around = int(counts.argmax())
         label, rest = int(labels[around]), int(mask.size - counts[around])
+        self._rest += rest
         # Some masks have more strokes than others.
         if rest <= 2 * (1 - _LARGE_SHARE) * mask.size:
             self._in_strokes[label] += count_thin(mask != label)
@@ -112,7 +116,7 @@ class Suspicion:
         ((label, n_pixels),) = self._counts.most_common(1)
         total = self._counts.total()
         thin = self._in_strokes[label]
-        if n_pixels <= _LARGE_SHARE * total or thin < _MOSTLY * (total - n_pixels):
+        if n_pixels <= _LARGE_SHARE * total or thin < _MOSTLY * self._rest:
             return ""
         others = _shorten([other for other in self._labels() if other != label])
         return (
@@ -147,17 +151,17 @@ class Suspicion:
         if len(soft) < max(3, len(labels) / 3) or share > 0.5:
             return ""
         return (
-            f"{len(soft)} of {len(labels)} labels, {_shorten(soft)}, occur on {share:.1%} "
-            "of the pixels and only between a smaller and a larger label, as after "
-            "resizing with interpolation or painting with smooth edges; each is "
-            "learned as a class. Resize with the nearest label, such as "
+            f"{len(soft)} of {len(labels)} labels, {_shorten(soft)}, occur on "
+            f"{share:.1%} of the pixels and only between a smaller and a larger label, "
+            "as after resizing with interpolation or painting with smooth edges; each "
+            "is learned as a class. Resize with the nearest label, such as "
             "image.resize(size, PIL.Image.Resampling.NEAREST), or read colors with "
             "read_masks, which removes soft edges."
         )
 
 
 def count_thin(inside: NDArray[np.bool_]) -> int:
-    """Count the pixels of connected regions that are longer than five times their width.
+    """Count the pixels of connected regions that are far longer than wide.
 
     Parameters
     ----------
@@ -169,14 +173,14 @@ def count_thin(inside: NDArray[np.bool_]) -> int:
     int
     """
     binary = inside.astype(np.uint8)
-    n_regions, regions, boxes, _ = cv2.connectedComponentsWithStats(binary)
+    n_regions, found = cv2.connectedComponents(binary)
+    regions = np.asarray(found)[inside]
     depth = np.asarray(cv2.distanceTransform(binary, cv2.DIST_L2, 3))
-    half = np.zeros(n_regions, dtype=np.float32)
-    np.maximum.at(half, regions[inside], depth[inside])
-    area = boxes[:, cv2.CC_STAT_AREA].astype(np.float64)
+    half = np.zeros(n_regions)
+    np.maximum.at(half, regions.astype(np.intp), depth[inside].astype(np.float64))
+    area = np.bincount(regions, minlength=n_regions)
     # The depth is measured from the center of the first pixel outside.
     thin = area > _ELONGATED * np.pi * np.maximum(half - 0.5, 0.5) ** 2
-    thin[0] = False  # what lies around the regions
     return int(area[thin].sum())
 
 
