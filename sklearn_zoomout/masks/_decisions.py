@@ -291,7 +291,8 @@ def decide_drawings(drawings: Sequence[Drawing], request: Request) -> Decision:
     if isinstance(request.colors, Mapping):
         by_name: dict[Any, int] = dict(labels)
         for key, color in request.colors.items():
-            colors[by_name.get(key, key)] = as_rgb(color)
+            label = by_name[key] if key in by_name else int(key)
+            colors[label] = as_rgb(color)
     if mark is not None:
         labels[mark] = UNLABELED
     marks = [mark] if mark is not None else []

@@ -132,5 +132,8 @@ def _listed(colors: Any, names: dict[int, str]) -> dict[int, RGB]:
         return {}
     by_name: dict[Any, int] = {name: label for label, name in names.items()}
     if isinstance(colors, Mapping) and by_name:
-        return {by_name.get(key, key): as_rgb(color) for key, color in colors.items()}
+        return {
+            by_name[key] if key in by_name else int(key): as_rgb(color)
+            for key, color in colors.items()
+        }
     return {label: color for color, label in color_table(colors)[0].items()}
