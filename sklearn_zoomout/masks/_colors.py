@@ -16,10 +16,16 @@ from ._files import Colors
 RGB = tuple[int, int, int]
 # A picture with more colors of flat areas is no mask.
 _MOST_CLASSES = 64
+# Of colors without a flat area, the most frequent are looked at.
+_MOST_TRIED = 1000
+# So many colors may occur in thin lines alone.
+_MOST_PENCILS = 5
 # Fewer pixels of a color than this, without a flat area, are where three colors mix.
 _FEW = 10
 # How far a mixture of two colors may be from the line between them.
 _TOLERANCE = 12.0
+# The same, where the colors of the classes are listed.
+_CLOSE = 32.0
 _SQUARE = np.ones((3, 3), np.uint8)
 
 
@@ -190,19 +196,23 @@ def learn_colors(
     rgb = unpack(codes).astype(np.float64)
     main = flat.tolist()
     rest = np.flatnonzero(~flat & (counts >= _FEW))
-    for i in rest[np.argsort(-counts[rest], kind="stable")]:
+    for i in rest[np.argsort(-counts[rest], kind="stable")][:_MOST_TRIED]:
         ends = np.flatnonzero(np.array(main) & (counts >= 4 * counts[i]))
         main[i] = not lies_on_a_line(rgb[i], rgb[ends])
-        if sum(main) > _MOST_CLASSES:
-            raise ValueError(
-                f"expected a color per class, got more than {_MOST_CLASSES} colors, as "
-                "in a photograph; pass the colors of the classes as colors."
-            )
+    n_thin = sum(main) - int(flat.sum())
+    if n_thin > max(_MOST_PENCILS, int(flat.sum())):
+        raise ValueError(
+            f"expected a color per class, got {n_thin} colors that fill no square of 3 "
+            "x 3 pixels, as in a photograph or after resizing; pass the colors of the "
+            "classes as colors."
+        )
     chosen = unpack(codes[[i for i in order if main[i]]])
     return [(r, g, b) for r, g, b in chosen.tolist()]
 
 
-def lies_on_a_line(color: NDArray[np.float64], ends: NDArray[np.float64]) -> bool:
+def lies_on_a_line(
+    color: NDArray[np.float64], ends: NDArray[np.float64], tolerance: float = _TOLERANCE
+) -> bool:
     """Return whether a color is a mixture of two others, or nearly one of them.
 
     Parameters
@@ -211,12 +221,14 @@ def lies_on_a_line(color: NDArray[np.float64], ends: NDArray[np.float64]) -> boo
         The color.
     ends : ndarray of float64 of shape (n, 3)
         The others.
+    tolerance : float
+        How far it may be from the line between the two.
 
     Returns
     -------
     bool
     """
-    if len(ends) and np.linalg.norm(ends - color, axis=1).min() <= _TOLERANCE / 2:
+    if len(ends) and np.linalg.norm(ends - color, axis=1).min() <= tolerance / 2:
         return True
     if len(ends) < 2:
         return False
@@ -224,7 +236,7 @@ def lies_on_a_line(color: NDArray[np.float64], ends: NDArray[np.float64]) -> boo
     line = ends[other] - ends[one]
     along = ((color - ends[one]) * line).sum(axis=1) / (line**2).sum(axis=1)
     nearest = ends[one] + np.clip(along, 0, 1)[:, None] * line
-    return bool(np.linalg.norm(nearest - color, axis=1).min() <= _TOLERANCE)
+    return bool(np.linalg.norm(nearest - color, axis=1).min() <= tolerance)
 
 
 def label_colors(
@@ -271,7 +283,7 @@ def label_colors(
     n_soft = int(soft.sum())
     if n_soft:
         if strict:
-            _refuse_unknown(picture.rgb, soft, listed, name)
+            _refuse_unknown(picture, soft, listed, name)
         which[soft] = _resolve(picture.rgb, soft, which, listed)
     labels = values[which]
     if picture.transparent is not None:
@@ -308,24 +320,24 @@ def _resolve(
 
 
 def _refuse_unknown(
-    rgb: NDArray[np.uint8],
-    soft: NDArray[np.bool_],
-    listed: NDArray[np.int64],
-    name: str,
+    picture: Colors, soft: NDArray[np.bool_], listed: NDArray[np.int64], name: str
 ) -> None:
-    codes, first, counts = np.unique(
-        pack(rgb[soft]), return_index=True, return_counts=True
-    )
+    """Raise an error for a color of a flat area, or one that is no mixture of two."""
+    found = count_colors(picture)
     ends = listed.astype(np.float64)
-    rows, columns = np.nonzero(soft)
-    for code, i, count in zip(codes, first, counts, strict=True):
-        color = unpack(code)
-        if count >= _FEW and not lies_on_a_line(color.astype(np.float64), ends):
-            raise ValueError(
-                f"{name}: expected the colors of the classes or mixtures of two, got "
-                f"{color.tolist()} on {count} pixels, first at row {rows[i]}, column "
-                f"{columns[i]}; list the color, or pass it as unlabeled."
-            )
+    for code, count, flat in zip(found.codes, found.counts, found.flat, strict=True):
+        color = unpack(code).astype(np.float64)
+        # A single end is no line: it takes only colors close to it.
+        lines = ends[:0] if flat else ends
+        near = np.linalg.norm(ends - color, axis=1).min() <= _CLOSE
+        if near or count < _FEW or lies_on_a_line(color, lines, _CLOSE):
+            continue
+        rows, columns = np.nonzero(soft & (pack(picture.rgb) == code))
+        raise ValueError(
+            f"{name}: expected the colors of the classes or mixtures of two, got "
+            f"{unpack(code).tolist()} on {count} pixels, first at row {rows[0]}, "
+            f"column {columns[0]}; list the color, or pass it as unlabeled."
+        )
 
 
 def _in_byte(values: NDArray[Any]) -> bool:

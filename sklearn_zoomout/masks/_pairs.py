@@ -34,7 +34,7 @@ def list_sources(masks: Any, images: Sequence[Path]) -> list[Source]:
     Returns
     -------
     list of Path or Drawing
-        Those of a folder are sorted by name.
+        Those of a folder are sorted by name, without an end that all of them share.
 
     Raises
     ------
@@ -169,4 +169,17 @@ def _list_files(paths: Any, suffixes: set[str], name: str) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise FileNotFoundError(f"{name}: expected a folder or a file, got {path}.")
-    return sorted(p for p in path.iterdir() if p.suffix.lower() in suffixes)
+    files = [p for p in path.iterdir() if p.suffix.lower() in suffixes]
+    return _sort_as_images(files)
+
+
+def _sort_as_images(files: list[Path]) -> list[Path]:
+    """Sort files as without the end that all names share, such as "_labels".
+
+    Otherwise "a_10_labels.png" would come before "a_1_labels.png", and "a_10.jpg" after
+    "a_1.jpg".
+    """
+    backward = os.path.commonprefix([path.stem[::-1] for path in files])
+    words = re.search(r".*[^0-9A-Za-z]", backward)
+    n_shared = len(words.group()) if words and len(files) > 1 else 0
+    return sorted(files, key=lambda p: f"{p.stem[: len(p.stem) - n_shared]}.{p.suffix}")
