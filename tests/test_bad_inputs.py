@@ -309,7 +309,9 @@ def test_the_error_for_one_class_names_those_that_win_no_superpixel(images, mask
         color_pipeline().fit(images, lines)
 
 
-def test_a_class_that_loses_most_pixels_warns_unless_pixels_are_learned(images, masks):
+def test_a_class_that_loses_most_pixels_warns_unless_pixels_are_learned(
+    images, masks, monkeypatch
+):
     """A pipeline of superpixels alone says so; one with pixels learns thin classes."""
     lines = with_lines(masks)
     for mask in lines:
@@ -317,12 +319,14 @@ def test_a_class_that_loses_most_pixels_warns_unless_pixels_are_learned(images, 
         mask[::10, 5:-5] = 3
     with pytest.warns(LostClassWarning, match=r"class 3 keeps \d+% of its pixels"):
         color_pipeline().fit(images, lines)
+    monkeypatch.setattr(PixelFusion, "_learn", lambda *fitted: {})  # takes seconds
     fused = color_pipeline()
-    fusion = PixelFusion(fused[-1], weight=0.5, n_pixels=300, random_state=0)
-    fused.set_params(classifier=fusion)
+    fused.set_params(classifier=PixelFusion(fused[-1]))
     with warnings.catch_warnings():
         warnings.simplefilter("error", MaskWarning)
         fused.fit(images, lines)
+    with pytest.warns(LostClassWarning, match=r"class 3 keeps \d+% of its pixels"):
+        fused.set_params(classifier__weight=0).fit(images, lines)
 
 
 def test_an_image_without_a_labeled_pixel_is_skipped(images, masks):
