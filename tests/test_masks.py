@@ -64,6 +64,7 @@ ONE_HOT = np.eye(3, dtype=int)[np.arange(48).reshape(6, 8) % 3]
         (np.zeros((6, 8, 1), int), ValueError, r"length 1; pass mask\[\.\.\., 0\]"),
         (ONE_HOT, ValueError, r"one plane .*mask\.any\(-1\), mask\.argmax\(-1\), -1"),
         (np.moveaxis(ONE_HOT, 2, 0), ValueError, r"mask\.argmax\(0\)"),
+        (np.full((6, 8, 5), 0.2), ValueError, r"numbers per class; pass mask\.argmax"),
         (np.full((6, 8), np.nan), ValueError, r"nan at row 0.*isnan\(mask\), -1, mask"),
         (np.full((6, 8), -9999), ValueError, r"where\(mask == -9999, -1, mask\)"),
         (np.full((6, 8), -9999.0), ValueError, r"where\(mask == -9999, -1, mask\)"),
@@ -74,6 +75,7 @@ ONE_HOT = np.eye(3, dtype=int)[np.arange(48).reshape(6, 8) % 3]
     ],
     ids=[
         *("None", "dictionary", "first axis", "last axis", "one-hot", "one-hot first"),
+        "probabilities",
         *("NaN", "nodata", "float nodata", "large float", "large int", "fraction"),
         "ragged",
     ],

@@ -113,7 +113,7 @@ class ColorCount:
 
     Attributes
     ----------
-    codes : ndarray of int64 of shape (n_colors,)
+    codes : ndarray of int32 of shape (n_colors,)
         The colors as numbers, see `pack`.
     counts : ndarray of int64 of shape (n_colors,)
         How many pixels have them.
@@ -121,7 +121,7 @@ class ColorCount:
         Whether they fill a square of 3 x 3 pixels, as soft edges do not.
     """
 
-    codes: NDArray[np.int64]
+    codes: NDArray[np.int32]
     counts: NDArray[np.int64]
     flat: NDArray[np.bool_]
 
@@ -140,13 +140,13 @@ def count_colors(picture: Colors) -> ColorCount:
     return ColorCount(codes, counts, np.isin(codes, packed[inside & seen]))
 
 
-def pack(rgb: NDArray[Any]) -> NDArray[np.int64]:
+def pack(rgb: NDArray[Any]) -> NDArray[np.int32]:
     """Return colors, of shape (..., 3), as numbers."""
-    red, green, blue = np.moveaxis(rgb.astype(np.int64), -1, 0)
+    red, green, blue = np.moveaxis(rgb.astype(np.int32), -1, 0)
     return (red << 16) | (green << 8) | blue
 
 
-def unpack(codes: NDArray[np.int64]) -> NDArray[np.int64]:
+def unpack(codes: NDArray[np.int32]) -> NDArray[np.int32]:
     """Return the colors, of shape (..., 3), of numbers."""
     return np.stack([codes >> 16, (codes >> 8) & 255, codes & 255], axis=-1)
 

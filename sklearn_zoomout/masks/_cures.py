@@ -201,6 +201,10 @@ def _explain_axes(mask: NDArray[Any], shape: tuple[int, ...]) -> str:
                 "which holds one plane of zeros and ones per class; pass "
                 f"numpy.where(mask.any({axis}), mask.argmax({axis}), -1)."
             )
+        if rest == shape and mask.dtype.kind == "f" and mask.shape[axis] not in (3, 4):
+            return (
+                f"which holds one plane of numbers per class; pass mask.argmax({axis})."
+            )
     return (
         "which looks like colors; read the file with read_masks(paths), or a palette "
         "PNG as indices, numpy.asarray(PIL.Image.open(path)) without conversion to "

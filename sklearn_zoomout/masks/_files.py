@@ -1,6 +1,5 @@
 """Mask files as arrays: numbers or colors, as the file holds them."""
 
-import importlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -169,7 +168,7 @@ def _load_npy(path: Path) -> NDArray[Any]:
 def _load_hdf5(path: Path) -> NDArray[Any]:
     """Return the only array of a file, or that which ilastik exports."""
     try:
-        h5py: Any = importlib.import_module("h5py")
+        import h5py
     except ImportError as error:
         raise ImportError(
             f"{path}: HDF5 files are read with h5py, which is not installed; run "

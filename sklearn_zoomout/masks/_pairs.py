@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -104,6 +105,13 @@ def pair_by_name(sources: Sequence[Source], images: Sequence[Path]) -> list[Sour
         If an image has no mask, or several.
     """
     stems = [path.stem for path in images]
+    twice = sorted(stem for stem, n in Counter(stems).items() if n > 1)
+    if twice:
+        raise ValueError(
+            "like: expected images of different names, got several with the names "
+            f"{twice[:5]}; pass the masks in the order of the images, and the images "
+            "as arrays."
+        )
     found: dict[str, list[tuple[bool, Source]]] = {stem: [] for stem in stems}
     for source in sources:
         name = source_stem(source)

@@ -1,6 +1,7 @@
 """Masks in pictures and arrays: numbers, palettes and colors."""
 
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -35,6 +36,7 @@ def save_colors(path, labels, colors):
     [
         ("a.png", np.uint8),
         ("a.png", np.uint16),
+        ("a.png", bool),
         ("a.tif", np.uint8),
         ("a.tif", np.uint16),
         ("a.tif", np.int32),
@@ -84,7 +86,7 @@ def test_hdf5_files_of_ilastik(tmp_path):
 
 def test_hdf5_files_without_h5py_say_what_to_install(tmp_path, monkeypatch):
     """h5py is optional."""
-    monkeypatch.setitem(__import__("sys").modules, "h5py", None)
+    monkeypatch.setitem(sys.modules, "h5py", None)
     (tmp_path / "a.h5").write_bytes(b"")
     with pytest.raises(ImportError, match=r"a\.h5: .*pip install h5py"):
         read_mask(tmp_path / "a.h5")
@@ -111,6 +113,16 @@ def test_different_palettes_are_matched_by_color(tmp_path):
     np.testing.assert_array_equal(second, np.array([2, 0, 3])[LABELS])
     assert masks.colors == {0: RED, 1: GREEN, 2: BLUE, 3: WHITE}
     assert "the palettes differ: labels are matched by color" in repr(masks)
+
+
+@pytest.mark.parametrize("mark", ["white", 255])
+def test_white_marks_unlabeled_pixels_of_gray_files_too(tmp_path, mark):
+    """A gray file has no colors of its own, but programs show it in grays."""
+    Image.fromarray(np.where(LABELS == 2, 255, LABELS).astype(np.uint8)).save(
+        tmp_path / "a.png"
+    )
+    mask = read_mask(tmp_path / "a.png", unlabeled=mark)
+    np.testing.assert_array_equal(mask, np.where(LABELS == 2, -1, LABELS))
 
 
 def test_colors_of_palettes_that_nobody_uses_do_not_count(tmp_path):
@@ -315,6 +327,13 @@ def test_images_without_a_mask_are_listed(folders):
         Image.new("L", (32, 20)).save(folders / "masks" / f"a-{ending}.png")
     with pytest.raises(ValueError, match=r"a-x\.png.*a-y\.png.* for a\.jpg"):
         read_masks(folders / "masks", folders / "photographs")
+
+
+def test_images_of_one_name_are_refused(folders):
+    """A mask could belong to either."""
+    files = [folders / "photographs" / "a.jpg", folders / "elsewhere" / "a.jpg"]
+    with pytest.raises(ValueError, match=r"like: .*different names, got .*\['a'\]"):
+        read_masks(folders / "masks", files)
 
 
 def test_masks_are_paired_with_arrays_by_order(folders):
