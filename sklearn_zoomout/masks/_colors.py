@@ -22,6 +22,8 @@ _MOST_TRIED = 1000
 _MOST_PENCILS = 5
 # Fewer pixels of a color than this, without a flat area, are where three colors mix.
 _FEW = 10
+# Bicubic interpolation goes so much beyond the colors on both sides of an edge.
+_BEYOND = 0.2
 # How far a mixture of two colors may be from the line between them.
 _TOLERANCE = 12.0
 # The same, where the colors of the classes are listed.
@@ -235,7 +237,7 @@ def lies_on_a_line(
     one, other = np.array(list(combinations(range(len(ends)), 2))).T
     line = ends[other] - ends[one]
     along = ((color - ends[one]) * line).sum(axis=1) / (line**2).sum(axis=1)
-    nearest = ends[one] + np.clip(along, 0, 1)[:, None] * line
+    nearest = ends[one] + np.clip(along, -_BEYOND, 1 + _BEYOND)[:, None] * line
     return bool(np.linalg.norm(nearest - color, axis=1).min() <= tolerance)
 
 

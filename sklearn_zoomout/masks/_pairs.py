@@ -115,9 +115,8 @@ def pair_by_name(sources: Sequence[Source], images: Sequence[Path]) -> list[Sour
     found: dict[str, list[tuple[bool, Source]]] = {stem: [] for stem in stems}
     for source in sources:
         name = source_stem(source)
-        fitting = [stem for stem in found if _begins_with(name, stem)]
-        if fitting:
-            stem = max(fitting, key=len)
+        stem = next((stem for stem in _beginnings(name) if stem in found), None)
+        if stem is not None:
             found[stem].append((name != stem, source))
     pairs = []
     for path, stem in zip(images, stems, strict=True):
@@ -165,8 +164,10 @@ def source_stem(source: Source) -> str:
     return name.stem if name.suffix.lower() in _PHOTOGRAPHS else name.name
 
 
-def _begins_with(name: str, stem: str) -> bool:
-    return name == stem or bool(re.match(re.escape(stem) + r"[^0-9A-Za-z]", name))
+def _beginnings(name: str) -> list[str]:
+    """Return a name, and what comes before its marks between words, longest first."""
+    ends = [mark.start() for mark in re.finditer("[^0-9A-Za-z]", name)]
+    return [name, *(name[:end] for end in reversed(ends))]
 
 
 def _list_files(paths: Any, suffixes: set[str], name: str) -> list[Path]:

@@ -25,8 +25,8 @@ _LARGEST = {255: "uint8", 65_535: "uint16"}
 _ENOUGH = 50
 # cv2 compares neighbors in int16.
 _INT16 = 2**15 - 1
-# More labels than that are numbers of objects, not mixtures.
-_MANY = 512
+# Three mixtures of two labels, and more than that are numbers of objects.
+_FEWEST, _MANY = 5, 512
 
 
 class Suspicion:
@@ -57,7 +57,7 @@ class Suspicion:
             return
         if UNLABELED not in self._counts and self._n_masks <= _ENOUGH:
             self._look_for_strokes(mask, labels, counts)
-        if 4 <= len(labels) <= _MANY and labels[-1] < _INT16:
+        if _FEWEST <= len(labels) <= _MANY and labels[-1] < _INT16:
             between = lies_between(mask)
             self._between.update(
                 dict(zip(*(a.tolist() for a in count_labels(between)), strict=True))
