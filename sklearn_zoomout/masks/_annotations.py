@@ -37,7 +37,7 @@ def read_annotations(path: Path) -> list[Drawing]:
     try:
         if path.suffix.lower() == ".xml":
             return read_cvat(path, ElementTree.parse(path).getroot())
-        return _read_json(path, json.loads(path.read_text("utf-8")))
+        return _read_json(path, json.loads(path.read_text("utf-8-sig")))
     except (ElementTree.ParseError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(
             f"{path} cannot be read as {path.suffix[1:].upper()} ({error}); export it "

@@ -119,7 +119,7 @@ def decide_numbers(
     for path, seen, table in zip(paths, found, tables, strict=True):
         for value, label in table.items():
             marked = mark is not None and (
-                label == target if is_number else rgb in seen.looks(value)
+                label == target if is_number else seen.shown_as(value) == rgb
             )
             stated = value == seen.stated
             if marked or stated:
@@ -341,10 +341,9 @@ class Seen:
         """Return the numbers that are not stated to be unlabeled."""
         return [value for value in self.values if value != self.stated]
 
-    def looks(self, value: int) -> set[RGB | None]:
+    def shown_as(self, value: int) -> RGB | None:
         """Return the color of a number, or the gray that programs show instead."""
-        gray = value, value, value
-        return {gray if self.palette is None else self.color(value)}
+        return (value,) * 3 if self.palette is None else self.color(value)
 
     def color(self, value: int) -> RGB | None:
         """Return the color of a number in the palette, if it has one."""

@@ -15,7 +15,7 @@ from ._cures import check_values
 #: Where `write_labels` says in a file what it means.
 NOTE = "sklearn_zoomout"
 _PICTURES = {".png", ".tif", ".tiff", ".bmp", ".gif", ".webp"}
-_HDF5 = {".h5", ".hdf5", ".ilp"}
+_HDF5 = {".h5", ".hdf5"}
 _JPEG = {".jpg", ".jpeg", ".jfif"}
 _FORMATS = ["PNG", "TIFF", "BMP", "GIF", "WEBP"]
 #: Endings of files that hold the mask of one image.

@@ -132,6 +132,8 @@ def paint(drawing: Drawing, labels: dict[str, int], background: int) -> NDArray[
 
 
 def _fill(mask: NDArray[np.int32], shape: Shape, label: int) -> None:
+    if len(shape.points) < 3:
+        return
     x, y = shape.points.T - 0.5  # centers of pixels at integers
     mask[draw.polygon(y, x, mask.shape)] = label
 

@@ -102,6 +102,20 @@ def test_labelme_without_size_is_refused(tmp_path):
         read_mask(file)
 
 
+def test_shapes_may_reach_beyond_the_image(tmp_path):
+    """What lies outside is cut off, and a polygon of two points has no area."""
+    shapes = [
+        ("a", "rectangle", [[-20, -20], [10, 10]]),
+        ("a", "polygon", [[50, 30], [90, 30], [90, 90], [50, 90]]),
+        ("a", "polygon", [[30, 0], [30, 40]]),
+        ("a", "circle", [[60, 0], [60, 5]]),
+    ]
+    mask = read_mask(write(tmp_path / "a.json", labelme(*shapes)))
+    assert (mask[:, 10:50] == -1).all()
+    expected = square(0, 10, 0, 10) | square(30, 40, 50, 60)
+    np.testing.assert_array_equal(mask[6:] == 0, expected[6:])
+
+
 def test_unknown_shapes_are_refused(tmp_path):
     """The error names the kind of shape."""
     file = write(tmp_path / "a.json", labelme(("a", "spline", TRIANGLE)))
@@ -338,6 +352,15 @@ def test_coco_segmentations(tmp_path, segmentation, expected):
     masks = read_masks(file, background=0)
     np.testing.assert_array_equal(masks[0], np.where(expected, 3, 0))
     assert masks.names == {3: "cat", 8: "sky"}
+
+
+def test_coco_masks_at_the_edge_of_the_image(tmp_path):
+    """Run lengths may begin with a run of no pixels."""
+    segmentation = {"counts": [0, 40, 2320, 40], "size": [40, 60]}
+    mask = read_mask(write(tmp_path / "a.json", coco(segmentation)))
+    np.testing.assert_array_equal(
+        mask == 3, square(0, 40, 0, 1) | square(0, 40, 59, 60)
+    )
 
 
 def test_coco_compressed_run_lengths(tmp_path):
