@@ -27,7 +27,11 @@ from .features import LocalFeatures as LocalFeatures
 from .features import ProximalFeatures as ProximalFeatures
 from .features import RegionFeatures as RegionFeatures
 from .features import ZoomoutUnion as ZoomoutUnion
+from .masks import Masks as Masks
 from .masks import mark_unlabeled as mark_unlabeled
+from .masks import read_mask as read_mask
+from .masks import read_masks as read_masks
+from .masks import write_labels as write_labels
 from .pipeline import zoomout_pipeline as zoomout_pipeline
 from .postprocessing import GraphSmoothing as GraphSmoothing
 from .postprocessing import IslandRemoval as IslandRemoval

@@ -13,6 +13,22 @@ class EmptyMaskWarning(UserWarning):
     """A mask has no labeled pixel, so its image is not used in training."""
 
 
+class MaskWarning(UserWarning):
+    """Masks look as if they were not what was meant. Its kinds are the next three."""
+
+
+class UnlabeledWarning(MaskWarning):
+    """A label looks like a mark of unlabeled pixels, or a mark of them never occurs."""
+
+
+class SoftEdgeWarning(MaskWarning):
+    """Labels look like mixtures of others, from smooth edges or from resizing."""
+
+
+class LostClassWarning(MaskWarning):
+    """A class loses most of its pixels, since superpixels have one label each."""
+
+
 class AbsentClassWarning(UserWarning):
     """A class has no superpixel in the training data, so it is not learned."""
 

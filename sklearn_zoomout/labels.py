@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .exceptions import EmptyMaskWarning
+from .exceptions import EmptyMaskWarning, LostClassWarning
 from .masks import UNLABELED, check_masks, distinct_labels, is_small
 from .superpixels import SegmentedImage, Superpixels
 
@@ -134,10 +134,23 @@ def majority_votes(
     ndarray of intp of shape (n_segments,)
         The winning code, the smaller one in a tie, or -1 if no pixel voted.
     """
-    # Pixels that do not vote are counted as a last class that cannot win.
-    counts = segmented.count(np.where(codes < 0, n_classes, codes), n_classes + 1)
-    counts[:, n_classes] = 0
-    return np.where(counts.any(axis=1), counts.argmax(axis=1), -1)
+    return _winners(_count_votes(segmented, codes, n_classes))
+
+
+def _count_votes(
+    segmented: SegmentedImage, codes: NDArray[Any], n_classes: int
+) -> NDArray[np.int64]:
+    """Count the pixels of every class in each superpixel, (n_segments, n_classes)."""
+    # Pixels that do not vote are counted as a last class.
+    voted = np.where(codes < 0, n_classes, codes)
+    return segmented.count(voted, n_classes + 1)[:, :n_classes]
+
+
+def _winners(votes: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Return the class with the most votes of each superpixel, or -1 without votes."""
+    if votes.shape[1] == 0:
+        return np.full(len(votes), UNLABELED, dtype=np.intp)
+    return np.where(votes.any(axis=1), votes.argmax(axis=1), UNLABELED)
 
 
 def check_known_labels(masks: Any, classes: Any) -> None:
@@ -216,18 +229,26 @@ class LabeledRows:
         The positions of their images.
     classes : ndarray of int64 of shape (n_classes,)
         The classes, sorted.
+    kept : ndarray of float64 of shape (n_classes,)
+        The share of the pixels of every class whose superpixel has that class; 1 for a
+        class without pixels.
     """
 
     rows: NDArray[np.int64]
     codes: NDArray[np.int64]
     images: NDArray[np.int64]
     classes: NDArray[np.int64]
+    kept: NDArray[np.float64]
 
     def of_images(self, images: NDArray[Any]) -> "LabeledRows":
         """Return the rows of some of the images."""
         chosen = np.isin(self.images, images)
         return LabeledRows(
-            self.rows[chosen], self.codes[chosen], self.images[chosen], self.classes
+            self.rows[chosen],
+            self.codes[chosen],
+            self.images[chosen],
+            self.classes,
+            self.kept,
         )
 
     def frequency(self) -> NDArray[np.float64]:
@@ -266,17 +287,21 @@ def label_rows(
     -----
     EmptyMaskWarning
         If a mask has no label; its image is left out.
+    MaskWarning
+        If the masks look wrong; see `iter_training_masks`.
     """
     # One mask is read at a time: those of many images do not fit in memory.
-    labels, present = [], []
+    labels, present, pixels = [], [], []
     for i, (segmented, mask) in enumerate(
         zip(superpixels, superpixels.iter_masks(masks), strict=True)
     ):
         present.append(distinct_labels(mask))
         known = present[i] if classes is None else classes
         codes = encode_labels(mask, known, f"masks[{i}]")
-        best = majority_votes(segmented, codes, len(known))
+        votes = _count_votes(segmented, codes, len(known))
+        best = _winners(votes)
         labels.append(np.append(known, UNLABELED)[best])
+        pixels.append(_count_kept(votes, best, known))
     empty = [i for i, found in enumerate(present) if len(found) == 0]
     if len(empty) == len(present):
         raise ValueError(
@@ -294,4 +319,49 @@ def label_rows(
     label_of_row = np.concatenate(labels)
     rows = np.flatnonzero(label_of_row != UNLABELED)
     codes = np.searchsorted(known, label_of_row[rows])
-    return LabeledRows(rows, codes, superpixels.image_of_row[rows], known)
+    counts = np.zeros((len(known), 2), dtype=np.int64)
+    for label, kept, total in np.concatenate(pixels):
+        counts[np.searchsorted(known, label)] += kept, total
+    kept = np.where(counts[:, 1] > 0, counts[:, 0] / np.maximum(counts[:, 1], 1), 1.0)
+    return LabeledRows(rows, codes, superpixels.image_of_row[rows], known, kept)
+
+
+def _count_kept(
+    votes: NDArray[np.int64], best: NDArray[np.intp], classes: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return label, pixels in superpixels of that label, and pixels of every class."""
+    labeled = np.flatnonzero(best != UNLABELED)
+    kept = np.zeros(len(classes), dtype=np.int64)
+    np.add.at(kept, best[labeled], votes[labeled, best[labeled]])
+    return np.stack([classes, kept, votes.sum(axis=0)], axis=1)
+
+
+def warn_of_lost_classes(labeled: LabeledRows) -> None:
+    """Warn of classes of which most pixels are in superpixels of other classes.
+
+    Parameters
+    ----------
+    labeled : LabeledRows
+        The labels of the superpixels.
+
+    Warns
+    -----
+    LostClassWarning
+        If a class that has superpixels keeps less than half of its pixels.
+    """
+    # `class_weights` warns of classes without any superpixel.
+    lost = (labeled.kept < 0.5) & (labeled.kept > 0)
+    if not lost.any():
+        return
+    shares = ", ".join(
+        f"{label} keeps {kept:.0%}"
+        for label, kept in zip(labeled.classes[lost], labeled.kept[lost], strict=True)
+    )
+    warnings.warn(
+        f"masks: class {shares} of its pixels in the vote of the superpixels, which "
+        "have one label each; the others are learned as the classes around them. A "
+        "larger n_segments makes smaller superpixels, and PixelFusion labels single "
+        "pixels.",
+        LostClassWarning,
+        stacklevel=3,
+    )

@@ -14,6 +14,7 @@ from sklearn_zoomout import (
     ConvnetSuperpixelFeatures,
     GlobalFeatures,
     LocalFeatures,
+    PixelFusion,
     ProximalFeatures,
     SegmentedImage,
     SuperpixelSegmenter,
@@ -23,6 +24,8 @@ from sklearn_zoomout import (
 from sklearn_zoomout.exceptions import (
     AbsentClassWarning,
     EmptyMaskWarning,
+    LostClassWarning,
+    MaskWarning,
     SuperpixelWarning,
 )
 from sklearn_zoomout.labels import superpixel_labels
@@ -283,6 +286,47 @@ def test_one_class_only_is_refused(images, masks):
     """One class teaches nothing."""
     with pytest.raises(ValueError, match="(?i)one class|two classes"):
         color_pipeline().fit(images, [np.zeros_like(mask) for mask in masks])
+
+
+def with_lines(masks):
+    """Return the masks with lines of class 3, which are thinner than superpixels."""
+    lines = [mask.copy() for mask in masks]
+    for mask in lines:
+        mask[::20, 5:-5] = 3
+    return lines
+
+
+def test_a_class_that_wins_no_superpixel_warns(images, masks):
+    """It is not learned, and the warning names it."""
+    with pytest.warns(AbsentClassWarning, match=r"classes \[3\].*in no superpixel"):
+        color_pipeline().fit(images, with_lines(masks))
+
+
+def test_the_error_for_one_class_names_those_that_win_no_superpixel(images, masks):
+    """They are in the masks, but no superpixel is left to learn them."""
+    lines = with_lines([np.zeros_like(mask) for mask in masks])
+    with pytest.raises(ValueError, match=r"only class 0; classes \[3\].*n_segments"):
+        color_pipeline().fit(images, lines)
+
+
+def test_a_class_that_loses_most_pixels_warns_unless_pixels_are_learned(
+    images, masks, monkeypatch
+):
+    """A pipeline of superpixels alone says so; one with pixels learns thin classes."""
+    lines = with_lines(masks)
+    for mask in lines:
+        mask[:20, :16] = 3
+        mask[::10, 5:-5] = 3
+    with pytest.warns(LostClassWarning, match=r"class 3 keeps \d+% of its pixels"):
+        color_pipeline().fit(images, lines)
+    monkeypatch.setattr(PixelFusion, "_learn", lambda *fitted: {})  # takes seconds
+    fused = color_pipeline()
+    fused.set_params(classifier=PixelFusion(fused[-1]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", MaskWarning)
+        fused.fit(images, lines)
+    with pytest.warns(LostClassWarning, match=r"class 3 keeps \d+% of its pixels"):
+        fused.set_params(classifier__weight=0).fit(images, lines)
 
 
 def test_an_image_without_a_labeled_pixel_is_skipped(images, masks):

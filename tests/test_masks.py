@@ -45,11 +45,83 @@ def test_wrong_masks_are_named_and_explained(image, mask, message):
 
 def test_a_path_is_no_mask(image):
     """The error says how masks are read from files."""
-    message = r"masks\[0\].*the path 'a\.png'.*FileSequence.*PIL"
+    message = r"masks\[0\].*the path 'a\.png'.*read_masks"
     with pytest.raises(TypeError, match=message):
         check_masks(["a.png"], [image])
     with pytest.raises(TypeError, match=message):
         mark_unlabeled(["a.png"], 255)[0]
+
+
+ONE_HOT = np.eye(3, dtype=int)[np.arange(48).reshape(6, 8) % 3]
+
+
+@pytest.mark.parametrize(
+    ("mask", "error", "cure"),
+    [
+        (None, TypeError, r"None, which cv2\.imread .*check the path"),
+        ({"mask": 1}, TypeError, r"a dictionary with the keys \['mask'\]"),
+        (np.zeros((1, 6, 8), int), ValueError, r"length 1; pass mask\[0\]"),
+        (np.zeros((6, 8, 1), int), ValueError, r"length 1; pass mask\[\.\.\., 0\]"),
+        (ONE_HOT, ValueError, r"one plane .*mask\.any\(-1\), mask\.argmax\(-1\), -1"),
+        (np.moveaxis(ONE_HOT, 2, 0), ValueError, r"mask\.argmax\(0\)"),
+        (np.full((6, 8, 5), 0.2), ValueError, r"numbers per class; pass mask\.argmax"),
+        (np.full((6, 8), np.nan), ValueError, r"nan at row 0.*isnan\(mask\), -1, mask"),
+        (np.full((6, 8), -9999), ValueError, r"where\(mask == -9999, -1, mask\)"),
+        (np.full((6, 8), -9999.0), ValueError, r"where\(mask == -9999, -1, mask\)"),
+        (np.full((6, 8), 1e20), ValueError, r"1e\+20 .*below 2\*\*63"),
+        (np.full((6, 8), 2**70), ValueError, r"below 2\*\*63.*number the classes"),
+        (np.full((6, 8), 1.5), ValueError, r"1\.5 .*the nearest label"),
+        ([[1, 2], [3]], ValueError, "that numpy cannot convert"),
+    ],
+    ids=[
+        *("None", "dictionary", "first axis", "last axis", "one-hot", "one-hot first"),
+        "probabilities",
+        *("NaN", "nodata", "float nodata", "large float", "large int", "fraction"),
+        "ragged",
+    ],
+)
+def test_what_is_no_mask_is_named_with_its_cure(image, mask, error, cure):
+    """Each kind of mistake has its own cure."""
+    good = np.zeros((6, 8), int)
+    with pytest.raises(error, match=rf"masks\[1\]: expected .*{cure}"):
+        check_masks([good, mask], [image, image])
+
+
+def test_the_cure_for_planes_of_classes_works(image):
+    """A pixel without a class is unlabeled."""
+    planes = ONE_HOT.copy()
+    planes[0, 0] = 0
+    with pytest.raises(ValueError, match="one plane of zeros and ones"):
+        check_masks([planes], [image])
+    (mask,) = check_masks([np.where(planes.any(-1), planes.argmax(-1), -1)], [image])
+    assert mask[0, :3].tolist() == [-1, 1, 2]
+
+
+def test_a_pair_of_image_and_mask_is_no_mask(image):
+    """The error says how pairs become two lists."""
+    for pair in ((image, np.zeros((6, 8), int)), [np.zeros((6, 8), int), image]):
+        with pytest.raises(ValueError, match=r"masks\[0\]: .*pair.*zip\(\*pairs\)"):
+            check_masks([pair], [image])
+
+
+def test_tensors_are_masks_unless_they_require_gradients(image):
+    """The error says how to detach them."""
+    torch = pytest.importorskip("torch")
+    labels = torch.ones(6, 8, dtype=torch.long)
+    assert check_masks([labels], [image])[0].dtype == np.int64
+    soft = torch.ones(6, 8, requires_grad=True)
+    with pytest.raises(ValueError, match=r"masks\[0\]: .*mask\.detach\(\)"):
+        check_masks([soft], [image])
+    with pytest.raises(ValueError, match=r"masks\[0\]: .*mask\.cpu\(\)\.long\(\)"):
+        check_masks([soft.detach().bfloat16()], [image])
+
+
+def test_a_transposed_mask_names_exif(image):
+    """Height and width are swapped where a program ignores how the camera was held."""
+    with pytest.raises(ValueError, match=r"masks\[0\]: .*swapped.*EXIF"):
+        check_masks([np.zeros((8, 6), int)], [image])
+    with pytest.raises(ValueError, match=r"got \(8, 7\)\.$"):
+        check_masks([np.zeros((8, 7), int)], [image])
 
 
 def test_a_missing_mask_is_counted(image):

@@ -377,7 +377,7 @@ class TestReading:
     def test_fit_reads_masks_of_another_convention_once(self, model, files, read, once):
         """They are converted while they are read."""
         images, masks = files
-        model.fit(images, mark_unlabeled(masks, 255))
+        model.fit(images, mark_unlabeled(masks, 2))
         assert read == once
 
     def test_predict_reads_images_once(self, model, files, images, masks, read):

@@ -43,7 +43,9 @@ def test_dependencies_are_what_the_package_imports():
     # What is optional, and not here, has the name of its module.
     imported = {normal(distributions.get(name, [name])[0]) for name in modules}
     extras = PROJECT["optional-dependencies"]
-    optional = names_of([*extras["plots"], *extras["rasters"], *extras["timm"]])
+    optional = names_of(
+        [*extras["plots"], *extras["rasters"], *extras["timm"], *extras["hdf5"]]
+    )
     assert imported == names_of(PROJECT["dependencies"]) | optional
 
 

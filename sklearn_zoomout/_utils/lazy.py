@@ -1,5 +1,6 @@
 """Sequences of arrays that are computed when they are asked for."""
 
+import copy
 from collections.abc import Callable, Sequence
 from numbers import Integral
 from typing import Any, Self, overload
@@ -30,6 +31,11 @@ class LazySequence(Sequence[NDArray[Any]]):
         return len(self._items)
 
     @property
+    def items(self) -> Sequence[Any]:
+        """What each array is read from, such as paths."""
+        return self._items
+
+    @property
     def shape(self) -> tuple[int]:
         """The number of arrays, as scikit-learn looks it up."""
         return (len(self),)
@@ -45,4 +51,6 @@ class LazySequence(Sequence[NDArray[Any]]):
         if isinstance(key, Integral):
             return self._read(self._items[int(key)])
         positions = np.arange(len(self))[key]
-        return type(self)(self._read, [self._items[i] for i in positions])
+        part = copy.copy(self)
+        part._items = [self._items[i] for i in positions]
+        return part

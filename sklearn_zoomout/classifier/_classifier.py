@@ -13,7 +13,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from .._utils.device import check_device
 from .._utils.params import forget_fit, validate_params
-from ..labels import LabeledRows, check_classes, label_rows
+from ..labels import LabeledRows, check_classes, label_rows, warn_of_lost_classes
 from ..loss import class_weights
 from ..table import FeatureTable, check_table
 from ._base import SuperpixelClassifier
@@ -242,6 +242,7 @@ class ZoomoutClassifier(SuperpixelClassifier):
         table = check_table(X)
         # Section 4: a superpixel has the label of most of its pixels.
         labeled = label_rows(table.superpixels, y, check_classes(self.classes))
+        warn_of_lost_classes(labeled)
         rng = check_random_state(self.random_state)
         train, valid = self._hold_out(labeled, rng)
         # Section 2.2: the weight of a class is one over its frequency.

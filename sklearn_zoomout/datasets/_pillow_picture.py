@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from .._utils.pictures import has_deep_colors
+
 _KINDS = ["BMP", "GIF", "JPEG", "PNG", "PPM", "TGA", "TIFF", "WEBP"]
 # What Pillow decodes without a loss, and the mode whose array has the values.
 _MODES = {
@@ -118,27 +120,6 @@ def _decode(
     if mode == "RGBA":
         return values[..., :3], values[..., 3]
     return values, None
-
-
-def has_deep_colors(picture: Image.Image) -> bool:
-    """Return whether Pillow would keep only 8 of the 16 bits of each channel.
-
-    Parameters
-    ----------
-    picture : PIL.Image.Image
-        A picture that is open, and not decoded yet.
-
-    Returns
-    -------
-    bool
-    """
-    tiles: list[Any] = getattr(picture, "tile", [])
-    if picture.mode not in ("RGB", "RGBA", "LA", "CMYK") or not tiles:
-        return False
-    arguments = tiles[0][3]
-    if picture.format == "PPM":
-        return isinstance(arguments, tuple) and arguments[-1] > 255
-    return ";16" in str(arguments)
 
 
 def _decode_deep_colors(

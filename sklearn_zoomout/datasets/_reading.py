@@ -1,17 +1,15 @@
 """Lazy sequences of arrays in files, and readers of pictures."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
 
 from .._utils.lazy import LazySequence
-from ._pillow_picture import has_deep_colors
+from .._utils.pictures import open_picture
 
 _KINDS = ["BMP", "JPEG", "PNG", "TIFF", "WEBP"]
 # Modes that Pillow converts to RGB without a loss: gray, palettes and other colors.
@@ -108,48 +106,6 @@ def read_photograph(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
                 "datasets.read_image."
             )
         return np.array(picture.convert("RGB"))
-
-
-@contextmanager
-def open_picture(
-    path: str | os.PathLike[str], kinds: list[str], cure: str
-) -> Iterator[Image.Image]:
-    """Open a picture upright, with an error that names the file if it is damaged.
-
-    Parameters
-    ----------
-    path : str or path
-        The file.
-    kinds : list of str
-        The accepted formats, by Pillow's names.
-    cure : str
-        The end of the error, which says what to do.
-
-    Yields
-    ------
-    PIL.Image.Image
-
-    Raises
-    ------
-    ValueError
-        If it cannot be read as one of these formats, or Pillow would drop half of
-        the bits of each channel.
-    """
-    with open(path, "rb") as file:
-        try:
-            with Image.open(file, formats=kinds) as picture:
-                if has_deep_colors(picture):
-                    raise ValueError(
-                        f"{path}: expected 8 bits per channel, got 16; convert the "
-                        "file, or read it by datasets.read_image."
-                    )
-                ImageOps.exif_transpose(picture, in_place=True)
-                yield picture
-        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-            raise ValueError(
-                f"{path} cannot be read as a {' or '.join(kinds)} file ({error}); "
-                f"{cure}."
-            ) from error
 
 
 def read_description(name: str) -> str:

@@ -11,8 +11,9 @@ from scipy.io import loadmat, whosmat
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import StrOptions, validate_params
 
+from .._utils.pictures import open_picture
 from ..masks import UNLABELED
-from ._reading import FileSequence, open_picture, read_description
+from ._reading import FileSequence, read_description
 from ._remote import DATA_VARIABLE, find_data_home
 
 VOC_URL = "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar"

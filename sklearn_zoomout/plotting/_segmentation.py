@@ -7,22 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..labels import check_known_labels
-from ..masks import UNLABELED, check_masks
+from ..masks import CLASS_COLORS, COLOR_OF_UNLABELED, UNLABELED, check_masks
 from ._style import check_pictures, draw_frame, picture_of
 
-# First the colors of Okabe and Ito, with a dark red in place of black. Each further
-# color lies as far as possible in L*a*b* from all colors before it, in normal vision,
-# protanopia, deuteranopia and tritanopia.
-# fmt: off
-PALETTE = (
-    "#56B4E9", "#009E73", "#E69F00", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
-    "#661100", "#790DE5", "#553143", "#AFF79D", "#0D318B", "#E50D43", "#AF55F7",
-    "#675579", "#D3AF55", "#C1D3AF", "#1FE5F7", "#436731", "#8B0DC1", "#79C179",
-)
-# fmt: on
+PALETTE = CLASS_COLORS
 """Colors of up to 21 classes, in ascending order of their labels."""
 
-UNLABELED_COLOR = "#EBEBEB"
+UNLABELED_COLOR = COLOR_OF_UNLABELED
 """Color of unlabeled pixels."""
 
 

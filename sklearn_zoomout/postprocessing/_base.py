@@ -15,7 +15,12 @@ from sklearn.utils._param_validation import HasMethods
 
 from .._utils.params import forget_fit, validate_params
 from ..classifier import SuperpixelClassifier
-from ..exceptions import AbsentClassWarning
+from ..exceptions import (
+    AbsentClassWarning,
+    MaskWarning,
+    SoftEdgeWarning,
+    UnlabeledWarning,
+)
 from ..labels import encode_labels
 from ..masks import distinct_labels
 from ..superpixels import SegmentedImage
@@ -89,7 +94,8 @@ class Postprocessor(SuperpixelClassifier):
         folds = self._split(labeled)
         # The fit to all images comes first, so that errors and warnings about masks
         # appear once and refer to all images.
-        estimator = clone(self.estimator).fit(table, masks)
+        estimator = clone(self.estimator)
+        fit_inside(estimator, table, masks)
         classes = estimator.classes_
         proba = self._out_of_fold(table, masks, folds, classes)
         images = [
@@ -150,8 +156,9 @@ class Postprocessor(SuperpixelClassifier):
             fold = clone_with_classes(self.estimator, classes)
             try:
                 with warnings.catch_warnings():
-                    # The fit to all images has warned of absent classes already.
+                    # The fit to all images has warned of classes and masks already.
                     warnings.simplefilter("ignore", AbsentClassWarning)
+                    warnings.simplefilter("ignore", MaskWarning)
                     fold.fit(table[train], [masks[i] for i in train])
             except ValueError as error:
                 raise ValueError(
@@ -189,6 +196,29 @@ def attributes_of(estimator: Any) -> dict[str, Any]:
         "feature_names_in_": estimator.feature_names_in_,
         "mean_": getattr(estimator, "mean_", None),
     }
+
+
+def fit_inside(
+    estimator: Any, table: FeatureTable, masks: Sequence[Any], *, pixels: bool = False
+) -> None:
+    """Fit an estimator, without warnings of masks that were read and checked before.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The estimator inside another one. It is changed.
+    table : FeatureTable
+        The features of the superpixels.
+    masks : sequence of ndarray of integers of shape (height, width)
+        The masks, as `Superpixels.iter_masks` returned them or changed.
+    pixels : bool, default=False
+        Whether pixels are learned too, so that no class is lost with its superpixels.
+    """
+    known = MaskWarning if pixels else UnlabeledWarning
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", known)
+        warnings.simplefilter("ignore", SoftEdgeWarning)
+        estimator.fit(table, masks)
 
 
 def check_estimator(estimator: Any, wrapper: str) -> None:

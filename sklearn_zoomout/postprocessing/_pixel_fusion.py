@@ -18,7 +18,7 @@ from ..classifier import SuperpixelClassifier
 from ..labels import encode_labels
 from ..superpixels import SegmentedImage
 from ..table import FeatureTable, check_table
-from ._base import attributes_of, check_candidates, check_estimator
+from ._base import attributes_of, check_candidates, check_estimator, fit_inside
 from ._pixel_folds import teach_thin_classes
 from ._pixel_model import (
     compress_forest,
@@ -217,7 +217,7 @@ class PixelFusion(SuperpixelClassifier):
         if earlier is not None and getattr(estimator, "warm_start", False):
             estimator = earlier.set_params(**estimator.get_params(deep=False))
         taught = teach_thin_classes(table.superpixels, masks) if filters else masks
-        estimator.fit(table, taught)
+        fit_inside(estimator, table, taught, pixels=filters is not None)
         learned = self._learn(table, masks, taught, estimator.classes_, filters)
         self.__dict__.update(attributes_of(estimator) | {"filters_": filters} | learned)
         return self

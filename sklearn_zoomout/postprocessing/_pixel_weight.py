@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from ..exceptions import AbsentClassWarning, EmptyMaskWarning
+from ..exceptions import AbsentClassWarning, EmptyMaskWarning, MaskWarning
 from ..masks import UNLABELED
 from ..table import FeatureTable
 from ._base import clone_with_classes
@@ -219,6 +219,7 @@ def _predict_context(
         # The fit to all images has warned of what the user can change.
         warnings.simplefilter("ignore", AbsentClassWarning)
         warnings.simplefilter("ignore", EmptyMaskWarning)
+        warnings.simplefilter("ignore", MaskWarning)
         fold.fit(table, masks)
     part = table[images]
     proba = np.zeros((part.n_rows, len(classes)), dtype=np.float32)

@@ -15,7 +15,7 @@ from ..images import (
     check_values,
     to_image_array,
 )
-from ..masks import check_masks
+from ..masks import iter_training_masks
 
 #: What the parameter ``channels`` can be.
 CHANNELS = ("auto", "bands", "rgba")
@@ -272,11 +272,11 @@ def check_masks_of(read: Sequence[ReadImage], masks: Any) -> list[NDArray[Any]]:
     Raises
     ------
     TypeError, ValueError
-        If the masks do not fit the images; see `check_masks`.
+        If the masks do not fit the images; see `iter_training_masks`.
     """
     images = [image.image for image in read]
     try:
-        return check_masks(masks, images)
+        return list(iter_training_masks(masks, images))
     except ValueError as error:
         # A broadcast axis of stride 0 is that of a gray image, which a mask looks like.
         if images[0].strides[2] == 0 and getattr(masks[0], "ndim", 0) == 3:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._utils.shared_results import SharedResults
-from ..masks import iter_masks
+from ..masks import iter_training_masks
 from ._segmented_image import SegmentedImage
 
 
@@ -92,12 +92,17 @@ class Superpixels(Sequence[SegmentedImage]):
         ------
         TypeError, ValueError
             If the masks do not fit the images; see `check_masks`.
+
+        Warns
+        -----
+        MaskWarning
+            If the masks look wrong; see `iter_training_masks`.
         """
         known = self._checked_masks
         if known is not None and known.hold(masks):
             checked = iter(known.masks)
         else:
-            checked = iter_masks(masks, self)
+            checked = iter_training_masks(masks, self)
         if not self.has_nodata.any():
             return checked
         return (_without_labels(*pair) for pair in zip(self, checked, strict=True))

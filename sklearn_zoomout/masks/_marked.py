@@ -1,10 +1,6 @@
-"""The one gate for masks, and the one place that decides what is unlabeled.
+"""`mark_unlabeled`: other conventions for unlabeled pixels."""
 
-A mask holds the class label of every pixel of an image. Pixels without a label are -1,
-which is how scikit-learn marks unlabeled samples.
-"""
-
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from numbers import Integral
 from typing import Any
@@ -12,106 +8,51 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._utils.lazy import LazySequence
-from .images import check_sequence, refuse_masked, refuse_path
-
-#: The label of pixels that have none.
-UNLABELED = -1
-# Labels below this are looked up in a table. A table for larger labels would be larger
-# than a mask.
-_LOOKUP_LIMIT = 65_536
-_READ = "lambda path: numpy.array(PIL.Image.open(path))"  # what reads a mask, in errors
+from .._utils.lazy import LazySequence
+from ..images import check_sequence
+from ._cures import as_array, refuse_large
+from ._labels import UNLABELED
 
 
-def check_masks(
-    masks: Any, images: Sequence[Any], name: str = "masks"
-) -> list[NDArray[Any]]:
-    """Check the masks of images.
+class MarkedMasks(LazySequence):
+    """Masks in which unlabeled pixels become -1 when a mask is read.
 
     Parameters
     ----------
-    masks : sequence of array-like of shape (height, width)
-        Integer class labels, one per pixel; -1 where a pixel has no label.
-    images : sequence of objects with a ``shape``
-        The images, or anything else of shape (height, width, ...).
-    name : str, default="masks"
-        The name of the argument in errors.
+    read : callable
+        Returns the mask of a position.
+    items : sequence of int
+        The positions.
+    mark : int or tuple of int
+        The label or the color of unlabeled pixels.
 
-    Returns
-    -------
-    list of ndarray of integers or booleans
-        The masks as arrays. Floats that hold integers are converted; nothing else is
-        copied.
-
-    Raises
-    ------
-    TypeError
-        If ``masks`` is not a sequence.
-    ValueError
-        If the numbers or shapes differ, or a mask does not hold class labels.
-    """
-    return list(iter_masks(masks, images, name))
-
-
-def iter_masks(
-    masks: Any, images: Sequence[Any], name: str = "masks"
-) -> Iterator[NDArray[Any]]:
-    """Check masks as `check_masks` does, and read each only when it is its turn."""
-    if masks is None:
-        raise TypeError(
-            f"{name}: expected a label map for every image, got none; call "
-            "fit(images, masks)."
-        )
-    check_sequence(masks, name, "a mask", single_ndim=2)
-    if len(masks) != len(images):
-        raise ValueError(
-            f"{name}: expected one mask per image, got {len(masks)} masks for "
-            f"{len(images)} images."
-        )
-    for i, (mask, image) in enumerate(zip(masks, images, strict=True)):
-        yield _check_mask(mask, f"{name}[{i}]", image.shape[:2])
-
-
-def distinct_labels(mask: NDArray[Any]) -> NDArray[np.int64]:
-    """Return the sorted distinct labels of a mask, without that of unlabeled pixels.
-
-    Parameters
+    Attributes
     ----------
-    mask : ndarray of integers, of any shape
-        Labels.
-
-    Returns
-    -------
-    ndarray of int64 of shape (n_labels,)
+    mark : int or tuple of int
+        The label or the color of unlabeled pixels.
+    is_whole : bool
+        Whether these are all masks, and not a part such as a fold.
     """
-    flat = mask.ravel()
-    if flat.size and is_small(flat):
-        # Ten times as fast as the sort of numpy.unique.
-        lowest = int(flat.min())
-        labels = np.flatnonzero(np.bincount(flat.astype(np.intp) - lowest)) + lowest
-    else:
-        labels = np.unique(flat).astype(np.int64)
-    return labels[labels != UNLABELED]
 
+    def __init__(
+        self,
+        read: Callable[[Any], NDArray[Any]],
+        items: Sequence[int],
+        mark: int | tuple[int, ...],
+    ) -> None:
+        super().__init__(read, items)
+        self.mark = mark
+        self._n_masks = len(items)
 
-def is_small(mask: NDArray[Any]) -> bool:
-    """Return whether a table of all values between the lowest and the highest is small.
-
-    Parameters
-    ----------
-    mask : ndarray of integers, not empty
-        Labels.
-
-    Returns
-    -------
-    bool
-    """
-    return int(mask.min()) > -_LOOKUP_LIMIT and int(mask.max()) < _LOOKUP_LIMIT
+    @property
+    def is_whole(self) -> bool:
+        """Whether these are all masks, and not a part such as a fold."""
+        return len(self) == self._n_masks
 
 
 def mark_unlabeled(
     masks: Any, unlabeled: int | Sequence[int], *, colors: ArrayLike | None = None
-) -> LazySequence:
+) -> "MarkedMasks":
     """Turn another convention for unlabeled pixels into -1.
 
     Nothing is read or computed until a mask is asked for, so that masks in files
@@ -144,6 +85,11 @@ def mark_unlabeled(
         mask is asked for: if it holds no integers, already has pixels of -1, or has a
         color that is not listed.
 
+    Warns
+    -----
+    UnlabeledWarning
+        Later, in ``fit``: if no pixel of all masks has the label or color.
+
     Examples
     --------
     >>> import numpy as np
@@ -165,7 +111,7 @@ def mark_unlabeled(
                 "masks that are pictures, pass the colors of the classes as colors."
             )
         read = partial(_read_marked, masks, int(unlabeled), None)
-        return LazySequence(read, range(len(masks)))
+        return MarkedMasks(read, range(len(masks)), int(unlabeled))
     table = np.asarray(colors)
     color = np.asarray(unlabeled)
     if table.ndim != 2 or table.shape[1] != 3 or table.dtype.kind not in "iu":
@@ -183,8 +129,9 @@ def mark_unlabeled(
             "colors: expected distinct colors, none of them that of unlabeled pixels "
             f"{color.tolist()}, got {table.tolist()}."
         )
-    read = partial(_read_marked, masks, tuple(color.tolist()), table.astype(np.int64))
-    return LazySequence(read, range(len(masks)))
+    mark = tuple(color.tolist())
+    read = partial(_read_marked, masks, mark, table.astype(np.int64))
+    return MarkedMasks(read, range(len(masks)), mark)
 
 
 def _read_marked(
@@ -194,8 +141,7 @@ def _read_marked(
     i: int,
 ) -> NDArray[Any]:
     mask, name = masks[i], f"masks[{i}]"
-    refuse_path(mask, name, _READ)
-    mask = np.asarray(mask)
+    mask = as_array(mask, name)
     if colors is None:
         return _replace_label(mask, unlabeled, name)
     return _labels_of_colors(mask, colors, unlabeled, name)
@@ -217,6 +163,8 @@ def _replace_label(mask: NDArray[Any], unlabeled: Any, name: str) -> NDArray[Any
             f"{name}: expected {unlabeled} to mark the unlabeled pixels, got -1 too; "
             "use one of them for all."
         )
+    if mask.dtype.kind == "u" and mask.dtype.itemsize > 2:
+        refuse_large(mask[~marked], name)
     large = mask.dtype == np.uint64  # no signed type holds all its values
     dtype = np.int64 if large else np.promote_types(mask.dtype, np.int8)
     signed = mask.astype(dtype)
@@ -242,48 +190,5 @@ def _labels_of_colors(
             f"{name}: expected the colors of the classes, or {list(unlabeled)}, got "
             f"{picture[row, column].tolist()} at row {row}, column {column}; list the "
             "color, or paint without soft edges."
-        )
-    return labels
-
-
-def _check_mask(mask: Any, name: str, shape: tuple[int, int]) -> NDArray[Any]:
-    refuse_path(mask, name, _READ)
-    refuse_masked(mask, name, "fill in the label of unlabeled pixels, mask.filled(-1)")
-    mask = np.asarray(mask)
-    if mask.ndim == 3:
-        raise ValueError(
-            f"{name}: expected class labels of shape {tuple(shape)}, got shape "
-            f"{mask.shape}, which looks like colors; read a palette PNG as indices, "
-            "numpy.asarray(PIL.Image.open(path)) without conversion to RGB, or map "
-            "each color to a label."
-        )
-    if mask.shape != tuple(shape):
-        raise ValueError(
-            f"{name}: expected shape {tuple(shape)}, that of its image, got "
-            f"{mask.shape if mask.ndim else repr(mask.item())}."
-        )
-    if mask.dtype.kind == "f":
-        mask = _integral(mask, name)
-    elif mask.dtype.kind not in "iub":
-        raise ValueError(
-            f"{name}: expected integer class labels, got dtype {mask.dtype}."
-        )
-    if mask.dtype.kind == "i" and mask.min() < -1:
-        raise ValueError(
-            f"{name}: expected labels >= 0, or -1 for unlabeled pixels, got "
-            f"{mask.min()}; replace it by -1 if it marks unlabeled pixels."
-        )
-    return mask
-
-
-def _integral(mask: NDArray[Any], name: str) -> NDArray[np.int64]:
-    with np.errstate(invalid="ignore"):
-        labels = mask.astype(np.int64)
-    wrong = labels != mask
-    if wrong.any():
-        row, column = np.argwhere(wrong)[0]
-        raise ValueError(
-            f"{name}: expected integer class labels, got {mask[row, column]} at row "
-            f"{row}, column {column}."
         )
     return labels

@@ -1,0 +1,13 @@
+from ._gate import check_masks as check_masks
+from ._gate import iter_masks as iter_masks
+from ._gate import iter_training_masks as iter_training_masks
+from ._labels import UNLABELED as UNLABELED
+from ._labels import distinct_labels as distinct_labels
+from ._labels import is_small as is_small
+from ._marked import mark_unlabeled as mark_unlabeled
+from ._masks import Masks as Masks
+from ._palette import CLASS_COLORS as CLASS_COLORS
+from ._palette import COLOR_OF_UNLABELED as COLOR_OF_UNLABELED
+from ._read import read_mask as read_mask
+from ._read import read_masks as read_masks
+from ._write import write_labels as write_labels

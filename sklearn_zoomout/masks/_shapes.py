@@ -1,0 +1,170 @@
+"""Shapes that annotation programs store, and how they become pixels."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from skimage import draw
+
+from ._runs import crop
+
+# As labelme draws them: lines 10 pixels wide, points with a radius of 5.
+_LINE_WIDTH = 10
+_POINT_RADIUS = 5
+# cv2 takes coordinates in 1/16 of a pixel.
+_BITS = 4
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One annotated object.
+
+    Attributes
+    ----------
+    label : str
+        Its class.
+    kind : {"polygon", "line", "points", "pixels"}
+        What `points` are: corners of an area, of a line, single points, or the upper
+        left pixel of `patch`.
+    points : ndarray of float64 of shape (n_points, 2)
+        Positions x, y in pixels. The upper left pixel reaches from (0, 0) to (1, 1).
+    patch : ndarray of bool or None
+        The pixels of the object.
+    """
+
+    label: str
+    kind: str
+    points: NDArray[np.float64]
+    patch: NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """The annotated objects of one image.
+
+    Attributes
+    ----------
+    file : str
+        The annotation file, for errors.
+    name : str
+        The name of the image, or of the file that holds its shapes alone.
+    shape : tuple of int
+        Height and width of the image.
+    shapes : list of Shape
+        In the order in which they are drawn.
+    numbers : dict of str to int
+        The number that the program gives to each class, if it does.
+    colors : dict of str to str
+        The color of each class, if the program has one.
+    """
+
+    file: str
+    name: str
+    shape: tuple[int, int]
+    shapes: list[Shape]
+    numbers: dict[str, int] = field(default_factory=dict)
+    colors: dict[str, str] = field(default_factory=dict)
+
+
+def polygon(label: str, points: Any) -> Shape:
+    """Return an area by its corners, of shape (n_points, 2) or flat."""
+    return Shape(label, "polygon", np.asarray(points, np.float64).reshape(-1, 2))
+
+
+def rectangle(
+    label: str, left: float, top: float, width: float, height: float
+) -> Shape:
+    """Return an upright rectangle."""
+    right, bottom = left + width, top + height
+    corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
+    return polygon(label, corners)
+
+
+def ellipse(label: str, x: float, y: float, x_radius: float, y_radius: float) -> Shape:
+    """Return an upright ellipse, as a polygon of 128 corners."""
+    angles = np.linspace(0, 2 * np.pi, 128, endpoint=False)
+    points = np.stack([x + x_radius * np.cos(angles), y + y_radius * np.sin(angles)])
+    return polygon(label, points.T)
+
+
+def pixels(label: str, inside: NDArray[Any], corner: tuple[int, int] = (0, 0)) -> Shape:
+    """Return an object by its pixels; `corner` is the row and column of the first."""
+    patch, (row, column) = crop(inside)
+    place = np.array([[column + corner[1], row + corner[0]]], dtype=np.float64)
+    return Shape(label, "pixels", place, patch)
+
+
+def turn(shape: Shape, degrees: float, x: float, y: float) -> Shape:
+    """Turn a shape clockwise around a point."""
+    if not degrees:
+        return shape
+    angle = np.deg2rad(degrees)
+    cosine, sine = np.cos(angle), np.sin(angle)
+    matrix = np.array([[cosine, sine], [-sine, cosine]])
+    points = (shape.points - (x, y)) @ matrix + (x, y)
+    return Shape(shape.label, shape.kind, points, shape.patch)
+
+
+def paint(drawing: Drawing, labels: dict[str, int], background: int) -> NDArray[Any]:
+    """Draw all shapes of an image, the later above the earlier.
+
+    A pixel belongs to an area if its center does.
+
+    Parameters
+    ----------
+    drawing : Drawing
+        The shapes.
+    labels : dict of str to int
+        The label of every class.
+    background : int
+        The label of pixels outside all shapes.
+
+    Returns
+    -------
+    ndarray of int32 of shape (height, width)
+    """
+    mask = np.full(drawing.shape, background, dtype=np.int32)
+    for shape in drawing.shapes:
+        _DRAW[shape.kind](mask, shape, labels[shape.label])
+    return mask
+
+
+def _fill(mask: NDArray[np.int32], shape: Shape, label: int) -> None:
+    if len(shape.points) < 3:
+        return
+    x, y = shape.points.T - 0.5  # centers of pixels at integers
+    mask[draw.polygon(y, x, mask.shape)] = label
+
+
+def _draw_line(mask: NDArray[np.int32], shape: Shape, label: int) -> None:
+    cv2.polylines(
+        mask, [_fixed(shape.points)], False, label, _LINE_WIDTH, cv2.LINE_8, _BITS
+    )
+
+
+def _draw_points(mask: NDArray[np.int32], shape: Shape, label: int) -> None:
+    for x, y in shape.points - 0.5:
+        mask[draw.disk((y, x), _POINT_RADIUS, shape=mask.shape)] = label
+
+
+def _copy(mask: NDArray[np.int32], shape: Shape, label: int) -> None:
+    assert shape.patch is not None
+    column, row = shape.points[0].astype(int)
+    top, left = max(row, 0), max(column, 0)
+    part = shape.patch[top - row :, left - column :]
+    target = mask[top : top + part.shape[0], left : left + part.shape[1]]
+    target[part[: target.shape[0], : target.shape[1]]] = label
+
+
+def _fixed(points: NDArray[np.float64]) -> NDArray[np.int32]:
+    return np.round((points - 0.5) * 2**_BITS).astype(np.int32)
+
+
+_DRAW = {
+    "polygon": _fill,
+    "line": _draw_line,
+    "points": _draw_points,
+    "pixels": _copy,
+}
