@@ -30,7 +30,6 @@ from sklearn_zoomout import (
     GlobalFeatures,
     LocalFeatures,
     ProximalFeatures,
-    SegmentedImage,
     SuperpixelSegmenter,
     zoomout_pipeline,
 )
