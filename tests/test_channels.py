@@ -195,7 +195,8 @@ def test_stored_features_are_of_images_as_they_were_read(kind, tmp_path):
     elif kind == "rgba":
         images = [image[..., [4, 1, 2, 3]] for image in images]
         options["channels"] = "rgba"
-    model = color_pipeline(pixels=True, **options).fit(images, masks)
+    pixels = kind == "bands"
+    model = color_pipeline(pixels, **options).fit(images, masks)
     store_features(model[:-1], images[:2], tmp_path / "half")
     store_features(model[:-1], images, tmp_path / "table")
     table = open_features(tmp_path / "table", images)
@@ -205,7 +206,7 @@ def test_stored_features_are_of_images_as_they_were_read(kind, tmp_path):
         found = model[-1].predict(again)[0]
         np.testing.assert_array_equal(found, model.predict(images)[0])
         assert (found[:10, :20] == -1).all()
-    refit = color_pipeline(pixels=True)[-1].fit(table, masks)
+    refit = color_pipeline(pixels)[-1].fit(table, masks)
     np.testing.assert_array_equal(refit.predict(table)[0], found)
     with pytest.raises(ValueError, match=r"images\[1\].*other pixels"):
         wrong = open_features(tmp_path / "table", [images[0]] * 4)
