@@ -99,7 +99,8 @@ def check_sequence(items: Any, name: str, one: str, single_ndim: int) -> None:
     if single and str(getattr(items, "dtype", "")) != "object":
         raise TypeError(
             f"{name}: expected a list of arrays, got one array of shape "
-            f"{tuple(items.shape)}; put {one} into a list even if it is the only one."
+            f"{tuple(items.shape)}; put {one} into a list even if it is the only one, "
+            "and several arrays of one stack too, [*stack]."
         )
     if isinstance(items, (str, bytes, dict)) or not (
         hasattr(items, "__len__") and hasattr(items, "__getitem__")
@@ -160,7 +161,10 @@ def to_image_array(image: Any, name: str) -> NDArray[Any]:
             f"{name}: expected an image that numpy can read, got "
             f"{type(image).__name__} ({error}); {_cure_of_tensor(image)}."
         ) from error
-    _check_shape(array, name)
+    first_axis_last = "numpy.moveaxis(image, 0, -1)"
+    if hasattr(image, "permute"):  # a tensor of torch
+        first_axis_last = "image.permute(1, 2, 0)"
+    _check_shape(array, name, first_axis_last)
     cures = {
         "c": "take its magnitude, numpy.abs(image)",
         "O": "convert it, image.astype(float)",
@@ -330,12 +334,12 @@ def _cure_of_tensor(image: Any) -> str:
     return "make it an array of shape (height, width, 3)"
 
 
-def _check_shape(image: NDArray[Any], name: str) -> None:
+def _check_shape(image: NDArray[Any], name: str, first_axis_last: str) -> None:
     shape, ndim = image.shape, image.ndim
     if ndim in (2, 3) and 0 not in shape:
         if ndim == 2 or not _looks_like_channels_first(shape):
             return
-        cure = "image[0]" if shape[0] == 1 else "numpy.moveaxis(image, 0, -1)"
+        cure = "image[0]" if shape[0] == 1 else first_axis_last
         got = f"shape {shape}, which looks like channels first; use {cure}"
     elif ndim in (2, 3):
         got = f"shape {shape}, which has no pixels"

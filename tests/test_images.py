@@ -31,6 +31,10 @@ def test_tensors_are_read_as_arrays_are(image):
     torch = pytest.importorskip("torch")
     tensor = torch.from_numpy(image)
     np.testing.assert_array_equal(check_images([tensor])[0], image)
+    with pytest.raises(
+        ValueError, match=r"channels first; use image\.permute\(1, 2, 0"
+    ):
+        check_images([tensor.permute(2, 0, 1)])
     floats = (tensor / 255).requires_grad_()
     with pytest.raises(ValueError, match=r"images\[0\].*image\.detach\(\)"):
         check_images([floats])
@@ -38,6 +42,33 @@ def test_tensors_are_read_as_arrays_are(image):
         check_images([floats.detach().bfloat16()])
     with pytest.raises(TypeError, match=r"images: .*\(6, 8, 3\).*into a list"):
         check_images(tensor)
+
+
+class Foreign:
+    """An array of another library, such as zarr."""
+
+    def __init__(self, values):
+        self.values, self.shape, self.ndim = values, values.shape, values.ndim
+        self.dtype = values.dtype
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.values, dtype)
+
+    def __len__(self):
+        return len(self.values)
+
+    def __getitem__(self, key):
+        return Foreign(self.values[key])
+
+
+def test_arrays_of_other_libraries_are_read_as_those_of_numpy(image):
+    """One image is no list of its rows, and several are no image."""
+    np.testing.assert_array_equal(check_images([Foreign(image)])[0], image)
+    assert len(check_images(Foreign(np.stack([image] * 4)))) == 4
+    with pytest.raises(TypeError, match=r"images: .*\(6, 8, 3\).*into a list"):
+        check_images(Foreign(image))
+    with pytest.raises(ValueError, match=r"images\[0\].*\(4, 6, 8, 3\).*one by one"):
+        check_images([Foreign(np.stack([image] * 4))])
 
 
 def test_pictures_of_pillow_are_read_or_their_mode_is_named(image):

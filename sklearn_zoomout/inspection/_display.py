@@ -168,7 +168,7 @@ class ZoomImportanceDisplay:
             names = {int(label): str(label) for label in importance.classes}
         display = SegmentationDisplay.from_predictions(
             [segmented.image],
-            [importance.decision[segmented.segments]],
+            [segmented.mark_nodata(importance.decision[segmented.segments])],
             class_names=names,
             axes=axes[None],
         )

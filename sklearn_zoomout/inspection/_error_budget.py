@@ -135,7 +135,6 @@ def error_budget(
     ['superpixels', 'features', 'classifier']
     """
     features, classifier = split_pipeline(model, "predict")
-    images = list(images) if hasattr(images, "__len__") else images
     read = reading_of(features).read(images)
     truth = check_masks(masks, [image.image for image in read])
     check_known_labels(truth, getattr(classifier, "classes_", None))

@@ -146,23 +146,25 @@ class Reading:
             For images of as many channels.
         images : list of ReadImage
         """
-        return self._learn(images, of_range=False)
+        check_sequence(images, "images", "an image", single_ndim=3)
+        learned, read = self, []
+        for i, image in enumerate(images):
+            raw = learned._open(image, f"images[{i}]")
+            if i == 0:
+                learned = replace(self, n_channels=self._count(raw.values))
+            read.append(learned._convert(raw))
+        return learned, read
 
     def learn_range(self, images: Any) -> tuple["Reading", list[ReadImage]]:
         """Do the same, and learn the range of each channel from all images together."""
-        return self._learn(images, of_range=True)
-
-    def _learn(self, images: Any, of_range: bool) -> tuple["Reading", list[ReadImage]]:
         check_sequence(images, "images", "an image", single_ndim=3)
         learned, raws = self, []
         for i, image in enumerate(images):
             raws.append(learned._open(image, f"images[{i}]"))
             if i == 0:
-                learned = replace(learned, n_channels=learned._count(raws[0].values))
-        if of_range:
-            learned = replace(
-                learned, value_range=_learn_range(raws, learned.n_channels)
-            )
+                learned = replace(self, n_channels=self._count(raws[0].values))
+        value_range = _learn_range(raws, learned.n_channels)
+        learned = replace(learned, value_range=value_range)
         return learned, [learned._convert(raw) for raw in raws]
 
     def _count(self, values: NDArray[Any]) -> int:

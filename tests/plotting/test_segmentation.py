@@ -195,3 +195,26 @@ def test_labels_that_the_estimator_does_not_know_are_refused(images, masks):
     marked = [np.where(mask == 2, 255, mask) for mask in masks]
     with pytest.raises(ValueError, match=r"masks\[0\]: labels \[255\].*mark_unlabeled"):
         SegmentationDisplay.from_estimator(Knowing(), images, marked)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x: x[..., 0],
+        lambda x: x[..., :2],
+        lambda x: np.dstack([x, x[..., :1]]),
+        lambda x: np.dstack([x, x[..., :2]]) / 255,
+        lambda x: 257 * x.astype(np.uint16),
+        lambda x: np.where(x == x[0, 0], np.nan, 1000.0 * x),
+    ],
+)
+def test_images_of_any_channels_are_drawn(images, masks, change):
+    """The first three channels, or the first, stretched if the range is unknown."""
+    predicted = [np.where(mask == 0, -1, mask) for mask in masks]
+    display = SegmentationDisplay.from_predictions(
+        [change(image) for image in images], predicted, masks
+    )
+    shown = display.axes_[0, 0].images[0].get_array()
+    assert shown.shape == (*images[0].shape[:2], 3)
+    assert 0 <= shown.min() < shown.max() <= 1
+    assert display.axes_[0, -1].get_xlabel().startswith("100")

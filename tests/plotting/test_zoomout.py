@@ -113,3 +113,11 @@ def test_superpixels_of_several_images_are_refused(superpixels):
     """One segmented image is drawn at a time."""
     with pytest.raises(TypeError, match=r"superpixels\[0\], got Superpixels"):
         ZoomoutDisplay(superpixels)
+
+
+def test_bands_are_drawn_as_colors(images):
+    """The first three of them."""
+    bands = [np.dstack([image, image[..., :2]]) for image in images[:1]]
+    (segmented,) = SuperpixelSegmenter(n_segments=40).fit_transform(bands)
+    display = ZoomoutDisplay(segmented).plot()
+    assert display.figure_ is not None
