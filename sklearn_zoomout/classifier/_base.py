@@ -11,6 +11,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from ..labels import check_known_labels
+from ..masks import in_small_type
 from ..metrics import mean_iou
 from ..table import FeatureTable, check_table
 from ._standardization import check_columns
@@ -60,11 +61,13 @@ class SuperpixelClassifier(BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         ndarray of object of shape (n_images,)
-            A label map, int64 of shape (height, width), for every image. Pixels without
-            data are -1.
+            A label map of shape (height, width) for every image: uint8 if no label is
+            above 255, else uint16 or int64. Where an image has pixels without data they
+            are -1, of a signed type.
         """
         table = self._check_fitted_table(X)
-        return _paint(table, self.classes_[self._row_codes(table)])
+        labels = in_small_type(self.classes_)
+        return _paint(table, labels[self._row_codes(table)])
 
     @available_if(_if_probabilities)
     def predict_proba(self, X: Any) -> NDArray[np.object_]:

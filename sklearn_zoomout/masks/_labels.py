@@ -72,3 +72,22 @@ def count_labels(mask: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int6
         return labels + lowest, every[labels]
     labels, counts = np.unique(flat, return_counts=True)
     return labels.astype(np.int64), counts
+
+
+def in_small_type(classes: NDArray[np.int64]) -> NDArray[Any]:
+    """Return labels of classes in the smallest type that pictures can have.
+
+    Parameters
+    ----------
+    classes : ndarray of int64 of shape (n_classes,)
+        The labels, 0 or more.
+
+    Returns
+    -------
+    ndarray of shape (n_classes,)
+        uint8 up to 255, uint16 up to 65,535, and int64 above.
+    """
+    largest = int(classes.max(initial=0))
+    if largest >= 2**16:
+        return classes
+    return classes.astype(np.uint8 if largest < 2**8 else np.uint16)

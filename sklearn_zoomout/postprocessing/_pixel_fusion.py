@@ -16,6 +16,7 @@ from .._utils.params import forget_fit, validate_params
 from .._utils.threads import one_thread
 from ..classifier import SuperpixelClassifier
 from ..labels import encode_labels
+from ..masks import in_small_type
 from ..superpixels import SegmentedImage
 from ..table import FeatureTable, check_table
 from ._base import attributes_of, check_candidates, check_estimator, fit_inside
@@ -233,7 +234,7 @@ class PixelFusion(SuperpixelClassifier):
         Returns
         -------
         ndarray of object of shape (n_images,)
-            A label map, int64 of shape (height, width), for every image.
+            A label map of shape (height, width) for every image.
 
         Raises
         ------
@@ -347,7 +348,7 @@ class PixelFusion(SuperpixelClassifier):
 
     def _label_pixels(
         self, segmented: SegmentedImage, proba: NDArray[np.float32]
-    ) -> NDArray[np.int64]:
+    ) -> NDArray[Any]:
         """Return the label map of an image."""
         segments = segmented.segments.ravel()
         context = weigh(proba, 1 - self.weight_)
@@ -359,7 +360,9 @@ class PixelFusion(SuperpixelClassifier):
                 sums = weigh(near, self.weight_)
                 sums += context[segments[pixels]]
                 codes[pixels] = sums.argmax(axis=1)
-        return segmented.mark_nodata(self.classes_[codes].reshape(segmented.shape))
+        return segmented.mark_nodata(
+            in_small_type(self.classes_)[codes].reshape(segmented.shape)
+        )
 
     def _weigh_pixels(
         self, segmented: SegmentedImage, proba: NDArray[np.float32]

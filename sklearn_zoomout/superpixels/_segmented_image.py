@@ -249,9 +249,11 @@ class SegmentedImage:
         Returns
         -------
         ndarray
-            The same array.
+            The same array, or a copy of a signed type if it is unsigned.
         """
         if self.nodata_segment is not None:
+            if values.dtype.kind == "u":
+                values = values.astype(np.promote_types(values.dtype, np.int8))
             values[~self.valid] = np.nan if values.dtype.kind == "f" else -1
         return values
 

@@ -27,7 +27,7 @@ def test_learns_and_paints(data, fitted):
     assert predicted.shape == (6,)
     assert predicted.dtype == object
     assert [p.shape for p in predicted] == [m.shape for m in masks]
-    assert all(p.dtype == np.int64 for p in predicted)
+    assert all(p.dtype == np.uint8 for p in predicted)
     assert fitted.score(table, masks) > 0.95
     assert fitted.score(table, masks) == mean_iou(masks, predicted)
 

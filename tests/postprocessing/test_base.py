@@ -33,7 +33,7 @@ def test_predictions_agree_with_each_other(step, classifier, data, new_data):
     predicted, proba = model.predict(table), model.predict_proba(table)
     rows = np.split(model.predict_superpixel_proba(table), table.row_offsets[1:-1])
     for i, segmented in enumerate(table.superpixels):
-        assert predicted[i].dtype == np.int64
+        assert predicted[i].dtype == np.uint8
         assert proba[i].dtype == np.float32
         np.testing.assert_array_equal(proba[i], rows[i][segmented.segments])
         np.testing.assert_array_equal(
