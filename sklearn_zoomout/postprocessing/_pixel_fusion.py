@@ -233,7 +233,7 @@ class PixelFusion(SuperpixelClassifier):
         Returns
         -------
         ndarray of object of shape (n_images,)
-            A label map, int64 of shape (height, width), for every image.
+            A label map each, int64 of shape (height, width), with -1 for no data.
 
         Raises
         ------
@@ -259,7 +259,7 @@ class PixelFusion(SuperpixelClassifier):
         Returns
         -------
         ndarray of object of shape (n_images,)
-            An array, float32 of shape (height, width, n_classes), for every image.
+            An array each, float32 (height, width, n_classes), with NaN for no data.
         """
         table = self._check_fitted_table(X)
         if self.weight_ == 0:
