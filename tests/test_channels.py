@@ -20,6 +20,7 @@ from sklearn_zoomout import (
 )
 from sklearn_zoomout.inspection import error_budget, zoom_importance
 from sklearn_zoomout.metrics import mean_iou, mean_iou_scorer
+from sklearn_zoomout.postprocessing._pixels import choose_filters, draw_pixels
 
 NAN = float("nan")
 
@@ -66,6 +67,7 @@ def accuracy(model, images, masks):
     return np.mean([np.mean(labels == mask) for labels, mask in pairs])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"bands": [(0, 1, 2), (4, 4, 4)]}])
 def test_a_class_that_one_band_tells_is_learned(options):
     """By the default, and with chosen bands; without the band nothing is."""
@@ -144,6 +146,24 @@ def test_pixels_without_data_are_neither_learned_nor_labeled(
         mean_iou(masks, model.predict(images))
     copy = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(copy.predict(images)[0], labels)
+
+
+def test_networks_of_pixels_learn_from_pixels_with_data_only():
+    """Also what they learn of a forest, from pixels that have no label."""
+    images, masks = make_bands(2)
+    images[0][:10, :20] = 0
+    table = color_pipeline(nodata=0)[:-1].fit_transform(images, masks)
+    drawn = draw_pixels(
+        table,
+        [mask.astype(np.int32) for mask in table.superpixels.iter_masks(masks)],
+        choose_filters(table.superpixels, [1.0]),
+        n_labeled=10**6,
+        n_others=10**6,
+        rng=np.random.default_rng(0),
+    )
+    n_pixels = 2 * 48 * 64 - 10 * 20
+    assert len(drawn.others) == len(drawn.features) == n_pixels
+    assert drawn.others.shape[1] == 5 * 4
 
 
 @pytest.mark.parametrize("clean_up", [GraphSmoothing, IslandRemoval])

@@ -31,9 +31,7 @@ def test_tensors_are_read_as_arrays_are(image):
     torch = pytest.importorskip("torch")
     tensor = torch.from_numpy(image)
     np.testing.assert_array_equal(check_images([tensor])[0], image)
-    with pytest.raises(
-        ValueError, match=r"channels first; use image\.permute\(1, 2, 0"
-    ):
+    with pytest.raises(ValueError, match=r"channels first; use image\.permute"):
         check_images([tensor.permute(2, 0, 1)])
     floats = (tensor / 255).requires_grad_()
     with pytest.raises(ValueError, match=r"images\[0\].*image\.detach\(\)"):

@@ -92,6 +92,8 @@ def _draw_from_image(
     seed: int,
 ) -> NDArray[np.float32]:
     described = describe(segmented.colors, segmented.n_bands is not None)
+    if segmented.nodata_segment is not None and described.shape[:2] == segmented.shape:
+        described = described[segmented.valid]
     described = described.reshape(-1, described.shape[-1])
     order = np.random.RandomState(seed).permutation(len(described))
     return described[order[:n_samples]]

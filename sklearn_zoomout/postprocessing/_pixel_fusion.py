@@ -210,17 +210,16 @@ class PixelFusion(SuperpixelClassifier):
         check_candidates("sigmas", self.sigmas, "> 0")
         table = check_table(X)
         # Labels will be taken away, and -1 has no place in uint8.
-        masks = [np.asarray(m, np.int64) for m in table.superpixels.iter_masks(y)]
-        filters = None
-        if self.weight != 0:
-            filters = choose_filters(table.superpixels, self.sigmas)
+        images = table.superpixels
+        masks = [np.asarray(mask, np.int64) for mask in images.iter_masks(y)]
+        filters = choose_filters(images, self.sigmas) if self.weight != 0 else None
         estimator = clone(self.estimator)
         if earlier is not None and getattr(estimator, "warm_start", False):
             estimator = earlier.set_params(**estimator.get_params(deep=False))
-        taught = teach_thin_classes(table.superpixels, masks) if filters else masks
+        taught = teach_thin_classes(images, masks) if filters else masks
         fit_inside(estimator, table, taught, pixels=filters is not None)
         learned = self._learn(table, masks, taught, estimator.classes_, filters)
-        self.__dict__.update(attributes_of(estimator) | {"filters_": filters} | learned)
+        self.__dict__.update(attributes_of(estimator) | learned | {"filters_": filters})
         return self
 
     def predict(self, X: Any) -> NDArray[np.object_]:
@@ -234,7 +233,7 @@ class PixelFusion(SuperpixelClassifier):
         Returns
         -------
         ndarray of object of shape (n_images,)
-            A label map of shape (height, width) for every image.
+            A label map each, as of `ZoomoutClassifier`.
 
         Raises
         ------
@@ -260,7 +259,7 @@ class PixelFusion(SuperpixelClassifier):
         Returns
         -------
         ndarray of object of shape (n_images,)
-            An array, float32 of shape (height, width, n_classes), for every image.
+            An array each, float32 (height, width, n_classes), with NaN for no data.
         """
         table = self._check_fitted_table(X)
         if self.weight_ == 0:
@@ -283,15 +282,14 @@ class PixelFusion(SuperpixelClassifier):
         learned |= {"nets_": [], "weight_": 0.0 if filters is None else self.weight}
         if filters is None:
             return learned
-        rng = check_random_state(self.random_state)
-        seed = int(rng.randint(np.iinfo(np.int32).max))
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         draws = np.random.default_rng(seed)
         codes = [
             encode_labels(mask, classes, f"masks[{i}]").astype(np.int32)
             for i, mask in enumerate(masks)
         ]
         images = choose_images(codes, self.n_images, draws)
-        table = table[images]
+        table, n_classes = table[images], len(classes)
         taught, codes = ([items[i] for i in images] for items in (taught, codes))
         pixels = draw_pixels(
             table,
@@ -303,7 +301,6 @@ class PixelFusion(SuperpixelClassifier):
             n_jobs=self.n_jobs,
         )
         common: dict[str, Any] = {"seed": seed, "n_jobs": self.n_jobs}
-        n_classes = len(classes)
         if self.weight == "auto":
             labeled = table, taught, codes, pixels, classes
             held_out = predict_out_of_fold(

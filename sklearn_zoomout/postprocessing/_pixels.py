@@ -266,6 +266,8 @@ def draw_pixels(
         rng.choice(size, n, replace=False)
         for size, n in zip(sizes, share_evenly(sizes, n_others), strict=True)
     ]
+    for i in np.flatnonzero(table.superpixels.has_nodata).tolist():
+        others[i] = others[i][table.superpixels[i].valid.ravel()[others[i]]]
     described = Parallel(n_jobs, prefer="threads")(
         delayed(_describe)(table.superpixels, i, filters, np.append(labeled, more))
         for i, ((labeled, _), more) in enumerate(zip(drawn, others, strict=True))

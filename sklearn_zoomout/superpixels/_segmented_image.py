@@ -101,8 +101,8 @@ class SegmentedImage:
         self.n_segments = int(self.segments.max()) + 1
         self.nodata_segment: int | None = None
         self._bands = bands
-        if valid is not None and not valid.all():
-            self._separate(valid)
+        if valid is not None:
+            self._separate(np.asarray(valid))
         self._share()
 
     def _separate(self, valid: NDArray[np.bool_]) -> None:
@@ -112,6 +112,8 @@ class SegmentedImage:
                 f"valid: expected booleans of shape {self.segments.shape}, as the "
                 f"image has, got dtype {valid.dtype} and shape {valid.shape}."
             )
+        if valid.all():
+            return
         self.segments = renumber(np.where(valid, self.segments, self.n_segments))
         self.n_segments = int(self.segments.max()) + 1
         self.nodata_segment = self.n_segments - 1

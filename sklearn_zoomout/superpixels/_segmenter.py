@@ -262,9 +262,7 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
             learned, read = self._learn(images)
         else:
             learned, read = None, self.reading().read(images)
-        checked = None
-        if masks is not None:
-            checked = check_masks_of(read, masks)
+        checked = None if masks is None else check_masks_of(read, masks)
         if learned is not None:
             areas = superpixel_areas(read, self.n_segments, self.segment_area)
             self.segment_area_ = float(np.median(areas))

@@ -15,6 +15,8 @@ from sklearn_zoomout import (
     SuperpixelSegmenter,
     ZoomoutUnion,
 )
+from sklearn_zoomout.descriptors import filter_responses
+from sklearn_zoomout.features._dictionaries import _draw_from_image
 
 LEVELS = {
     "distant": lambda **options: ConvnetRegionFeatures(input_size=96, **options),
@@ -176,3 +178,13 @@ def test_texture_in_a_single_band_is_seen():
     for kind in ("texton", "sift"):
         of_kind = [kind in name for name in table.columns]
         assert np.abs(first - second)[of_kind].max() > 0.3
+
+
+def test_textons_are_not_learned_from_pixels_without_data(images):
+    """What fills a gap is no texture of the image."""
+    image = images[0] / 255
+    image[10:30, 40:60] = np.nan
+    segmenter = SuperpixelSegmenter(12, nodata=float("nan"))
+    (segmented,) = segmenter.fit_transform([image])
+    samples = _draw_from_image(segmented, filter_responses, 10**6, seed=0)
+    assert len(samples) == image.shape[0] * image.shape[1] - 20 * 20

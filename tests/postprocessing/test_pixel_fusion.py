@@ -142,7 +142,7 @@ def test_predictions_agree_with_each_other(classifier, lines, new_lines):
     model, (table, masks) = fusion(classifier).fit(*lines), new_lines
     predicted, proba = model.predict(table), model.predict_proba(table)
     for one, of_pixels in zip(predicted, proba, strict=True):
-        assert one.dtype == np.int64
+        assert one.dtype == np.uint8
         assert of_pixels.dtype == np.float32
         np.testing.assert_array_equal(one, model.classes_[of_pixels.argmax(axis=2)])
         np.testing.assert_allclose(of_pixels.sum(axis=2), 1, rtol=1e-5)
