@@ -320,8 +320,8 @@ def label_rows(
     rows = np.flatnonzero(label_of_row != UNLABELED)
     codes = np.searchsorted(known, label_of_row[rows])
     counts = np.zeros((len(known), 2), dtype=np.int64)
-    for label, kept, total in np.concatenate(pixels):
-        counts[np.searchsorted(known, label)] += kept, total
+    of_labels = np.concatenate(pixels)
+    np.add.at(counts, np.searchsorted(known, of_labels[:, 0]), of_labels[:, 1:])
     kept = np.where(counts[:, 1] > 0, counts[:, 0] / np.maximum(counts[:, 1], 1), 1.0)
     return LabeledRows(rows, codes, superpixels.image_of_row[rows], known, kept)
 

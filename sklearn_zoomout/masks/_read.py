@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from ..exceptions import UnlabeledWarning
 from ..images import check_sequence
-from ._colors import is_color
 from ._cures import check_shape
 from ._decisions import (
     Decision,
@@ -258,8 +257,7 @@ def _decide(sources: list[Source], request: Request) -> Decision:
     by_colors = request.colors is not None
     seen = [look_at(read_file(path), colors=by_colors) for path in paths]
     kinds = {file.kind for file in seen}
-    color_marks = is_color(request.unlabeled) and "palette" not in kinds
-    if by_colors or "colors" in kinds or ("gray" in kinds and color_marks):
+    if by_colors or "colors" in kinds:
         if "numbers" in kinds:
             path = paths[[file.kind for file in seen].index("numbers")]
             raise ValueError(

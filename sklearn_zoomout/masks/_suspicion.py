@@ -155,8 +155,8 @@ class Suspicion:
             f"{share:.1%} of the pixels and only between a smaller and a larger label, "
             "as after resizing with interpolation or painting with smooth edges; each "
             "is learned as a class. Resize with the nearest label, such as "
-            "image.resize(size, PIL.Image.Resampling.NEAREST), or read colors with "
-            "read_masks, which removes soft edges."
+            "image.resize(size, PIL.Image.Resampling.NEAREST), or list the colors or "
+            "grays in read_masks(..., colors=), which removes soft edges."
         )
 
 

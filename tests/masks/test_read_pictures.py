@@ -115,12 +115,12 @@ def test_different_palettes_are_matched_by_color(tmp_path):
     assert "the palettes differ: labels are matched by color" in repr(masks)
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB"])
 @pytest.mark.parametrize("mark", ["white", 255])
-def test_white_marks_unlabeled_pixels_of_gray_files_too(tmp_path, mark):
+def test_white_marks_unlabeled_pixels_of_gray_files_too(tmp_path, mark, mode):
     """A gray file has no colors of its own, but programs show it in grays."""
-    Image.fromarray(np.where(LABELS == 2, 255, LABELS).astype(np.uint8)).save(
-        tmp_path / "a.png"
-    )
+    picture = Image.fromarray(np.where(LABELS == 2, 255, LABELS).astype(np.uint8))
+    picture.convert(mode).save(tmp_path / "a.png")
     mask = read_mask(tmp_path / "a.png", unlabeled=mark)
     np.testing.assert_array_equal(mask, np.where(LABELS == 2, -1, LABELS))
 
@@ -230,6 +230,20 @@ def test_thin_strokes_of_a_pencil_are_classes(tmp_path):
     save_colors(tmp_path / "a.png", labels, [WHITE, RED, GREEN])
     mask = read_mask(tmp_path / "a.png", unlabeled="white")
     np.testing.assert_array_equal(mask, np.array([-1, 1, 0])[labels])
+
+
+def test_listed_grays_have_soft_edges_too(tmp_path):
+    """Black strokes on white are read like colored ones."""
+    exact = np.kron(np.where(LABELS == 1, 0, 255), np.ones((4, 4))).astype(np.uint8)
+    exact[30:50, 30:50] = 128
+    picture = Image.fromarray(exact).resize((90, 30), Image.Resampling.BILINEAR)
+    picture.save(tmp_path / "a.png")
+    masks = read_masks(tmp_path, colors=["black", "gray"], unlabeled="white")
+    nearest = Image.fromarray(exact).resize((90, 30), Image.Resampling.NEAREST)
+    labels = {0: 0, 128: 1, 255: -1}
+    expected = np.vectorize(labels.get)(np.array(nearest))
+    assert (masks[0] == expected).mean() > 0.98
+    assert masks.labels == [0, 1]
 
 
 def test_grays_saved_as_colors_are_numbers(tmp_path):
