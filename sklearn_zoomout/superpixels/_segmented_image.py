@@ -163,8 +163,7 @@ class SegmentedImage:
     def __getstate__(self) -> dict[str, Any]:
         # Cached properties and feature maps are not sent to other processes.
         kept = ("image", "segments", "n_segments", "shared", "nodata_segment", "_bands")
-        state = {name: getattr(self, name) for name in kept}
-        return state | {"passes": None, "place": None}
+        return {n: getattr(self, n) for n in kept} | dict.fromkeys(("passes", "place"))
 
     def __repr__(self) -> str:
         height, width = self.shape
@@ -176,14 +175,13 @@ class SegmentedImage:
     @property
     def shape(self) -> tuple[int, int]:
         """Height and width in pixels."""
-        height, width = self.segments.shape
-        return height, width
+        return self.segments.shape[0], self.segments.shape[1]
 
     @property
     def n_bands(self) -> int | None:
         """The number of bands, None of an RGB or gray image."""
-        n_channels = int(self.image.shape[2])
-        return n_channels if self._bands or n_channels != 3 else None
+        n = int(self.image.shape[2])
+        return n if self._bands or n != 3 else None
 
     @property
     def channels(self) -> NDArray[np.float32]:
