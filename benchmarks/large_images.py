@@ -114,7 +114,9 @@ def print_crops(model, images, megapixels):
     one_by_one = model.predict(crops_of(mosaic))
     expected = make_mosaic(list(one_by_one), *mosaic.shape[:2], 0)
     shifted = model.predict(crops_of(mosaic[8:, 8:]))
-    again = make_mosaic(list(shifted), mosaic.shape[0] - SIDE, mosaic.shape[1] - SIDE, 0)
+    again = make_mosaic(
+        list(shifted), mosaic.shape[0] - SIDE, mosaic.shape[1] - SIDE, 0
+    )
     floor = np.mean(again == expected[8:, 8:][: again.shape[0], : again.shape[1]])
     model.set_params(tile_above=None)
     with warnings.catch_warnings():

@@ -136,6 +136,7 @@ def test_images_that_are_no_list_are_refused(spoil, error, says, images, fitted)
         fitted.predict(spoil(images))
 
 
+@pytest.mark.filterwarnings("ignore::sklearn_zoomout.exceptions.ScaleWarning")
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1), (2, 2)])
 def test_tiny_image_is_described_and_labeled(shape, images, masks):
     """A row, a column or a single pixel is an image like any other."""
@@ -162,6 +163,7 @@ def test_tiny_image_goes_through_the_convnets(shape, pooling, images):
         assert np.isfinite(table.to_numpy()).all()
 
 
+@pytest.mark.filterwarnings("ignore::sklearn_zoomout.exceptions.ScaleWarning")
 def test_fewer_pixels_than_superpixels_warns(images, fitted):
     """An image of 20 pixels gets fewer superpixels than asked for, with a warning."""
     small = images[0][:4, :5]

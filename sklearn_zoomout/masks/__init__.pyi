@@ -9,6 +9,7 @@ from ._marked import mark_unlabeled as mark_unlabeled
 from ._masks import Masks as Masks
 from ._palette import CLASS_COLORS as CLASS_COLORS
 from ._palette import COLOR_OF_UNLABELED as COLOR_OF_UNLABELED
+from ._palette import default_colors as default_colors
 from ._read import read_mask as read_mask
 from ._read import read_masks as read_masks
 from ._write import write_labels as write_labels

@@ -44,8 +44,8 @@ class Scene:
     >>> def mean(segmented):
     ...     return segmented.image.mean(axis=(0, 1))[:1]
     >>> places = np.array([[1, 0], [1, 100], [1, 200], [1, 250]])
-    >>> scene.describe(mean, "mean", places, window=(2, 200)).ravel()
-    array([  0.,   0.,  50.,  75.])
+    >>> scene.describe(mean, "mean", places, window=(2, 200)).ravel().round()
+    array([ 0.,  0., 50., 75.])
     """
 
     def __init__(

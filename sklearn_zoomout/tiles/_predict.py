@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
-from ..masks import UNLABELED
+from ..masks import UNLABELED, default_colors
 from ..rasters import Raster, create_output, open_raster
 from ..superpixels import SegmentedImage, Superpixels
 from ..superpixels._place import Place, Scene
@@ -20,6 +20,8 @@ from ._scale import at_scale_of_fit, block_sides, is_pipeline_of_images, sees_sc
 
 # Side of a tile in pixels.
 _TILE_SIZE = 2048
+# Labels that have a color by default.
+_PALETTE_SIZE = 256
 # Longer side of the whole image, as the global level sees it.
 _WHOLE_SIZE = 1024
 
@@ -33,6 +35,7 @@ def predict_tiles(
     tile_size: int | None = _TILE_SIZE,
     margin: int | None = None,
     scene: str = "window",
+    colors: ArrayLike | None = None,
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Any:
@@ -62,6 +65,9 @@ def predict_tiles(
     scene : {"window", "image"}, default="window"
         What the global level sees: a window around the superpixel, as large as the
         images of fit, or the whole image.
+    colors : array-like of int of shape (n_classes, 3), default=None
+        The colors of the classes in the palette of a TIFF file, RGB in 0..255. None
+        chooses the colors that `write_labels` chooses.
     n_jobs : int or None, default=None
         How many tiles to predict at once, in threads.
     verbose : int, default=0
@@ -112,7 +118,11 @@ def predict_tiles(
         tiles = list(grid.tiles(raster.shape[:2], tile_size))
         kind = "probabilities" if proba else "labels"
         classes = scaled.steps[-1][1].classes_
-        with create_output(output, raster, kind=kind, classes=classes) as written:
+        if colors is None and not proba and classes.max() < _PALETTE_SIZE:
+            colors = np.array(default_colors(_PALETTE_SIZE))[classes]
+        with create_output(
+            output, raster, kind=kind, classes=classes, colors=colors
+        ) as written:
             bar = tqdm(
                 _in_turn(predict, tiles, n_jobs),
                 "tiles",
