@@ -1,8 +1,9 @@
 """Images that are much larger than those of fit: agreement, memory and time.
 
 A mosaic is made of photographs of Stanford Background side by side, or of made-up
-scenes where that is missing, enlarged three times (``--enlarge``). The default pipeline, with 2,000
-superpixels and ``input_size=960``, learns from crops of 1,000 x 1,000 pixels of it.
+scenes where that is missing, enlarged three times (``--enlarge``). The default
+pipeline, with 2,000 superpixels and ``input_size=960``, learns from crops of
+1,000 x 1,000 pixels of it.
 
 "crops"  Share of pixels in which ``model.predict([mosaic])`` agrees with the prediction
          of each crop of 1,000 x 1,000 pixels by itself, which is what fit has seen. The
