@@ -20,6 +20,8 @@ from sklearn_zoomout import (
 from sklearn_zoomout.datasets import load_scribbled_photographs, make_scenes
 
 PAGES = [page for page in list_pages() if read_blocks(page)]
+# Their code takes more than twenty seconds.
+LONG = {"choose_a_model", "cluster", "fine_tune", "train"}
 
 
 @pytest.fixture
@@ -95,13 +97,20 @@ def write_pictures(folder, pictures, suffix):
         Image.fromarray(np.asarray(picture, np.uint8)).save(folder / f"{i}{suffix}")
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings(
     "ignore::sklearn_zoomout.exceptions.SuperpixelWarning",
+    "ignore::sklearn_zoomout.exceptions.ScaleWarning",
     "ignore::sklearn_zoomout.exceptions.AbsentClassWarning",
     "ignore::sklearn_zoomout.exceptions.FewIslandsWarning",
 )
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=[pytest.mark.slow] if page.stem in LONG else [])
+        for page in PAGES
+    ],
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
 def test_blocks_of_a_page_run_in_order(page, stand_in):
     """A reader who pastes the blocks of a page one after the other gets no error."""
     for block in read_blocks(page):
