@@ -10,11 +10,12 @@ from sklearn.ensemble import ExtraTreesClassifier
 from .._utils.threads import one_thread
 from ..classifier._schedule import one_cycle
 
-# Each tree is grown on at most so many draws. More take longer, and gain little.
-_DRAWS_OF_TREE = 5000
-# The network that imitates a forest.
-_HIDDEN_UNITS, _STEPS = (32, 32), 1000
-_BATCH_SIZE, _LEARNING_RATE, _WEIGHT_DECAY = 512, 3e-3, 1e-3
+# Trees of a forest, and the draws that each is grown on at most. More take longer, and
+# gain nothing.
+_N_TREES, _N_DRAWS = 40, 3000
+# The network that imitates a forest. It needs few steps at a high rate.
+_HIDDEN_UNITS, _STEPS, _LEARNING_RATE = (32, 32), 500, 5e-3
+_BATCH_SIZE, _WEIGHT_DECAY = 512, 1e-3
 # Pixels in one pass: those of the network stay in the processor's cache.
 _OF_NET, _OF_FOREST = 2048, 2**16
 
@@ -28,7 +29,8 @@ def fit_forest(
     shares: NDArray[np.float64],
     seed: int,
     n_jobs: int | None = None,
-    n_trees: int = 60,
+    n_trees: int = _N_TREES,
+    n_draws: int = _N_DRAWS,
 ) -> ExtraTreesClassifier:
     """Fit extremely randomized trees to pixels.
 
@@ -46,20 +48,22 @@ def fit_forest(
         Seed of the forest.
     n_jobs : int or None, default=None
         How many trees to grow at once.
-    n_trees : int, default=60
+    n_trees : int, default=40
         Number of trees.
+    n_draws : int, default=3000
+        Draws from the pixels for each tree, if there are more pixels.
 
     Returns
     -------
     ExtraTreesClassifier
     """
-    many = len(codes) > _DRAWS_OF_TREE
+    many = len(codes) > n_draws
     forest = ExtraTreesClassifier(
         n_trees,
         min_samples_leaf=2,
         max_features=0.6,
         bootstrap=many,
-        max_samples=_DRAWS_OF_TREE if many else None,
+        max_samples=n_draws if many else None,
         random_state=seed,
         n_jobs=n_jobs,
     )
@@ -146,7 +150,13 @@ def compress_forest(
     """
     target = predict_by_forest(forest, n_classes)(features.T)
     return train_net(
-        features, target, n_classes, seed, hidden_units=_HIDDEN_UNITS, steps=_STEPS
+        features,
+        target,
+        n_classes,
+        seed,
+        hidden_units=_HIDDEN_UNITS,
+        steps=_STEPS,
+        learning_rate=_LEARNING_RATE,
     )
 
 
@@ -158,6 +168,7 @@ def train_net(
     *,
     hidden_units: tuple[int, ...],
     steps: int,
+    learning_rate: float,
     dropout: float = 0.0,
     shares: NDArray[np.float64] | None = None,
 ) -> Any:
@@ -177,6 +188,8 @@ def train_net(
         Widths of the hidden layers.
     steps : int
         Number of steps, of 512 pixels each.
+    learning_rate : float
+        The highest rate.
     dropout : float, default=0.0
         Share of hidden units that are dropped in training.
     shares : ndarray of float64 of shape (n,), default=None
@@ -210,7 +223,7 @@ def train_net(
     )
     with one_thread():
         for step in range(steps):
-            rate = _LEARNING_RATE * one_cycle((step + 0.5) / steps)
+            rate = learning_rate * one_cycle((step + 0.5) / steps)
             optimizer.param_groups[0]["lr"] = rate
             rows = torch.randint(len(x), (_BATCH_SIZE,), generator=generator)
             losses = torch.nn.functional.cross_entropy(
