@@ -224,13 +224,13 @@ def _train_briefly(estimator: Any) -> Any:
 
     From what it says pixels gain rather more than from what the estimator says.
     """
-    params = estimator.get_params()
     free = [
         name
-        for name, value in params.items()
+        for name, value in estimator.get_params().items()
         if name.split("__")[-1] == "max_epochs" and value is None
     ]
-    return clone(estimator).set_params(**dict.fromkeys(free, _BRIEF_EPOCHS))
+    brief = clone(estimator)
+    return brief.set_params(**dict.fromkeys(free, _BRIEF_EPOCHS)) if free else brief
 
 
 def _predict_context(
