@@ -22,7 +22,7 @@ WEIGHTS = np.array([0, 0.05, *np.arange(1, 10) / 10, 0.95, 1])
 #: Lower probabilities count as this one, so that no vote is a veto.
 FLOOR = 1e-3
 # The forest of a fold. Few trees, of few draws each, are enough to compare weights.
-_N_TREES, _N_DRAWS = 16, 1500
+_N_TREES, _N_DRAWS = 24, 1000
 # Images of a first fold by which pixels are judged: no weight that gains less than this
 # over 0 is worth other folds.
 _LEAST_GAIN = 0.005
