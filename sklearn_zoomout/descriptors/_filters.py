@@ -84,11 +84,13 @@ def pixel_filters(
     planes = np.empty((n_responses + n_opponents, height, width), dtype=np.float32)
     shape = (n_channels, len(sigmas), N_RESPONSES, height, width)
     responses = planes[:n_responses].reshape(shape)
+    # Memory that is used again is not asked for, which takes longer than the filters.
+    work = np.empty((3, height, width), dtype=np.float32)
     for channel, of_channel in zip(channels, responses, strict=True):
         for sigma, out in zip(sigmas, of_channel, strict=True):
             step = reduction(sigma)
             if step == 1:
-                _respond(channel, sigma, out)
+                _respond(channel, sigma, out, work)
             else:
                 _respond_reduced(channel, sigma, step, out)
     if opponents:
@@ -106,25 +108,44 @@ def reduction(sigma: float) -> int:
     return 2 ** max(0, math.floor(math.log2(sigma / _SIGMA_OF_REDUCED)))
 
 
-def _respond(channel: NDArray[np.float32], sigma: float, out: NDArray[Any]) -> None:
-    """Write the four filters of a channel to an array of shape (4, height, width)."""
+def _respond(
+    channel: NDArray[np.float32],
+    sigma: float,
+    out: NDArray[Any],
+    work: NDArray[np.float32],
+) -> None:
+    """Write the four filters of a channel to an array of shape (4, height, width).
+
+    What is computed on the way is written to ``work``, of shape (3, height, width).
+    """
     smooth, slope, high, low = out
+    dx, dy, dxy = work
     gaussian(channel, sigma, out=smooth)
-    dy, dx = derivative(smooth, 0), derivative(smooth, 1)
-    slope[:] = _norm(dx, dy)
-    dxy, dxx, dyy = derivative(dx, 0), derivative(dx, 1), derivative(dy, 0)
+    derivative(smooth, 0, out=dy)
+    derivative(smooth, 1, out=dx)
+    derivative(dx, 0, out=dxy)
+    dxx, dyy = derivative(dx, 1, out=high), derivative(dy, 0, out=low)
+    _norm(dx, dy, out=slope)
+    half_sum, half_difference = dx, dy
+    np.add(dxx, dyy, out=half_sum)
+    half_sum *= 0.5
+    np.subtract(dxx, dyy, out=half_difference)
+    half_difference *= 0.5
     # The eigenvalues are the half sum of the second derivatives, plus and minus this.
-    radius = _norm((dxx - dyy) / 2, dxy)
-    half_sum = (dxx + dyy) / 2
+    radius = _norm(half_difference, dxy, out=half_difference)
     np.add(half_sum, radius, out=high)
     np.subtract(half_sum, radius, out=low)
 
 
-def _norm(x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
+def _norm(
+    x: NDArray[np.float32], y: NDArray[np.float32], out: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Write the lengths of vectors (x, y) to `out`, which may be x; y is lost."""
     # cv2.magnitude rounds otherwise where the memory begins elsewhere.
-    squares = np.square(x)
-    squares += np.square(y)
-    return np.sqrt(squares, out=squares)
+    np.square(y, out=y)
+    np.square(x, out=out)
+    out += y
+    return np.sqrt(out, out=out)
 
 
 def _respond_reduced(
@@ -137,7 +158,11 @@ def _respond_reduced(
     small = cv2.resize(padded, size, interpolation=cv2.INTER_AREA)
     # The mean of a block is a filter too, of this variance.
     of_blocks = (step**2 - 1) / 12
-    responses = np.empty((len(out), *size[::-1]), dtype=np.float32)
-    _respond(np.asarray(small), math.sqrt(sigma**2 - of_blocks) / step, responses)
+    shape = size[::-1]
+    responses = np.empty((len(out), *shape), dtype=np.float32)
+    work = np.empty((3, *shape), dtype=np.float32)
+    _respond(np.asarray(small), math.sqrt(sigma**2 - of_blocks) / step, responses, work)
+    enlarged = np.empty_like(padded)
     for response, plane in zip(responses, out, strict=True):
-        plane[:] = cv2.resize(response, padded.shape[::-1])[:height, :width]
+        cv2.resize(response, padded.shape[::-1], dst=enlarged)
+        plane[:] = enlarged[:height, :width]

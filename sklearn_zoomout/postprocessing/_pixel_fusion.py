@@ -46,10 +46,9 @@ class PixelFusion(SuperpixelClassifier):
 
         (1 - weight) * log p(superpixel) + weight * log p(pixel)
 
-    Probabilities below 0.001 count as 0.001. One weight holds for all pixels. It is
-    chosen by the IoU of out-of-fold predictions, so that it is small where filters do
-    not help, as on most photographs, and close to 1 where they suffice, as for stains
-    and membranes.
+    Probabilities below 0.001 count as 0.001. One weight holds for all pixels, chosen by
+    the IoU of out-of-fold predictions: small where filters do not help, as on most
+    photographs, and close to 1 where they suffice, as for stains and membranes.
 
     Where there are whole masks, of 500,000 pixels or more in several images, and the
     weight is 0.5 or more, two networks take the place of the forest. The second also
@@ -97,9 +96,9 @@ class PixelFusion(SuperpixelClassifier):
     weights_ : ndarray of float64 of shape (n_weights,) or None
         The candidates, ascending. None if ``weight`` is a number.
     scores_ : ndarray of float64 of shape (n_weights,) or None
-        For each of ``weights_``, the mean IoU of the out-of-fold labels, averaged with
-        that of the out-of-fold probabilities, of which a pixel adds a share to every
-        class.
+        For each of ``weights_``, the mean IoU of out-of-fold labels, averaged with that
+        of probabilities, of which a pixel adds a share to every class. If only the
+        first fold was tried, see Notes, none exceeds that of weight 0.
     forest_ : ExtraTreesClassifier or None
         The forest. Its classes are positions in ``classes_``. None if networks have
         taken its place, or if ``weight_`` is 0.
@@ -117,10 +116,12 @@ class PixelFusion(SuperpixelClassifier):
     Notes
     -----
     ``fit`` trains the estimator and a forest once for each fold and once on all images.
-    With ``warm_start`` of the estimator, the one on all images continues. Filters are
-    not kept: a table of files needs its images, ``open_features(folder, images)``. A
-    class with the majority in no superpixel is taught by those where its share is
-    large. ``predict`` evaluates only the pixels whose label filters can change.
+    If images are held out, it first has 2 epochs on the first fold, unless
+    ``max_epochs`` is set; the weight is 0 if none gains 0.005. With ``warm_start``, the
+    one on all images continues. Filters are not kept: a table of files needs its
+    images, ``open_features(folder, images)``. A class with the majority in no
+    superpixel is taught by those with a large share. ``predict`` evaluates only the
+    pixels whose label filters can change.
 
     References
     ----------
@@ -318,9 +319,8 @@ class PixelFusion(SuperpixelClassifier):
         elif not learned["nets_"]:
             forest = fit_forest(pixels.features, pixels.codes, pixels.shares, **common)
             if self.compress:
-                learned["nets_"] = [
-                    compress_forest(forest, pixels.others, n_classes, seed)
-                ]
+                imitated = forest, pixels.others, n_classes, seed, learned["weight_"]
+                learned["nets_"] = [compress_forest(*imitated)]
             else:
                 learned["forest_"] = forest
         return learned

@@ -10,11 +10,12 @@ from sklearn.ensemble import ExtraTreesClassifier
 from .._utils.threads import one_thread
 from ..classifier._schedule import one_cycle
 
-# Each tree is grown on at most so many draws. More take longer, and gain little.
-_DRAWS_OF_TREE = 5000
-# The network that imitates a forest.
-_HIDDEN_UNITS, _STEPS = (32, 32), 1000
-_BATCH_SIZE, _LEARNING_RATE, _WEIGHT_DECAY = 512, 3e-3, 1e-3
+# Trees of a forest, and the draws that each is grown on at most. More take longer, and
+# gain nothing.
+_N_TREES, _N_DRAWS = 40, 3000
+# The network that imitates a forest. It has half of the steps if it counts little.
+_HIDDEN_UNITS, _STEPS, _LEARNING_RATE = (32, 32), 1000, 5e-3
+_BATCH_SIZE, _WEIGHT_DECAY = 512, 1e-3
 # Pixels in one pass: those of the network stay in the processor's cache.
 _OF_NET, _OF_FOREST = 2048, 2**16
 
@@ -28,7 +29,8 @@ def fit_forest(
     shares: NDArray[np.float64],
     seed: int,
     n_jobs: int | None = None,
-    n_trees: int = 60,
+    n_trees: int = _N_TREES,
+    n_draws: int = _N_DRAWS,
 ) -> ExtraTreesClassifier:
     """Fit extremely randomized trees to pixels.
 
@@ -46,20 +48,22 @@ def fit_forest(
         Seed of the forest.
     n_jobs : int or None, default=None
         How many trees to grow at once.
-    n_trees : int, default=60
+    n_trees : int, default=40
         Number of trees.
+    n_draws : int, default=3000
+        Draws from the pixels for each tree, if there are more pixels.
 
     Returns
     -------
     ExtraTreesClassifier
     """
-    many = len(codes) > _DRAWS_OF_TREE
+    many = len(codes) > n_draws
     forest = ExtraTreesClassifier(
         n_trees,
         min_samples_leaf=2,
         max_features=0.6,
         bootstrap=many,
-        max_samples=_DRAWS_OF_TREE if many else None,
+        max_samples=n_draws if many else None,
         random_state=seed,
         n_jobs=n_jobs,
     )
@@ -100,7 +104,7 @@ def predict_by_net(net: Any) -> Predict:
     Parameters
     ----------
     net : ZoomoutNet
-        The network.
+        The network, on standardized features.
 
     Returns
     -------
@@ -109,13 +113,22 @@ def predict_by_net(net: Any) -> Predict:
     """
     import torch
 
+    from ..classifier._net import CLIP
+
+    layers = [(layer.weight, layer.bias[:, None]) for layer in net.layers]
+    shift, factor = net.shift[:, None], net.factor[:, None]
+
     def predict(planes: NDArray[np.float32]) -> NDArray[np.float32]:
         proba = np.empty((planes.shape[1], net.n_classes), dtype=np.float32)
         with torch.inference_mode():
             for start in range(0, planes.shape[1], _OF_NET):
                 rows = slice(start, start + _OF_NET)
-                x = torch.from_numpy(planes[:, rows]).T.contiguous()
-                proba[rows] = net(x).softmax(dim=1).numpy()
+                # A pixel is a column, as in the planes, which are not turned then.
+                x = torch.addcmul(shift, torch.from_numpy(planes[:, rows]), factor)
+                x.clamp_(-CLIP, CLIP)
+                for i, (weight, bias) in enumerate(layers):
+                    x = torch.addmm(bias, weight, x.relu_() if i else x)
+                proba[rows] = x.T.contiguous().softmax(dim=1).numpy()
         return proba
 
     return predict
@@ -126,6 +139,7 @@ def compress_forest(
     features: NDArray[np.float32],
     n_classes: int,
     seed: int,
+    weight: float,
 ) -> Any:
     """Train a small network to predict what a forest predicts.
 
@@ -139,6 +153,8 @@ def compress_forest(
         Number of classes.
     seed : int
         Seed of the first weights and of the order of the pixels.
+    weight : float
+        The weight of the pixels.
 
     Returns
     -------
@@ -146,7 +162,13 @@ def compress_forest(
     """
     target = predict_by_forest(forest, n_classes)(features.T)
     return train_net(
-        features, target, n_classes, seed, hidden_units=_HIDDEN_UNITS, steps=_STEPS
+        features,
+        target,
+        n_classes,
+        seed,
+        hidden_units=_HIDDEN_UNITS,
+        steps=_STEPS if weight >= 0.5 else _STEPS // 2,
+        learning_rate=_LEARNING_RATE,
     )
 
 
@@ -158,6 +180,7 @@ def train_net(
     *,
     hidden_units: tuple[int, ...],
     steps: int,
+    learning_rate: float,
     dropout: float = 0.0,
     shares: NDArray[np.float64] | None = None,
 ) -> Any:
@@ -177,6 +200,8 @@ def train_net(
         Widths of the hidden layers.
     steps : int
         Number of steps, of 512 pixels each.
+    learning_rate : float
+        The highest rate.
     dropout : float, default=0.0
         Share of hidden units that are dropped in training.
     shares : ndarray of float64 of shape (n,), default=None
@@ -210,7 +235,7 @@ def train_net(
     )
     with one_thread():
         for step in range(steps):
-            rate = _LEARNING_RATE * one_cycle((step + 0.5) / steps)
+            rate = learning_rate * one_cycle((step + 0.5) / steps)
             optimizer.param_groups[0]["lr"] = rate
             rows = torch.randint(len(x), (_BATCH_SIZE,), generator=generator)
             losses = torch.nn.functional.cross_entropy(

@@ -20,7 +20,7 @@ _LEAST_LABELED = 500_000
 _LEAST_WEIGHT = 0.5
 # The pixels to learn from, and the networks.
 _N_PIXELS = 200_000
-_HIDDEN_UNITS, _DROPOUT, _STEPS = (64, 64), 0.1, 1200
+_HIDDEN_UNITS, _DROPOUT, _STEPS, _LEARNING_RATE = (64, 64), 0.1, 1200, 3e-3
 
 
 def need_two_rounds(codes: Sequence[NDArray[np.int32]], held_out: OutOfFold) -> bool:
@@ -211,5 +211,6 @@ def _train(
         hidden_units=_HIDDEN_UNITS,
         dropout=_DROPOUT,
         steps=steps or _STEPS,
+        learning_rate=_LEARNING_RATE,
         shares=pixels.shares[rows],
     )

@@ -130,7 +130,10 @@ class PixelFilters(NamedTuple):
         # No filter reaches further than this, rounded up to blocks of the reduction.
         margin = -(-(4 * max(self.sigmas) + 4 * step) // step) * step
         margin = int(margin)
-        n_rows = -(-max(_BAND_PIXELS // width, 4 * margin) // step) * step
+        n_rows = max(_BAND_PIXELS // width, 4 * margin)
+        # Equal bands; a thin one at the end would consist of margins.
+        n_rows = -(-height // max(1, round(height / n_rows)))
+        n_rows = -(-n_rows // step) * step
         for top in range(0, height, n_rows):
             bottom = min(top + n_rows, height)
             kept = max(top - margins * margin, 0)

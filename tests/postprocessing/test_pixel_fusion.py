@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -34,6 +35,7 @@ from sklearn_zoomout.postprocessing._pixel_folds import (
     split_pixels,
     teach_thin_classes,
 )
+from sklearn_zoomout.postprocessing._pixel_model import predict_by_net, train_net
 from sklearn_zoomout.postprocessing._pixel_weight import WEIGHTS, _mean_iou
 from sklearn_zoomout.postprocessing._pixels import (
     DrawnPixels,
@@ -228,6 +230,32 @@ def test_smallest_of_the_best_weights_is_chosen(classifier, lines):
     assert model.scores_.shape == model.weights_.shape == (13,)
     best = model.weights_[model.scores_ == model.scores_.max()]
     assert model.weight_ == best[0]
+
+
+@pytest.mark.parametrize("data", ["halves", "lines"])
+@pytest.mark.parametrize("max_epochs", [None, 3])
+def test_first_fold_can_be_enough(data, max_epochs, monkeypatch, lines):
+    """It is, after two epochs, where pixels gain nothing there."""
+    epochs = []
+    fit = ZoomoutClassifier.fit
+
+    def count(self, table, masks):
+        epochs.append(self.max_epochs)
+        return fit(self, table, masks)
+
+    monkeypatch.setattr(ZoomoutClassifier, "fit", count)
+    quick = {"learning_rate": 0.03, "batch_size": 4, "random_state": 0}
+    inner = ZoomoutClassifier((8,), max_epochs=max_epochs, **quick)
+    model = fusion(inner).fit(*(lines if data == "lines" else make_halves()))
+    first = [max_epochs, max_epochs or 2]
+    if data == "halves":
+        assert epochs == first
+        assert model.weight_ == 0
+        assert model.scores_.shape == (13,)
+        assert model.scores_.argmax() == 0
+    else:
+        assert epochs == first + 3 * [max_epochs]
+        assert model.weight_ > 0
 
 
 def test_mean_iou_counts_pixels_by_what_they_stand_for():
@@ -468,6 +496,32 @@ def test_bands_of_rows_change_nothing(lines, monkeypatch):
         whole[:, positions].T,
         atol=1e-5,
     )
+
+
+def test_bands_are_equal(monkeypatch):
+    """The last one is not thinner than its margins."""
+    monkeypatch.setattr("sklearn_zoomout.postprocessing._pixels._BAND_PIXELS", 10 * 500)
+    filters = PixelFilters((0.5, 1.0), gray=True)
+    for height, n_bands in [(510, 1), (740, 1), (760, 2), (1010, 2)]:
+        black = np.zeros((height, 10, 3), np.uint8)
+        segmented = SegmentedImage(black, np.zeros((height, 10), int))
+        n_rows = [len(b.planes[0, b.inside]) for b in filters.bands(segmented)]
+        assert len(n_rows) == n_bands
+        assert sum(n_rows) == height
+        assert max(n_rows) - min(n_rows) <= 1
+
+
+@pytest.mark.parametrize("n_pixels", [1, 5000])
+def test_a_net_predicts_planes_as_it_predicts_rows(n_pixels):
+    """Also far values, which are clipped, in several blocks."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(3, 2, (3000, 5)).astype(np.float32)
+    options = {"hidden_units": (6, 4), "steps": 5, "learning_rate": 1e-2}
+    net = train_net(x, rng.integers(0, 3, 3000), 3, 0, **options)
+    planes = rng.normal(3, 20, (5, n_pixels)).astype(np.float32)
+    expected = net(torch.from_numpy(planes.T)).softmax(dim=1)
+    proba = predict_by_net(net)(planes)
+    np.testing.assert_allclose(proba, expected, atol=1e-6)
 
 
 def make_rooms(n_images=4, seed=0, gray=True):
