@@ -111,7 +111,9 @@ def size_of(megapixels):
 
 def print_crops(model, images, megapixels):
     mosaic = make_mosaic(images, *size_of(megapixels), 0)
-    labels = model.predict([mosaic])[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ScaleWarning)
+        labels = model.predict([mosaic])[0]
     one_by_one = model.predict(crops_of(mosaic))
     expected = make_mosaic(list(one_by_one), *mosaic.shape[:2], 0)
     shifted = model.predict(crops_of(mosaic[8:, 8:]))

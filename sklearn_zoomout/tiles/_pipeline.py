@@ -1,5 +1,6 @@
 """`ZoomoutPipeline`: a Pipeline that predicts images larger than those of fit."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from ..exceptions import ScaleWarning
 from ..metrics import mean_iou
 from ._predict import predict_tiles
 from ._scale import is_absolute, is_pipeline_of_images
@@ -23,6 +25,12 @@ class ZoomoutPipeline(Pipeline):
     the largest image of fit, is taken for a larger field of view, at the scale of fit.
     It is predicted by `tiles.predict_tiles`. Smaller images are taken for the same
     scene in more or fewer pixels, unless the superpixels have a stated area.
+
+    Warns
+    -----
+    ScaleWarning
+        If an image is predicted in tiles, and the superpixels have no stated area. It
+        might show the same scene in more pixels.
 
     Parameters
     ----------
@@ -118,9 +126,26 @@ class ZoomoutPipeline(Pipeline):
         small = [i for i in range(len(images)) if i not in large]
         if small:
             maps[small] = predict([images[i] for i in small], **params)
+        if not is_absolute(self):
+            self._warn(images, large)
         for i in large:
             maps[i] = predict_tiles(self, images[i], proba=proba)
         return maps
+
+    def _warn(self, images: Any, large: list[int]) -> None:
+        """Say what large images are taken for."""
+        n_pixels = max(images[i].shape[0] * images[i].shape[1] for i in large)
+        of_fit = self.steps[0][1].largest_image_
+        warnings.warn(
+            f"images{large}: up to {n_pixels / 1e6:.1f} million pixels, "
+            f"{n_pixels / of_fit:.0f} times those of the largest image of fit, are "
+            "taken for a larger field of view and predicted in tiles, at the scale of "
+            "fit. Call tiles.predict_tiles(model, image) to say that this is right. If "
+            "they show as much as the images of fit in more pixels, shrink them to "
+            "their size.",
+            ScaleWarning,
+            stacklevel=4,
+        )
 
     def _images(self, X: Any) -> Any:
         """Return images whose shapes are known without reading them, or none."""
