@@ -60,8 +60,8 @@ def predict_tiles(
     tile_size : int or None, default=2048
         Side of a tile in pixels, about. None predicts the image at once.
     margin : int or None, default=None
-        What a window shows around its tile, in pixels, at least. None is 5 cells of
-        SLIC, or 96 pixels of the network, whichever is more.
+        What a window shows around its tile, in pixels, at least. None is 8 cells of
+        SLIC, or 192 pixels of the network, whichever is more.
     scene : {"window", "image"}, default="window"
         What the global level sees: a window around the superpixel, as large as the
         images of fit, or the whole image.

@@ -32,7 +32,7 @@ def test_windows_begin_at_multiples_of_the_unit():
 
 def test_margins_hold_the_cells_and_the_context_of_the_network():
     """A stated margin is rounded up to whole units."""
-    assert choose_grid(20, {40}, None).margin >= max(5 * 20, 3 * 40)
+    assert choose_grid(20, {40}, None).margin >= max(8 * 20, 6 * 40)
     assert choose_grid(20, {40}, 50).margin == 80
     assert choose_grid(None, set(), 7).margin == 7
 
