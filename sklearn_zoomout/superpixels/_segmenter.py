@@ -88,7 +88,7 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         Pixels of the largest image of `fit`.
     n_channels_ : int
         The number of channels of the images of `fit`, 3 of gray ones.
-    value_range_ : ndarray of float64 of shape (n_channels_ or 1, 2) or None
+    value_range_ : ndarray of float64 of shape (n_channels, 2) or (1, 2), or None
         The range of each channel, or of all.
 
     Raises

@@ -104,8 +104,8 @@ def choose_grid(cell: int | None, blocks: set[int], margin: int | None) -> Grid:
     blocks : set of int
         Sides of the blocks of pixels that become 32 pixels of a network.
     margin : int or None
-        The margin in pixels. None is 8 cells, or 192 pixels of the network, whichever is
-        more.
+        The margin in pixels. None is 8 cells, or 192 pixels of the network, whichever
+        is more.
 
     Returns
     -------
