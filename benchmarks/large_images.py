@@ -221,7 +221,7 @@ def print_photographs(megapixels):
     for target in (0.27, megapixels):
         images, masks, checks = [], [], []
         for image, mask, check in zip(
-            data.images, data.masks, data.checks, strict=True
+            data.images, data.scribbles, data.checks, strict=True
         ):
             scale = max((target * 1e6 / mask.size) ** 0.5, 1)
             images.append(resize(image, scale, cv2.INTER_CUBIC))
