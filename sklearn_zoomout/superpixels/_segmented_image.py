@@ -269,7 +269,8 @@ class SegmentedImage:
     @cached_property
     def areas(self) -> NDArray[np.int64]:
         """Number of pixels of each superpixel, of shape (n_segments,)."""
-        return np.bincount(self.segments.ravel(), minlength=self.n_segments)
+        labels, _, _, lengths = self._runs
+        return np.bincount(labels, lengths).astype(np.int64)
 
     @cached_property
     def centroids(self) -> NDArray[np.float64]:
@@ -283,7 +284,7 @@ class SegmentedImage:
         In pixels, half-open. A box covers the rows top to bottom - 1 and the columns
         left to right - 1.
         """
-        labels, rows, columns, lengths = self._runs()
+        labels, rows, columns, lengths = self._runs
         # The sort is stable, so that the runs of a superpixel stay in row-major order.
         order = np.argsort(labels, kind="stable")
         ends = np.cumsum(np.bincount(labels))
@@ -381,17 +382,14 @@ class SegmentedImage:
 
     @cached_property
     def _coordinate_sums(self) -> NDArray[np.float64]:
-        labels, rows, columns, lengths = self._runs()
+        labels, rows, columns, lengths = self._runs
         # The columns of a run are consecutive numbers, so their sum has a closed form.
         sums = (rows * lengths, lengths * (2 * columns + lengths - 1) / 2)
         return np.stack([np.bincount(labels, weights=sum_) for sum_ in sums], axis=1)
 
+    @cached_property
     def _runs(self) -> tuple[NDArray[Any], ...]:
-        """Return the label, first row, first column and length of each run of pixels.
-
-        A run is a row of adjacent pixels of one superpixel. There are about ten times
-        fewer runs than pixels.
-        """
+        """Label, row, first column and length of each row of pixels of one label."""
         height, width = self.shape
         begins = np.ones((height, width), dtype=bool)
         np.not_equal(self.segments[:, 1:], self.segments[:, :-1], out=begins[:, 1:])

@@ -114,7 +114,8 @@ class ConvnetSuperpixelFeatures(ConvnetMapLevel):
         sums = np.hstack([over.of(_not_finer(m, shape)) for m in maps])
         sums = sums[: segmented.n_segments]
         if self.radius == 0:
-            return torch.from_numpy(sums / segmented.areas[:, None].astype(sums.dtype))
+            sums /= segmented.areas[:, None].astype(sums.dtype)
+            return torch.from_numpy(sums)
         near = segmented.neighborhood(self.radius)
         areas = segmented.region_areas(self.radius)
         return torch.from_numpy((near @ sums) / areas[:, None].astype(sums.dtype))
