@@ -128,7 +128,7 @@ def predict_by_net(net: Any) -> Predict:
                 x.clamp_(-CLIP, CLIP)
                 for i, (weight, bias) in enumerate(layers):
                     x = torch.addmm(bias, weight, x.relu_() if i else x)
-                proba[rows] = x.T.contiguous().softmax(dim=1).numpy()
+                proba[rows] = x.softmax(dim=0).T.numpy()
         return proba
 
     return predict
