@@ -5,6 +5,10 @@ class SuperpixelWarning(UserWarning):
     """An image has far fewer superpixels than ``n_segments``."""
 
 
+class BlackImageWarning(UserWarning):
+    """An image is almost black, as a mask is, or an image that was divided twice."""
+
+
 class ScaleWarning(UserWarning):
     """Images are described at another scale than those of fit."""
 

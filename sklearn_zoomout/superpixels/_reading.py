@@ -1,5 +1,6 @@
 """How arrays are read as images: their channels, range of values, and missing data."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
@@ -7,6 +8,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ..exceptions import BlackImageWarning
 from ..images import (
     as_three_channels,
     check_alpha,
@@ -21,6 +23,8 @@ from ..masks import iter_training_masks
 CHANNELS = ("auto", "bands", "rgba")
 # Learned ranges leave out this share of the values at either end, which are outliers.
 _OUTLIERS = 0.001
+# An image with no larger value cannot be seen. Masks have such labels.
+_ALMOST_BLACK = 10 / 255
 # Pixels from which ranges are learned, of all images together, and at least of each.
 _SAMPLED, _LEAST_SAMPLED = 2**21, 256
 
@@ -117,7 +121,9 @@ class Reading:
             If an image cannot be read; see `SuperpixelSegmenter`.
         """
         check_sequence(images, name, "an image", single_ndim=3)
-        return [self.read_one(image, f"{name}[{i}]") for i, image in enumerate(images)]
+        read = [self.read_one(image, f"{name}[{i}]") for i, image in enumerate(images)]
+        _warn_of_black_images(read)
+        return read
 
     def read_one(
         self, image: Any, name: str, valid: NDArray[np.bool_] | None = None
@@ -153,6 +159,7 @@ class Reading:
             if i == 0:
                 learned = replace(self, n_channels=self._count(raw.values))
             read.append(learned._convert(raw))
+        _warn_of_black_images(read)
         return learned, read
 
     def learn_range(self, images: Any) -> tuple["Reading", list[ReadImage]]:
@@ -363,3 +370,19 @@ def _fill(values: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[Any]:
     mean = values[valid].mean(axis=0, dtype=np.float64) if valid.any() else 0
     filled[~valid] = np.rint(mean) if values.dtype == np.uint8 else mean
     return filled
+
+
+def _warn_of_black_images(read: Sequence[ReadImage]) -> None:
+    """Warn of images that are almost black, but not black."""
+    largest = [image.image.max(initial=0) for image in read]
+    scaled = [x / 255 if isinstance(x, np.uint8) else float(x) for x in largest]
+    black = [i for i, x in enumerate(scaled) if 0 < x <= _ALMOST_BLACK]
+    if black:
+        warnings.warn(
+            f"images{black}: almost black, the largest value is {scaled[black[0]]:.4f} "
+            "of 1. Is it a mask, has it been divided by 255 twice, or is the "
+            "value_range too wide? Pass images as they are: uint8, or floating point "
+            "in 0..1.",
+            BlackImageWarning,
+            stacklevel=5,
+        )

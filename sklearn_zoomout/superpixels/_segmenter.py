@@ -20,13 +20,7 @@ from ..cache import FeatureCache, entry_key, open_cache
 from ..descriptors import bands_to_lightness, rgb_to_lab
 from ..exceptions import SuperpixelWarning
 from ..images import as_float
-from ._reading import (
-    CHANNELS,
-    ReadImage,
-    Reading,
-    check_masks_of,
-    check_value_range,
-)
+from ._reading import CHANNELS, ReadImage, Reading, check_masks_of, check_value_range
 from ._scale import superpixel_areas, warn_of_another_scale
 from ._segmented_image import SegmentedImage
 from ._sequence import CheckedMasks, Superpixels
@@ -101,6 +95,8 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
 
     Warns
     -----
+    BlackImageWarning
+        If images are almost black.
     SuperpixelWarning
         If images have fewer pixels than ``n_segments``.
     ScaleWarning

@@ -9,6 +9,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from sklearn_zoomout import SegmentedImage, SuperpixelSegmenter
+from sklearn_zoomout.exceptions import BlackImageWarning
 from sklearn_zoomout.superpixels import slic
 
 NAN = float("nan")
@@ -242,6 +243,7 @@ def test_images_of_other_channels_than_in_fit_are_refused(images):
         rgb.transform(bands)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn_zoomout.exceptions.BlackImageWarning")
 def test_swapped_images_and_masks_are_told(images, masks):
     """Masks that are small integers pass as gray images."""
     small = [mask.astype(np.uint8) for mask in masks]
@@ -302,3 +304,17 @@ def test_what_lies_behind_a_gap_is_not_near():
     np.testing.assert_array_equal(
         near, [[1, 0, 0, 0], [0, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 1]]
     )
+
+
+@pytest.mark.parametrize("spoil", [lambda i: i / 255 / 255, lambda i: i // 32])
+def test_almost_black_images_warn(spoil):
+    """Images that are divided twice, and masks in the place of images."""
+    image = np.full((20, 30, 3), 200, dtype=np.uint8)
+    image[:10] = 90
+    with pytest.warns(BlackImageWarning, match=r"images\[1\].*divided by 255 twice"):
+        SuperpixelSegmenter(4).fit_transform([image, spoil(image)])
+
+
+def test_black_images_do_not_warn():
+    """Black is a color."""
+    SuperpixelSegmenter(4).fit_transform([np.zeros((20, 30, 3), dtype=np.uint8)])
