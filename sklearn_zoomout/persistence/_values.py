@@ -36,7 +36,7 @@ def pack_value(value: Any, path: str) -> tuple[str, list[Any]] | None:
         If the bit generator is not one of the two of ``numpy.random``.
     """
     if isinstance(value, np.dtype):
-        return "dtype", [np.lib.format.dtype_to_descr(value)]
+        return "dtype", [_as_lists(np.lib.format.dtype_to_descr(value))]
     if type(value) in (np.random.RandomState, np.random.Generator):
         return _pack_random(value, path)
     kind = type(value)
@@ -112,6 +112,11 @@ def build_scorer(name: Any) -> Any:
     if _score_func(name) is None:
         raise FormatError(f"expected a scorer of metrics, got {name!r}")
     return getattr(metrics, name)
+
+
+def _as_lists(descr: Any) -> Any:
+    is_sequence = isinstance(descr, (list, tuple))
+    return [_as_lists(part) for part in descr] if is_sequence else descr
 
 
 def _pack_random(value: Any, path: str) -> tuple[str, list[Any]]:
