@@ -10,9 +10,9 @@ from ._checks import FormatError, check_keys
 
 _OF_ZOOMOUT_NET = {
     *("n_features", "hidden_units", "n_classes", "dropout", "random_state"),
-    *("standardize", "training", "requires_grad", "weights"),
+    *("standardize", "requires_grad", "weights"),
 }
-_OF_LOCAL_NET = {"training", "requires_grad", "weights"}
+_OF_LOCAL_NET = {"requires_grad", "weights"}
 _OF_ROW_NET = {"module", "class_weight", "moments", "settings", "history"}
 _SETTINGS = {
     "learning_rate": "lr",
@@ -122,7 +122,7 @@ def build_row_net(cls: Any, state: dict[str, Any]) -> Any:
         seed=module.random_state,
     )
     net.module_.load_state_dict(module.state_dict())
-    net.module_.train(module.training)
+    net.module_.eval()
     net.history = History(state["history"])
     tidy(net)
     return net
@@ -130,7 +130,6 @@ def build_row_net(cls: Any, state: dict[str, Any]) -> Any:
 
 def _pack_module(module: Any) -> dict[str, Any]:
     return {
-        "training": module.training,
         "requires_grad": all(p.requires_grad for p in module.parameters()),
         "weights": {
             name: value.detach().cpu().numpy()
@@ -145,7 +144,7 @@ def _fill(module: Any, state: dict[str, Any]) -> Any:
     # Copies, since torch would share the memory of the arrays.
     weights = {name: torch.tensor(array) for name, array in state["weights"].items()}
     module.load_state_dict(weights)
-    return module.requires_grad_(state["requires_grad"]).train(state["training"])
+    return module.requires_grad_(state["requires_grad"]).eval()
 
 
 def _check_shapes(weights: Any, expected: Mapping[str, tuple[int, ...]]) -> None:

@@ -277,9 +277,11 @@ class TestUse:
         loaded = pickle.loads(pickle.dumps(load_model(path)))
         assert_same(loaded, model, images)
 
-    def test_saved_again(self, path, content, tmp_path):
-        """Equal models give equal files."""
-        save_model(load_model(path), tmp_path / "again")
+    def test_saved_again(self, path, content, images, tmp_path):
+        """Equal models give equal files, whether they have predicted or not."""
+        loaded = load_model(path)
+        loaded.predict(images)
+        save_model(loaded, tmp_path / "again")
         assert (tmp_path / "again").read_bytes() == content
 
     def test_warm_start(self, images, masks, tmp_path):
