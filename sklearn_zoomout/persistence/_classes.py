@@ -52,6 +52,7 @@ _PUBLIC = {
     ),
     "sklearn.svm": ("LinearSVC",),
     "sklearn.tree": ("DecisionTreeClassifier", "ExtraTreeClassifier"),
+    "skorch.callbacks": ("EarlyStopping",),
 }
 # Parts of the estimators above. Their files may be renamed, but not their names here.
 _PARTS = {

@@ -1,5 +1,6 @@
 """How an object becomes named values, and how it is built from them again."""
 
+import inspect
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from typing import Any, NamedTuple
@@ -77,6 +78,11 @@ def pack_estimator(estimator: Any) -> State:
     """
     params = estimator.get_params(deep=False)
     state: Any = estimator.__getstate__() or {}
+    if type(state) is not dict:
+        raise ValueError(
+            "__getstate__: expected a dict of attributes, got "
+            f"{type(state).__name__}; use no __slots__."
+        )
     fitted = {name: state[name] for name in state if name not in params}
     return {"params": params, "fitted": fitted}
 
@@ -124,6 +130,19 @@ def _build_attributes(cls: Any, state: State) -> Any:
     value = cls.__new__(cls)
     vars(value).update(state)
     return value
+
+
+def _pack_callback(callback: Any) -> State:
+    """Return the parameters that are not the defaults; `print` is one of these.
+
+    What a callback has seen in one fit is forgotten in the next.
+    """
+    defaults = inspect.signature(type(callback)).parameters
+    return {
+        name: value
+        for name, value in callback.get_params(deep=False).items()
+        if value is not defaults[name].default
+    }
 
 
 def _without(*names: str) -> Callable[[Any], State]:
@@ -184,6 +203,7 @@ _OWN = {
     "sklearn.tree.ExtraTreeClassifier": _TREE,
     "sklearn.model_selection.GridSearchCV": _SEARCH,
     "sklearn.model_selection.RandomizedSearchCV": _SEARCH,
+    "skorch.callbacks.EarlyStopping": Codec(_pack_callback, _build_fields),
     # Compiled code, which a later fit makes again.
     "sklearn.linear_model.SGDClassifier": Codec(
         _without("_loss_function_", "loss_function_"), build_estimator

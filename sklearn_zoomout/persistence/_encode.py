@@ -226,7 +226,8 @@ def _describe(value: Any, path: str) -> str:
             f"{path}: expected a value, got the function or class {name!r}; a model "
             "file holds no code. Pass a name in its place, such as that of a network "
             "with its file, Backbone(name, weights=path), or an estimator of a class "
-            "of your own, which load_model(path, trusted=[...]) allows."
+            "of your own, which load_model(path, trusted=[...]) allows; or set the "
+            "parameter to None if only fit needs it."
         )
     return (
         f"{path}: expected numbers, text, arrays, containers of them and estimators, "

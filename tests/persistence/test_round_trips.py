@@ -27,6 +27,7 @@ from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import RobustScaler, StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
+from skorch.callbacks import EarlyStopping
 
 import sklearn_zoomout
 from sklearn_zoomout import (
@@ -96,6 +97,13 @@ CLASSIFIERS = {
     ),
     "validated": ZoomoutClassifier(
         (4,), max_epochs=2, validation_fraction=0.3, random_state=0, classes=range(4)
+    ),
+    "stopped early": ZoomoutClassifier(
+        (4,),
+        max_epochs=3,
+        validation_fraction=0.3,
+        callbacks=[EarlyStopping(patience=1, load_best=True)],
+        random_state=0,
     ),
     "GraphSmoothing": GraphSmoothing(NET, cv=KFold(2)),
     "IslandRemoval": IslandRemoval(GraphSmoothing(NET, cv=2), cv=2),

@@ -356,10 +356,12 @@ class TestVersions:
 
     def test_cache_version(self, path, images, monkeypatch):
         """A step that computes something else now is named."""
-        monkeypatch.setattr(LocalFeatures, "cache_version", 99)
-        with pytest.warns(
-            ModelVersionWarning, match="^level: this LocalFeatures .* 99"
-        ):
+        with monkeypatch.context() as patch:
+            patch.setattr(LocalFeatures, "cache_version", 99)
+            with pytest.warns(ModelVersionWarning, match="^level: this Local.* is 99"):
+                load_model(path)
+        monkeypatch.setattr(ZoomoutClassifier, "cache_version", 0)
+        with pytest.warns(ModelVersionWarning, match="^c: this ZoomoutClassifier"):
             load_model(path)
 
     def test_version_of_sklearn(self, tmp_path):
