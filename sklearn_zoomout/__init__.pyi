@@ -7,6 +7,7 @@ from . import features as features
 from . import inspection as inspection
 from . import labels as labels
 from . import metrics as metrics
+from . import persistence as persistence
 from . import plotting as plotting
 from . import postprocessing as postprocessing
 from . import rasters as rasters
@@ -32,6 +33,9 @@ from .masks import mark_unlabeled as mark_unlabeled
 from .masks import read_mask as read_mask
 from .masks import read_masks as read_masks
 from .masks import write_labels as write_labels
+from .persistence import load_model as load_model
+from .persistence import model_info as model_info
+from .persistence import save_model as save_model
 from .pipeline import zoomout_pipeline as zoomout_pipeline
 from .postprocessing import GraphSmoothing as GraphSmoothing
 from .postprocessing import IslandRemoval as IslandRemoval

@@ -47,3 +47,7 @@ class CacheWarning(UserWarning):
 
 class PrecisionWarning(UserWarning):
     """The steps of float16 are too coarse for the range of some columns."""
+
+
+class ModelVersionWarning(UserWarning):
+    """A step of a loaded model computes something else than when it was saved."""

@@ -33,6 +33,7 @@ LAYERS = [
     "plotting",
     "inspection",
     "tiles",
+    "persistence",
     "pipeline",
 ]
 CHANGING_METHODS = {"append", "add", "update", "setdefault", "pop", "clear", "extend"}

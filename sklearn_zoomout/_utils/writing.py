@@ -1,14 +1,15 @@
 """Files that are written completely or not at all."""
 
+import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 
 @contextmanager
-def write_whole(path: Path) -> Iterator[IO[bytes]]:
+def write_whole(path: Path, *, durable: bool = False) -> Iterator[IO[bytes]]:
     """Open a file for writing that replaces `path` only when it is complete.
 
     The bytes go to a temporary file in the same folder. It is renamed to `path` when
@@ -18,6 +19,9 @@ def write_whole(path: Path) -> Iterator[IO[bytes]]:
     ----------
     path : pathlib.Path
         The file to write. Its folder is created if it is missing.
+    durable : bool, default=False
+        Wait until the disk has the bytes before the file takes its name, so that a loss
+        of power leaves the old file or the new one.
 
     Yields
     ------
@@ -34,11 +38,27 @@ def write_whole(path: Path) -> Iterator[IO[bytes]]:
         temporary = Path(file.name)
         try:
             yield file
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
             file.close()
             temporary.chmod(0o644)  # the default of temporary files is 0o600
             temporary.replace(path)
+            if durable:
+                _sync_folder(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Wait until the disk has the names of a folder, where the system can."""
+    # Windows opens no folders, and some file systems cannot wait for them.
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 @contextmanager

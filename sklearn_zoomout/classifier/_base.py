@@ -2,7 +2,7 @@
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -36,6 +36,9 @@ class SuperpixelClassifier(BaseEstimator, metaclass=ABCMeta):
         Names of the columns of fit.
     """
 
+    # Raised when fitted attributes come to predict something else, so that load_model
+    # warns of older files.
+    cache_version: ClassVar[int] = 1
     classes_: NDArray[np.int64]
     feature_names_in_: Any
 

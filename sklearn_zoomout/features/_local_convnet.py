@@ -117,6 +117,8 @@ class LocalConvnetFeatures(FrozenParamsMixin, RegionFeatures):
     ['local_convnet__class_0', 'local_convnet__class_1']
     """
 
+    # Raised when a trained network comes to say something else, for `load_model`.
+    cache_version = 1
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "background": [Interval(Integral, 0, None, closed="left"), None],
         "cv": [Interval(Integral, 2, None, closed="left"), None],

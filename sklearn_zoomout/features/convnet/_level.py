@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval
 
+from ..._utils.device import device_to_predict_on
 from ..._utils.frozen_params import FrozenParams, FrozenParamsMixin
 from ..._utils.shared_results import SharedResults
 from ..._utils.threads import one_torch_thread
@@ -165,6 +166,7 @@ class ConvnetLevel(FrozenParamsMixin, RegionFeatures):
         """Return the network of ``fit``, loaded again if needed.
 
         That is after unpickling, or when a parameter of the backbone has been changed.
+        If torch has no such device here, it is loaded on the CPU, with a warning.
 
         Returns
         -------
@@ -179,7 +181,8 @@ class ConvnetLevel(FrozenParamsMixin, RegionFeatures):
         loaded_as, network = getattr(self, "_loaded", (None, None))
         backbone = self._backbone
         if network is None or loaded_as != backbone:
-            network = load_shared_network(backbone, self._fine_tuned, again=True)
+            here = backbone.replace(device=device_to_predict_on(backbone.device))
+            network = load_shared_network(here, self._fine_tuned, again=True)
             if network.sha256 != self.weights_sha256_:
                 raise ValueError(
                     f"weights: expected those of fit ({self.weights_}, sha256 "
