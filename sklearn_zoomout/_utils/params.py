@@ -1,21 +1,14 @@
-"""Validation of constructor parameters, and what begins every fit."""
+"""Validation of constructor parameters."""
 
 import re
 from numbers import Integral
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import (
     InvalidParameterError,
     validate_parameter_constraints,
 )
-
-
-def forget_fit(estimator: BaseEstimator) -> None:
-    """Delete what an earlier fit has set, since a fit that fails leaves none."""
-    for name in [name for name in vars(estimator) if name.endswith("_")]:
-        delattr(estimator, name)
 
 
 def validate_params(owner: Any) -> None:

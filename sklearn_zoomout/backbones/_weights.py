@@ -144,7 +144,11 @@ def read_weights(found: WeightsFile) -> tuple[dict[str, "torch.Tensor"], str]:
         )
     try:
         state = _read_file(found)
+    except MemoryError:
+        raise
     except Exception as error:  # parsers of damaged files raise whatever they like
+        if _was_interrupted(found, error):
+            raise KeyboardInterrupt from error
         raise ValueError(
             f"weights: {str(path)!r} (sha256 {sha256}) is not a file of weights: "
             f"expected safetensors, or a state dict saved by torch.save "
@@ -319,6 +323,17 @@ def _read_file(found: WeightsFile) -> dict[str, "torch.Tensor"]:
         if not isinstance(key, str) or not isinstance(tensor, torch.Tensor):
             raise TypeError(f"entry {key!r} is a {type(tensor).__name__}, not a tensor")
     return {k: t.float() if t.is_floating_point() else t for k, t in state.items()}
+
+
+def _was_interrupted(found: WeightsFile, error: Exception) -> bool:
+    """Tell whether an error is what torch has made of Ctrl-C: the file is sound."""
+    if isinstance(error, OSError):
+        return False
+    try:
+        _read_file(found)
+    except Exception:
+        return False
+    return True
 
 
 def _modern_key(key: str, architecture: str) -> str:

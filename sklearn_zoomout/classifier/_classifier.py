@@ -12,7 +12,8 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import has_fit_parameter
 
 from .._utils.device import check_device
-from .._utils.params import forget_fit, validate_params
+from .._utils.fitting import fresh_fit
+from .._utils.params import validate_params
 from ..labels import LabeledRows, check_classes, label_rows, warn_of_lost_classes
 from ..loss import class_weights
 from ..table import FeatureTable, check_table
@@ -237,30 +238,31 @@ class ZoomoutClassifier(SuperpixelClassifier):
             NaN or infinite.
         """
         earlier = recall_fit(self)
-        forget_fit(self)
-        self._check_params()
-        table = check_table(X)
-        # Section 4: a superpixel has the label of most of its pixels.
-        labeled = label_rows(table.superpixels, y, check_classes(self.classes))
-        warn_of_lost_classes(labeled)
-        rng = check_random_state(self.random_state)
-        train, valid = self._hold_out(labeled, rng)
-        # Section 2.2: the weight of a class is one over its frequency.
-        frequency = train.frequency()
-        weight = class_weights(self.class_weight, train.classes, frequency)
-        moments = self._measure(table, train, valid)
-        # Section 4.3: a feedforward network.
-        if self.estimator is None:
-            seed = int(rng.randint(np.iinfo(np.int32).max))
-            fitted = self._fit_net(table, train, valid, weight, moments, seed, earlier)
-        else:
-            fitted = self._fit_estimator(table, train, weight, moments)
-        self.__dict__.update(fitted)
-        self.classes_ = train.classes
-        self.class_frequency_ = frequency
-        self.n_features_in_ = table.n_columns
-        self.feature_names_in_ = np.array(table.columns, dtype=object)
-        self.mean_, self.scale_ = moments
+        with fresh_fit(self):
+            self._check_params()
+            table = check_table(X)
+            # Section 4: a superpixel has the label of most of its pixels.
+            labeled = label_rows(table.superpixels, y, check_classes(self.classes))
+            warn_of_lost_classes(labeled)
+            rng = check_random_state(self.random_state)
+            train, valid = self._hold_out(labeled, rng)
+            # Section 2.2: the weight of a class is one over its frequency.
+            self.class_frequency_ = train.frequency()
+            weight = class_weights(
+                self.class_weight, train.classes, self.class_frequency_
+            )
+            moments = self._measure(table, train, valid)
+            # Section 4.3: a feedforward network.
+            rows = table, train, weight, moments
+            if self.estimator is None:
+                seed = int(rng.randint(np.iinfo(np.int32).max))
+                self.__dict__.update(self._fit_net(*rows, valid, seed, earlier))
+            else:
+                self.estimator_ = self._fit_estimator(*rows)
+            self.classes_ = train.classes
+            self.n_features_in_ = table.n_columns
+            self.feature_names_in_ = np.array(table.columns, dtype=object)
+            self.mean_, self.scale_ = moments
         return self
 
     def _check_params(self) -> None:
@@ -318,9 +320,9 @@ class ZoomoutClassifier(SuperpixelClassifier):
         self,
         table: FeatureTable,
         train: LabeledRows,
-        valid: LabeledRows | None,
         weight: NDArray[np.float64],
         moments: Moments,
+        valid: LabeledRows | None,
         seed: int,
         earlier: EarlierFit | None,
     ) -> dict[str, Any]:
@@ -344,14 +346,14 @@ class ZoomoutClassifier(SuperpixelClassifier):
         train: LabeledRows,
         weight: NDArray[np.float64],
         moments: Moments,
-    ) -> dict[str, Any]:
-        """Fit the scikit-learn classifier; return the attribute ``estimator_``."""
+    ) -> Any:
+        """Fit a clone of the scikit-learn classifier."""
         fit_params = {}
         if self.class_weight is not None:
             row_weight = weight[train.codes]
             fit_params["sample_weight"] = row_weight / row_weight.mean()
         x = standardize(table.take(train.rows), *moments)
-        return {"estimator_": clone(self.estimator).fit(x, train.codes, **fit_params)}
+        return clone(self.estimator).fit(x, train.codes, **fit_params)
 
     def _has_probabilities(self) -> bool:
         if hasattr(self, "net_"):

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 from .._utils.digests import digest_state
+from .._utils.fitting import fresh_fit
 from .._utils.params import validate_params
 from ..cache import FeatureCache, entry_key, open_cache
 from ..superpixels import SegmentedImage, Superpixels, check_superpixels
@@ -156,12 +157,33 @@ class RegionFeatures(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         -------
         self
         """
-        superpixels = self._check_before_fit(superpixels)
-        self.learn(superpixels, masks)
-        self.n_features_out_ = len(self.column_names())
+        with fresh_fit(self):
+            superpixels = self._check_to_fit(superpixels)
+            self.learn(superpixels, masks)
+            self.n_features_out_ = len(self.column_names())
         return self
 
-    def _check_before_fit(self, superpixels: Any) -> Superpixels:
+    def fit_transform(
+        self, superpixels: Superpixels, masks: Any = None
+    ) -> FeatureTable:
+        """Fit, and describe the training images.
+
+        Parameters
+        ----------
+        superpixels : Superpixels
+            The training images.
+        masks : sequence of ndarray, optional
+            Their labels.
+
+        Returns
+        -------
+        FeatureTable
+            One block of ``n_features_out_`` columns.
+        """
+        with fresh_fit(self):
+            return self.fit(superpixels, masks).transform(superpixels)
+
+    def _check_to_fit(self, superpixels: Any) -> Superpixels:
         validate_params(self)
         self._open_cache()
         superpixels = check_superpixels(superpixels)

@@ -13,8 +13,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 
 from .._utils.device import check_device, device_to_predict_on
+from .._utils.fitting import fresh_fit
 from .._utils.frozen_params import FrozenParams, FrozenParamsMixin
-from .._utils.params import forget_fit
 from .._utils.random_draws import draw_evenly
 from ..backbones import Training
 from ..descriptors import cut_patches, rgb_to_lab
@@ -201,25 +201,27 @@ class LocalConvnetFeatures(FrozenParamsMixin, RegionFeatures):
             took no part in training.
         """
         if self.cv is None:
-            return self.fit(superpixels, masks).transform(superpixels)
-        superpixels = self._check_before_fit(superpixels)
-        labeled, weight = self._label(superpixels, masks)
-        rng = check_random_state(self.random_state)
-        seed = _draw_seed(rng)  # first, as in fit
-        folds = self._split(labeled, self.cv, rng)
-        net = self._train(superpixels, labeled, weight, seed)
-        described: dict[int, NDArray[np.float32]] = {}
-        for train, held_out in folds:
-            seen = labeled.of_images(train)
-            fold_net = self._train(superpixels, seen, weight, _draw_seed(rng))
-            outputs = self._outputs(fold_net, superpixels[held_out])
-            described.update(zip(held_out.tolist(), outputs, strict=True))
-        images = range(len(superpixels))
-        rest = [i for i in images if i not in described]
-        described.update(zip(rest, self._outputs(net, superpixels[rest]), strict=True))
-        self.net_, self.classes_ = net, labeled.classes
-        self.n_features_out_ = len(self.column_names())
-        return self._tabulate(superpixels, (described[i] for i in images))
+            return super().fit_transform(superpixels, masks)
+        with fresh_fit(self):
+            superpixels = self._check_to_fit(superpixels)
+            labeled, weight = self._label(superpixels, masks)
+            rng = check_random_state(self.random_state)
+            seed = _draw_seed(rng)  # first, as in fit
+            folds = self._split(labeled, self.cv, rng)
+            net = self._train(superpixels, labeled, weight, seed)
+            described: dict[int, NDArray[np.float32]] = {}
+            for train, held_out in folds:
+                seen = labeled.of_images(train)
+                fold_net = self._train(superpixels, seen, weight, _draw_seed(rng))
+                outputs = self._outputs(fold_net, superpixels[held_out])
+                described.update(zip(held_out.tolist(), outputs, strict=True))
+            images = range(len(superpixels))
+            rest = [i for i in images if i not in described]
+            outputs = self._outputs(net, superpixels[rest])
+            described.update(zip(rest, outputs, strict=True))
+            self.net_, self.classes_ = net, labeled.classes
+            self.n_features_out_ = len(self.column_names())
+            return self._tabulate(superpixels, (described[i] for i in images))
 
     def describe(self, segmented: SegmentedImage) -> NDArray[np.float32]:
         """Describe one image.
@@ -249,9 +251,8 @@ class LocalConvnetFeatures(FrozenParamsMixin, RegionFeatures):
             patches = cut_patches(rgb_to_lab(segmented.rgb), segmented.boxes)
             yield predict_local_proba(net, patches, device)
 
-    def _check_before_fit(self, superpixels: Any) -> Superpixels:
-        forget_fit(self)
-        superpixels = super()._check_before_fit(superpixels)
+    def _check_to_fit(self, superpixels: Any) -> Superpixels:
+        superpixels = super()._check_to_fit(superpixels)
         n_bands = superpixels[0].n_bands
         if n_bands is not None:
             raise ValueError(

@@ -6,11 +6,11 @@ from typing import Any, Self
 import numpy as np
 from joblib import Parallel, delayed, parallel_config
 from numpy.typing import NDArray
-from sklearn.base import TransformerMixin
 from sklearn.pipeline import FeatureUnion
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
+from .._utils.fitting import fresh_fit
 from .._utils.frozen_params import FrozenParams, FrozenParamsMixin
 from ..backbones._backbone import BackboneLike, as_backbone
 from ..superpixels import SegmentedImage, Superpixels, check_superpixels
@@ -117,10 +117,11 @@ class ZoomoutUnion(FrozenParamsMixin, FeatureUnion):
         -------
         self : ZoomoutUnion
         """
-        levels = self._levels()
-        X = check_superpixels(X)
-        for level in levels.values():
-            level.fit(X, y)
+        with fresh_fit(self):
+            levels = self._levels()
+            X = check_superpixels(X)
+            for level in levels.values():
+                level.fit(X, y)
         return self
 
     def fit_transform(self, X: Any, y: Any = None) -> FeatureTable:
@@ -138,15 +139,16 @@ class ZoomoutUnion(FrozenParamsMixin, FeatureUnion):
         FeatureTable
             A block for each level.
         """
-        levels = self._levels()
-        X = check_superpixels(X)
-        tables: dict[str, FeatureTable] = {}
-        for name, level in levels.items():
-            if _by_image(level) and _transforms_training_images_alike(level):
-                level.fit(X, y)
-            else:
-                tables[name] = _named(name, level.fit_transform(X, y))
-        return self._describe(levels, tables, X)
+        with fresh_fit(self):
+            levels = self._levels()
+            X = check_superpixels(X)
+            tables: dict[str, FeatureTable] = {}
+            for name, level in levels.items():
+                if _by_image(level) and _transforms_training_images_alike(level):
+                    level.fit(X, y)
+                else:
+                    tables[name] = _named(name, level.fit_transform(X, y))
+            return self._describe(levels, tables, X)
 
     def transform(self, X: Any) -> FeatureTable:
         """Describe images.
@@ -222,7 +224,7 @@ def _by_image(level: Any) -> bool:
 
 
 def _transforms_training_images_alike(level: Any) -> bool:
-    return type(level).fit_transform is TransformerMixin.fit_transform
+    return type(level).fit_transform is RegionFeatures.fit_transform
 
 
 def _named(name: str, table: Any) -> FeatureTable:

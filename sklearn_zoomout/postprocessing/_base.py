@@ -13,7 +13,8 @@ from sklearn.model_selection import KFold
 from sklearn.pipeline import Pipeline
 from sklearn.utils._param_validation import HasMethods
 
-from .._utils.params import forget_fit, validate_params
+from .._utils.fitting import fresh_fit
+from .._utils.params import validate_params
 from ..classifier import SuperpixelClassifier
 from ..exceptions import (
     AbsentClassWarning,
@@ -85,28 +86,28 @@ class Postprocessor(SuperpixelClassifier):
             If fewer than two images have labels, the folds do not hold out every image
             once, or the estimator cannot be fitted to all images or to a fold.
         """
-        forget_fit(self)
-        validate_params(self)
-        self._check_params()
-        table = check_table(X)
-        masks = list(table.superpixels.iter_masks(y))
-        labeled = np.array([len(distinct_labels(mask)) > 0 for mask in masks])
-        folds = self._split(labeled)
-        # The fit to all images comes first, so that errors and warnings about masks
-        # appear once and refer to all images.
-        estimator = clone(self.estimator)
-        fit_inside(estimator, table, masks)
-        classes = estimator.classes_
-        proba = self._out_of_fold(table, masks, folds, classes)
-        images = [
-            (segmented, image_proba, self._count(segmented, mask, classes, i))
-            for i, (mask, (segmented, image_proba)) in enumerate(
-                zip(masks, _by_image(table, proba), strict=True)
-            )
-            if labeled[i]
-        ]
-        learned = self._learn(images, len(classes))
-        self.__dict__.update(attributes_of(estimator) | learned)
+        with fresh_fit(self):
+            validate_params(self)
+            self._check_params()
+            table = check_table(X)
+            masks = list(table.superpixels.iter_masks(y))
+            labeled = np.array([len(distinct_labels(mask)) > 0 for mask in masks])
+            folds = self._split(labeled)
+            # The fit to all images comes first, so that errors and warnings about masks
+            # appear once and refer to all images.
+            estimator = clone(self.estimator)
+            fit_inside(estimator, table, masks)
+            classes = estimator.classes_
+            proba = self._out_of_fold(table, masks, folds, classes)
+            images = [
+                (segmented, image_proba, self._count(segmented, mask, classes, i))
+                for i, (mask, (segmented, image_proba)) in enumerate(
+                    zip(masks, _by_image(table, proba), strict=True)
+                )
+                if labeled[i]
+            ]
+            learned = self._learn(images, len(classes))
+            self.__dict__.update(attributes_of(estimator) | learned)
         return self
 
     def _row_probabilities(self, table: FeatureTable) -> NDArray[np.float32]:

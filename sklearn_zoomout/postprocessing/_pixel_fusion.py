@@ -12,7 +12,8 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from .._utils.params import forget_fit, validate_params
+from .._utils.fitting import fresh_fit
+from .._utils.params import validate_params
 from .._utils.threads import one_thread
 from ..classifier import SuperpixelClassifier
 from ..labels import encode_labels
@@ -21,13 +22,8 @@ from ..superpixels import SegmentedImage
 from ..table import FeatureTable, check_table
 from ._base import attributes_of, check_candidates, check_estimator, fit_inside
 from ._pixel_folds import teach_thin_classes
-from ._pixel_model import (
-    compress_forest,
-    fit_forest,
-    predict_by_forest,
-    predict_by_net,
-)
-from ._pixel_rounds import fit_two_rounds, need_two_rounds, predict_by_rounds
+from ._pixel_model import compress_forest, fit_forest
+from ._pixel_rounds import fit_two_rounds, need_two_rounds, predict_near
 from ._pixel_weight import WEIGHTS, can_change, predict_out_of_fold, weigh
 from ._pixels import PixelFilters, choose_filters, choose_images, draw_pixels
 
@@ -205,23 +201,28 @@ class PixelFusion(SuperpixelClassifier):
             to a fold.
         """
         earlier = getattr(self, "estimator_", None)
-        forget_fit(self)
-        validate_params(self)
+        with fresh_fit(self):
+            validate_params(self)
+            self._check_params()
+            table = check_table(X)
+            # Labels will be taken away, and -1 has no place in uint8.
+            images = table.superpixels
+            masks = [np.asarray(mask, np.int64) for mask in images.iter_masks(y)]
+            filters = choose_filters(images, self.sigmas) if self.weight != 0 else None
+            estimator = clone(self.estimator)
+            if earlier is not None and getattr(estimator, "warm_start", False):
+                estimator = earlier.set_params(**estimator.get_params(deep=False))
+            taught = teach_thin_classes(images, masks) if filters else masks
+            fit_inside(estimator, table, taught, pixels=filters is not None)
+            learned = self._learn(table, masks, taught, estimator.classes_, filters)
+            self.__dict__.update(
+                attributes_of(estimator) | learned | {"filters_": filters}
+            )
+        return self
+
+    def _check_params(self) -> None:
         check_estimator(self.estimator, type(self).__name__)
         check_candidates("sigmas", self.sigmas, "> 0")
-        table = check_table(X)
-        # Labels will be taken away, and -1 has no place in uint8.
-        images = table.superpixels
-        masks = [np.asarray(mask, np.int64) for mask in images.iter_masks(y)]
-        filters = choose_filters(images, self.sigmas) if self.weight != 0 else None
-        estimator = clone(self.estimator)
-        if earlier is not None and getattr(estimator, "warm_start", False):
-            estimator = earlier.set_params(**estimator.get_params(deep=False))
-        taught = teach_thin_classes(images, masks) if filters else masks
-        fit_inside(estimator, table, taught, pixels=filters is not None)
-        learned = self._learn(table, masks, taught, estimator.classes_, filters)
-        self.__dict__.update(attributes_of(estimator) | learned | {"filters_": filters})
-        return self
 
     def predict(self, X: Any) -> NDArray[np.object_]:
         """Label every pixel.
@@ -374,27 +375,8 @@ class PixelFusion(SuperpixelClassifier):
             fused[pixels] = special.softmax(sums, axis=1)
         return segmented.mark_nodata(fused.reshape(*segmented.shape, -1))
 
-    def _near(
-        self,
-        segmented: SegmentedImage,
-        proba: NDArray[np.float32],
-        chosen: NDArray[np.bool_],
-    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    def _near(self, *pixels: Any) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
         """Yield positions of the chosen pixels, and their probabilities by filters."""
         assert self.filters_ is not None
-        if len(self.nets_) == 2:
-            bands = predict_by_rounds(self.nets_, self.filters_, segmented, proba)
-            for band, near in bands:
-                inside = np.flatnonzero(chosen[band.pixels])
-                yield inside + band.pixels.start, near[inside]
-            return
-        if self.nets_:
-            predict = predict_by_net(self.nets_[0])
-        else:
-            predict = predict_by_forest(self.forest_, len(self.classes_))
-        for band in self.filters_.bands(segmented):
-            inside = np.flatnonzero(chosen[band.pixels])
-            planes = band.flat()
-            if len(inside) < planes.shape[1]:
-                planes = planes.take(inside, axis=1)
-            yield inside + band.pixels.start, predict(planes)
+        models = self.nets_, self.forest_, self.filters_, len(self.classes_)
+        return predict_near(*models, *pixels)

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
+from sklearn.ensemble import ExtraTreesClassifier
 
 from ..descriptors._filters import N_RESPONSES, pixel_filters
 from ..superpixels import SegmentedImage
 from ..table import FeatureTable
-from ._pixel_model import Predict, predict_by_net, train_net
+from ._pixel_model import Predict, predict_by_forest, predict_by_net, train_net
 from ._pixel_weight import FLOOR, WEIGHTS, OutOfFold, score_weights
 from ._pixels import Band, DrawnPixels, PixelFilters, draw_pixels
 
@@ -138,6 +139,55 @@ def _describe_drawn(
     for band, planes in _describe_again(filters, table.superpixels[i], of_image, first):
         band.take(planes, positions, out=features)
     return rows, features
+
+
+def predict_near(
+    nets: Sequence[Any],
+    forest: ExtraTreesClassifier | None,
+    filters: PixelFilters,
+    n_classes: int,
+    segmented: SegmentedImage,
+    proba: NDArray[np.float32],
+    chosen: NDArray[np.bool_],
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """Predict the chosen pixels of an image by filters.
+
+    Parameters
+    ----------
+    nets : sequence of torch.nn.Module
+        The networks of two rounds, the only network, or none.
+    forest : ExtraTreesClassifier or None
+        The forest, if there is no network.
+    filters : PixelFilters
+        What describes the pixels.
+    n_classes : int
+        Number of classes.
+    segmented : SegmentedImage
+        The image.
+    proba : ndarray of float32 of shape (n_segments, n_classes)
+        The probabilities of its superpixels.
+    chosen : ndarray of bool of shape (height * width,)
+        The pixels.
+
+    Yields
+    ------
+    pixels : ndarray of int64 of shape (n,)
+        Positions of some of the chosen pixels.
+    near : ndarray of float32 of shape (n, n_classes)
+        Their probabilities.
+    """
+    if len(nets) == 2:
+        for band, near in predict_by_rounds(nets, filters, segmented, proba):
+            inside = np.flatnonzero(chosen[band.pixels])
+            yield inside + band.pixels.start, near[inside]
+        return
+    predict = predict_by_net(nets[0]) if nets else predict_by_forest(forest, n_classes)
+    for band in filters.bands(segmented):
+        inside = np.flatnonzero(chosen[band.pixels])
+        planes = band.flat()
+        if len(inside) < planes.shape[1]:
+            planes = planes.take(inside, axis=1)
+        yield inside + band.pixels.start, predict(planes)
 
 
 def predict_by_rounds(

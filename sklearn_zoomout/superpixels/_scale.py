@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..exceptions import ScaleWarning
+from ..exceptions import ScaleWarning, SuperpixelWarning
 from ._reading import ReadImage
 
 # By so much may the pixels of a superpixel differ from those of fit.
@@ -67,3 +68,29 @@ def warn_of_another_scale(segmenter: Any, images: Sequence[ReadImage]) -> None:
             stacklevel=4,
         )
         return
+
+
+def warn_of_few_pixels(images: Sequence[NDArray[Any]], n_segments: int) -> None:
+    """Warn of images that have fewer pixels than they should have superpixels.
+
+    Parameters
+    ----------
+    images : sequence of ndarray of shape (height, width, n_channels)
+        The images.
+    n_segments : int
+        Superpixels per image.
+
+    Warns
+    -----
+    SuperpixelWarning
+        If there are such images.
+    """
+    n_pixels = [image.shape[0] * image.shape[1] for image in images]
+    small = [i for i, number in enumerate(n_pixels) if number < n_segments]
+    if small:
+        warnings.warn(
+            f"images{small}: fewer than {n_segments} superpixels, since there are only "
+            f"{min(n_pixels)} pixels; use fewer n_segments.",
+            SuperpixelWarning,
+            stacklevel=4,
+        )

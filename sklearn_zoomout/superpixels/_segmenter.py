@@ -1,8 +1,8 @@
 """`SuperpixelSegmenter`: from images to superpixels (section 4.1)."""
 
 import os
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -15,16 +15,14 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 from .._utils.digests import digest_array, digest_state
-from .._utils.params import forget_fit, validate_params
+from .._utils.fitting import fresh_fit
+from .._utils.params import validate_params
 from ..cache import FeatureCache, entry_key, open_cache
-from ..descriptors import bands_to_lightness, rgb_to_lab
-from ..exceptions import SuperpixelWarning
-from ..images import as_float
+from ._one_image import call_method, slic_image
 from ._reading import CHANNELS, ReadImage, Reading, check_masks_of, check_value_range
-from ._scale import superpixel_areas, warn_of_another_scale
+from ._scale import superpixel_areas, warn_of_another_scale, warn_of_few_pixels
 from ._segmented_image import SegmentedImage
 from ._sequence import CheckedMasks, Superpixels
-from ._slic import slic
 
 
 class SuperpixelSegmenter(  # type: ignore[call-arg]
@@ -176,7 +174,8 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         -------
         self : SuperpixelSegmenter
         """
-        self._check(images, masks, learn=True)
+        with self._fitting():
+            self._check(images, masks, learn=True)
         return self
 
     def fit_transform(
@@ -201,8 +200,9 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         superpixels : Superpixels
             A `SegmentedImage` for each image.
         """
-        read, checked = self._check(images, masks, learn=True)
-        superpixels = self.cut(read)
+        with self._fitting():
+            read, checked = self._check(images, masks, learn=True)
+            superpixels = self.cut(read)
         if checked is not None:
             superpixels._checked_masks = CheckedMasks(masks, checked)
         return superpixels
@@ -221,6 +221,7 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         superpixels : Superpixels
             A `SegmentedImage` for each image.
         """
+        check_is_fitted(self)
         read, _ = self._check(images)
         warn_of_another_scale(self, read)
         return self.cut(read)
@@ -246,12 +247,18 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         n_channels = getattr(self, "n_channels_", None)
         return Reading(self.channels, value_range, self.nodata, n_channels)
 
+    @contextmanager
+    def _fitting(self) -> Iterator[None]:
+        """Remember whether a fit has failed, since other fits are not needed."""
+        self._failed = True
+        with fresh_fit(self):
+            yield
+        del self._failed
+
     def _check(
         self, images: Any, masks: Any = None, learn: bool = False
     ) -> tuple[list[ReadImage], list[NDArray[Any]] | None]:
         """Check the parameters, and read and check images and masks."""
-        if learn:
-            forget_fit(self)
         validate_params(self)
         open_cache(self.memory)
         if learn:
@@ -290,7 +297,7 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         images = [image.image for image in read]
         cache = open_cache(self.memory)
         if not callable(self.method) and self.segment_area is None:
-            self._warn_of_few_pixels(images)
+            warn_of_few_pixels(images, self.n_segments)
         parameters: dict[str, Any] = {"compactness": self.compactness}
         if self.cell_side is None:
             parameters["n_segments"] = self.n_segments
@@ -317,19 +324,8 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         self, read: ReadImage, index: int, cache: FeatureCache | None, state: str
     ) -> NDArray[Any]:
         if callable(self.method):
-            return self._call_method(read.image, index)
+            return call_method(self.method, read.image, index)
         return self._recall_or_slic(read, cache, state)
-
-    def _warn_of_few_pixels(self, images: list[NDArray[Any]]) -> None:
-        n_pixels = [image.shape[0] * image.shape[1] for image in images]
-        small = [i for i, number in enumerate(n_pixels) if number < self.n_segments]
-        if small:
-            warnings.warn(
-                f"images{small}: fewer than {self.n_segments} superpixels, since there "
-                f"are only {min(n_pixels)} pixels; use fewer n_segments.",
-                SuperpixelWarning,
-                stacklevel=4,
-            )
 
     def _recall_or_slic(
         self, read: ReadImage, cache: FeatureCache | None, state: str
@@ -344,31 +340,13 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         return segments
 
     def _slic(self, read: ReadImage) -> NDArray[Any]:
-        image = read.image
-        n_segments = min(self.n_segments, image.shape[0] * image.shape[1])
-        side = self.cell_side
-        if not read.bands:
-            return slic(rgb_to_lab(image), n_segments, self.compactness, cell=side)
-        # Equal bands have the distances of one gray image.
-        lightness = bands_to_lightness(image)
-        lightness /= np.float32(image.shape[2] ** 0.5)
-        return slic(lightness, n_segments, self.compactness, cell=side)
+        return slic_image(read, self.n_segments, self.compactness, self.cell_side)
 
     @property
     def cell_side(self) -> int | None:
         """Side in pixels of the squares that SLIC begins with, with `segment_area`."""
         area = self.segment_area
         return None if area is None else max(round(area**0.5), 1)
-
-    def _call_method(self, image: NDArray[Any], index: int) -> NDArray[Any]:
-        segments = np.asarray(self.method(as_float(image)))  # type: ignore[operator]
-        if segments.shape != image.shape[:2] or segments.dtype.kind not in "iu":
-            raise ValueError(
-                f"images[{index}]: expected `method` to return an integer label map "
-                f"of shape {image.shape[:2]}, got dtype {segments.dtype} and shape "
-                f"{segments.shape}."
-            )
-        return segments
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
         """Return the name of the output, which scikit-learn's pipelines need.
@@ -385,11 +363,16 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         return np.array(["superpixels"], dtype=object)
 
     def __sklearn_is_fitted__(self) -> bool:
-        # Nothing else than ranges has to be learned from data.
-        return not isinstance(self.value_range, str) or hasattr(self, "value_range_")
+        return not self._needs_fit or hasattr(self, "value_range_")
+
+    @property
+    def _needs_fit(self) -> bool:
+        # Nothing else than ranges has to be learned from data. But after a fit that
+        # failed, the later steps of a pipeline are still those of an earlier one.
+        return isinstance(self.value_range, str) or hasattr(self, "_failed")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.requires_fit = isinstance(self.value_range, str)
+        tags.requires_fit = self._needs_fit
         tags.input_tags.two_d_array = False
         return tags

@@ -1,14 +1,17 @@
 """`ZoomoutPipeline`: a Pipeline that predicts images larger than those of fit."""
 
 import warnings
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from .._utils.fitting import forget_fit, forget_unless_warm
 from ..exceptions import ScaleWarning
 from ..metrics import mean_iou
 from ._predict import predict_tiles
@@ -16,6 +19,16 @@ from ._scale import is_absolute, is_pipeline_of_images
 
 # An image must have so many times the pixels of the largest image of fit.
 _TIMES_FIT = 4
+
+
+def _transforms(pipeline: Pipeline) -> bool:
+    last = pipeline.steps[-1][1]
+    is_transformer = hasattr(last, "transform") or hasattr(last, "fit_transform")
+    return last in (None, "passthrough") or is_transformer
+
+
+def _fits_and_predicts(pipeline: Pipeline) -> bool:
+    return hasattr(pipeline.steps[-1][1], "fit_predict")
 
 
 class ZoomoutPipeline(Pipeline):
@@ -58,6 +71,82 @@ class ZoomoutPipeline(Pipeline):
     ) -> None:
         super().__init__(steps, memory=memory, verbose=verbose)
         self.tile_above = tile_above
+
+    def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
+        """Fit all steps, one after the other.
+
+        If it fails or is interrupted, no step is fitted. An earlier fit is forgotten.
+
+        Parameters
+        ----------
+        X : sequence of array-like of shape (height, width, n_channels)
+            The images.
+        y : sequence of array-like of integers of shape (height, width)
+            The masks, label maps.
+        **params
+            See `sklearn.pipeline.Pipeline`.
+
+        Returns
+        -------
+        self : ZoomoutPipeline
+        """
+        with self._fitting():
+            return super().fit(X, y, **params)
+
+    @available_if(_transforms)
+    def fit_transform(self, X: Any, y: Any = None, **params: Any) -> Any:
+        """Fit all steps as `fit` does, and transform the images of fit.
+
+        Parameters
+        ----------
+        X : sequence of array-like of shape (height, width, n_channels)
+            The images.
+        y : sequence of array-like of integers of shape (height, width)
+            The masks, label maps.
+        **params
+            See `sklearn.pipeline.Pipeline`.
+
+        Returns
+        -------
+        object
+            What the last step returns.
+        """
+        with self._fitting():
+            return super().fit_transform(X, y, **params)
+
+    @available_if(_fits_and_predicts)
+    def fit_predict(self, X: Any, y: Any = None, **params: Any) -> Any:
+        """Fit all steps as `fit` does, and predict the images of fit.
+
+        Parameters
+        ----------
+        X : sequence of array-like of shape (height, width, n_channels)
+            The images.
+        y : sequence of array-like of integers of shape (height, width)
+            The masks, label maps.
+        **params
+            See `sklearn.pipeline.Pipeline`.
+
+        Returns
+        -------
+        object
+            What the last step returns.
+        """
+        with self._fitting():
+            return super().fit_predict(X, y, **params)
+
+    @contextmanager
+    def _fitting(self) -> Iterator[None]:
+        """Forget the fits of all steps first, and again if this one fails.
+
+        Else a step that was fitted again would be followed by steps of an earlier fit.
+        """
+        forget_unless_warm(self)
+        try:
+            yield
+        except BaseException:
+            forget_fit(self)
+            raise
 
     def predict(self, X: Any, **params: Any) -> Any:
         """Label every pixel.

@@ -110,7 +110,8 @@ def predict_tiles(
     for name, value, least in (("tile_size", tile_size, 1), ("margin", margin, 0)):
         if value is not None and value < least:
             raise ValueError(f"{name}: expected {least} or more, got {value!r}.")
-    check_is_fitted(model)
+    for _, step in (model.steps[0], model.steps[-1]):
+        check_is_fitted(step)
     scaled = at_scale_of_fit(model)
     grid = choose_grid(scaled.steps[0][1].cell_side, block_sides(scaled), margin)
     with open_raster(image) as raster:

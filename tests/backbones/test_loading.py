@@ -164,3 +164,22 @@ def test_threads_of_a_process_load_a_network_once(superpixels, loads):
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda s: pickle.loads(sent).describe(s), superpixels))
     assert len(loads) == 2
+
+
+@pytest.mark.parametrize("place", ["read_weights", "load_state", "Network"])
+def test_an_interruption_leaves_no_half_network(monkeypatch, place):
+    """The next call loads the network again, as a whole."""
+    work = getattr(_loading, place)
+
+    def interrupted(*args):
+        work(*args)
+        raise KeyboardInterrupt
+
+    expected = load_network(Backbone()).weights()
+    monkeypatch.setattr(_loading, place, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        load_shared_network(Backbone())
+    monkeypatch.undo()
+    found = load_shared_network(Backbone()).weights()
+    for name, values in expected.items():
+        np.testing.assert_array_equal(found[name], values)

@@ -336,3 +336,21 @@ def test_digest_sees_names_shapes_and_values():
     others = [{"b": base["a"]}, {"a": torch.zeros(3, 2)}, {"a": torch.ones(2, 3)}]
     assert digest(base) == digest({"a": torch.zeros(2, 3)})
     assert all(digest(base) != digest(other) for other in others)
+
+
+def test_an_interruption_does_not_blame_the_file(state, tmp_path, monkeypatch):
+    """Torch may turn Ctrl-C into an error of its own; the file can be read again."""
+    path = save(state, tmp_path / "w.safetensors")
+    read = weights_module._read_file
+    errors = iter([ValueError("could not determine the shape of a storage")])
+
+    def interrupted(found):
+        for error in errors:
+            raise error
+        return read(found)
+
+    monkeypatch.setattr(weights_module, "_read_file", interrupted)
+    found = WeightsFile(path, SPEC)
+    with pytest.raises(KeyboardInterrupt):
+        read_weights(found)
+    assert read_weights(found)[0].keys() == state.keys()
