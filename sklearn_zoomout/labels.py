@@ -360,8 +360,8 @@ def warn_of_lost_classes(labeled: LabeledRows) -> None:
     warnings.warn(
         f"masks: class {shares} of its pixels in the vote of the superpixels, which "
         "have one label each; the others are learned as the classes around them. A "
-        "larger n_segments makes smaller superpixels, and PixelFusion labels single "
-        "pixels.",
+        "larger n_segments, or a smaller segment_area, makes smaller superpixels, and "
+        "PixelFusion (pixels=True) labels single pixels.",
         LostClassWarning,
         stacklevel=3,
     )

@@ -90,7 +90,8 @@ def class_weights(
     absent = (
         f"classes {classes[~present].tolist()} have no superpixel in the training "
         "data, so they are not learned: they do not occur, or have the majority in no "
-        "superpixel; a larger n_segments makes smaller superpixels."
+        "superpixel; a larger n_segments, or a smaller segment_area, makes smaller "
+        "superpixels."
     )
     if present.sum() < 2:
         unlabeled = "if it marks unlabeled pixels, turn it into -1 with mark_unlabeled."

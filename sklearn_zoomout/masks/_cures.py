@@ -176,7 +176,8 @@ def refuse_large(mask: NDArray[Any], name: str) -> None:
     if largest > np.iinfo(np.int64).max:
         raise ValueError(
             f"{name}: expected labels below 2**63, got {largest}; number the classes "
-            "from 0, for example with numpy.unique(mask, return_inverse=True)."
+            "from 0, alike in all masks: numpy.searchsorted(classes, mask), where "
+            "classes are the sorted labels of all of them."
         )
 
 

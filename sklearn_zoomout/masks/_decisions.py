@@ -278,6 +278,8 @@ def decide_drawings(drawings: Sequence[Drawing], request: Request) -> Decision:
         taken = set(labels.values())
         free = next(k for k in range(len(taken) + 1) if k not in taken)
         background = labels.setdefault(background, free)
+    elif background is not None:
+        _refuse_taken(background, {k: n for n, k in labels.items() if n != mark})
     names = {label: name for name, label in labels.items() if name != mark}
     mark = mark if isinstance(mark, str) else names.get(mark, mark)
     names = {label: name for label, name in names.items() if name != mark}
@@ -304,6 +306,17 @@ def decide_drawings(drawings: Sequence[Drawing], request: Request) -> Decision:
         [*marks, *(["outside of shapes"] if background is None else [])],
         mark is not None and mark not in drawn,
     )
+
+
+def _refuse_taken(background: int, names: Mapping[int, str]) -> None:
+    """Refuse a number of the pixels outside of all shapes that is that of a class."""
+    if background in names:
+        name = names[background]
+        raise ValueError(
+            f"background: expected a number that no class has, got {background}, which "
+            f"is that of {name!r}; pass background='background', or background="
+            f"{name!r} if the pixels outside of all shapes are of this class."
+        )
 
 
 def _number_classes(drawings: Sequence[Drawing], drawn: set[str]) -> dict[str, int]:

@@ -99,7 +99,9 @@ def iter_training_masks(
 
 
 def _check_mask(mask: Any, name: str, shape: tuple[int, ...]) -> NDArray[Any]:
-    refuse_masked(mask, name, "fill in the label of unlabeled pixels, mask.filled(-1)")
+    refuse_masked(
+        mask, name, "fill in the label of unlabeled pixels, mask.astype(int).filled(-1)"
+    )
     mask = as_array(mask, name)
     check_shape(mask, name, shape)
     return check_values(mask, name)

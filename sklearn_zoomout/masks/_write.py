@@ -96,7 +96,8 @@ def write_labels(
     else:
         raise ValueError(
             f"labels: expected labels below 65535, got {largest}; number the classes "
-            "from 0, for example with numpy.unique(labels, return_inverse=True)."
+            "from 0, alike in all masks: numpy.searchsorted(classes, labels), where "
+            "classes are the sorted labels of all of them."
         )
     note = {"unlabeled": mark if has_gaps else None, "names": known}
     text = json.dumps({NOTE: note})

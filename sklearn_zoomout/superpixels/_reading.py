@@ -24,7 +24,7 @@ CHANNELS = ("auto", "bands", "rgba")
 # Learned ranges leave out this share of the values at either end, which are outliers.
 _OUTLIERS = 0.001
 # An image with no larger value cannot be seen. Masks have such labels.
-_ALMOST_BLACK = 10 / 255
+_ALMOST_BLACK = 1 / 15
 # Pixels from which ranges are learned, of all images together, and at least of each.
 _SAMPLED, _LEAST_SAMPLED = 2**21, 256
 

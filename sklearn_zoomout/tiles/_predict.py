@@ -1,5 +1,6 @@
 """Prediction of an image of any size, tile by tile."""
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -36,6 +37,7 @@ def predict_tiles(
     margin: int | None = None,
     scene: str = "window",
     colors: ArrayLike | None = None,
+    channel_axis: int | None = None,
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Any:
@@ -68,6 +70,8 @@ def predict_tiles(
     colors : array-like of int of shape (n_classes, 3), default=None
         The colors of the classes in the palette of a TIFF file, RGB in 0..255. None
         chooses the colors that `write_labels` chooses.
+    channel_axis : int or None, default=None
+        The axis of the channels of an array; see `rasters.open_raster`.
     n_jobs : int or None, default=None
         How many tiles to predict at once, in threads.
     verbose : int, default=0
@@ -114,15 +118,19 @@ def predict_tiles(
         check_is_fitted(step)
     scaled = at_scale_of_fit(model)
     grid = choose_grid(scaled.steps[0][1].cell_side, block_sides(scaled), margin)
-    with open_raster(image) as raster:
+    _refuse_same(image, output)
+    with open_raster(image, channel_axis=channel_axis) as raster:
         predict = _TilePredictor(scaled, raster, proba, scene == "image")
         tiles = list(grid.tiles(raster.shape[:2], tile_size))
         kind = "probabilities" if proba else "labels"
         classes = scaled.steps[-1][1].classes_
         if colors is None and not proba and classes.max() < _PALETTE_SIZE:
             colors = np.array(default_colors(_PALETTE_SIZE))[classes]
+        # The model may know of pixels without data of which the raster does not.
+        lacks = not proba and output is None and predict.may_lack
+        options: dict[str, Any] = {"unlabeled": UNLABELED} if lacks else {}
         with create_output(
-            output, raster, kind=kind, classes=classes, colors=colors
+            output, raster, kind=kind, classes=classes, colors=colors, **options
         ) as written:
             bar = tqdm(
                 _in_turn(predict, tiles, n_jobs),
@@ -134,6 +142,22 @@ def predict_tiles(
             for tile, values in zip(tiles, bar, strict=True):
                 written.write(tile.top, tile.left, values)
     return written.result
+
+
+def _refuse_same(image: Any, output: Any) -> None:
+    """Refuse to write to what is read, which would destroy the image."""
+    paths = [x for x in (image, output) if isinstance(x, (str, os.PathLike))]
+    arrays = [x for x in (image, output) if isinstance(x, np.ndarray)]
+    same = image is output
+    if len(paths) == 2 and os.path.exists(output):
+        same = os.path.samefile(image, output)
+    elif len(arrays) == 2:
+        same = np.may_share_memory(image, output)
+    if same and output is not None:
+        raise ValueError(
+            "output: expected another place than that of the image, which would be "
+            "overwritten, got the same."
+        )
 
 
 def _in_turn(
@@ -167,6 +191,8 @@ class _TilePredictor:
         self.reading = self.segmenter.reading()
         self.raster, self.proba = raster, proba
         self.n_classes = len(model.steps[-1][1].classes_)
+        read = self.reading
+        self.may_lack = read.nodata is not None or read.channels == "rgba"
         self.scene: Scene | None = None
         if sees_scene(model):
             reduced = self._see_whole() if whole else None

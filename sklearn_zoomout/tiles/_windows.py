@@ -1,5 +1,6 @@
 """Windows of a large image as images to learn from."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -8,13 +9,13 @@ from numpy.typing import NDArray
 
 from .._utils.lazy import LazySequence
 from ..masks import UNLABELED, distinct_labels
-from ..rasters import open_raster
+from ..rasters import Raster, open_raster
 
 Box = tuple[int, int, int, int]
 
 
 def labeled_windows(
-    image: Any, mask: Any, size: int = 1000
+    image: Any, mask: Any, size: int = 1000, *, channel_axis: int | None = None
 ) -> tuple[LazySequence, LazySequence]:
     """Cut a large image and its mask into windows that have labels.
 
@@ -26,10 +27,13 @@ def labeled_windows(
     image : array-like of shape (height, width, n_channels) or path
         What `rasters.open_raster` opens. A file is opened for every window.
     mask : array-like of integers of shape (height, width) or path
-        The labels of its pixels. Those without a label are -1, or without data.
+        The labels of its pixels. Those without a label are -1, or without data. Where
+        the image has no data they are -1 too.
     size : int, default=1000
         Height and width of a window in pixels. Windows at the right and lower border
         end there, and overlap those before. They are smaller only if the image is.
+    channel_axis : int or None, default=None
+        The axis of the channels of the image; see `rasters.open_raster`.
 
     Returns
     -------
@@ -59,7 +63,8 @@ def labeled_windows(
     """
     if size < 1:
         raise ValueError(f"size: expected 1 or more, got {size!r}.")
-    with open_raster(image) as raster, open_raster(mask) as labels:
+    opened = partial(open_raster, image, channel_axis=channel_axis)
+    with opened() as raster, open_raster(mask) as labels:
         if labels.shape[2] != 1:
             raise ValueError(
                 f"mask: expected labels of one channel, got {labels.shape[2]}."
@@ -75,12 +80,13 @@ def labeled_windows(
             for top in _starts(height, size)
             for left in _starts(width, size)
         ]
-    chosen = [box for box in boxes if len(distinct_labels(_read_mask(mask, box)))]
+    read_mask = partial(_read_mask, opened, mask)
+    chosen = [box for box in boxes if len(distinct_labels(read_mask(box)))]
     if not chosen:
         raise ValueError("mask: expected labels of 0 or more, got none.")
     return (
-        LazySequence(partial(_read_image, image), chosen),
-        LazySequence(partial(_read_mask, mask), chosen),
+        LazySequence(partial(_read_image, opened), chosen),
+        LazySequence(read_mask, chosen),
     )
 
 
@@ -91,15 +97,18 @@ def _starts(length: int, size: int) -> list[int]:
     )
 
 
-def _read_image(source: Any, box: Box) -> NDArray[Any]:
-    with open_raster(source) as raster:
+def _read_image(opened: Callable[[], Raster], box: Box) -> NDArray[Any]:
+    with opened() as raster:
         return raster.read(*box)
 
 
-def _read_mask(source: Any, box: Box) -> NDArray[Any]:
-    with open_raster(source) as raster:
-        mask, valid = raster.read_with_valid(*box)
+def _read_mask(opened: Callable[[], Raster], source: Any, box: Box) -> NDArray[Any]:
+    """Read labels, -1 where the mask or the image has no data."""
+    with open_raster(source) as labels, opened() as raster:
+        mask, valid = labels.read_with_valid(*box)
+        seen = raster.valid(*box)
     mask = mask[..., 0]
-    if valid is None:
-        return mask
-    return np.where(valid, mask.astype(np.int64), UNLABELED)
+    for where in (valid, seen):
+        if where is not None:
+            mask = np.where(where, mask.astype(np.int64), UNLABELED)
+    return mask

@@ -414,3 +414,11 @@ def test_a_file_of_many_images_needs_the_name_of_one(tmp_path):
     file = write(tmp_path / "a.xml", CVAT.format(""))
     with pytest.raises(ValueError, match=r"a\.xml: .*of one image, got those of 2"):
         read_mask(file)
+
+
+def test_a_background_needs_a_number_of_its_own(tmp_path):
+    """It would be merged with a class, without a word."""
+    file = write(tmp_path / "a.json", labelme())
+    label = min(read_masks(file).names)
+    with pytest.raises(ValueError, match="background: expected a number that no class"):
+        read_masks(file, background=label)

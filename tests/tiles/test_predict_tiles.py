@@ -230,3 +230,51 @@ def test_windows_need_a_mask_of_their_image(mosaic):
         labeled_windows(image, np.full_like(mask, -1))
     with pytest.raises(ValueError, match="one channel"):
         labeled_windows(image, image)
+
+
+@pytest.mark.parametrize("suffix", [".npy", "array"])
+def test_the_image_is_not_overwritten(model, mosaic, tmp_path, suffix):
+    """The output is another place than that of the image."""
+    image, place = mosaic[0], tmp_path / f"image{suffix}"
+    same = (image, image[..., 0]) if suffix == "array" else (place, str(place))
+    np.save(tmp_path / "image.npy", image)
+    with pytest.raises(ValueError, match="output: expected another place"):
+        predict_tiles(model, same[0], output=same[1])
+    np.testing.assert_array_equal(np.load(tmp_path / "image.npy"), image)
+
+
+def test_a_model_knows_pixels_without_data_of_which_an_array_does_not(scenes, mosaic):
+    """They are -1 in tiles, as they are at once."""
+    images, masks = scenes
+    model = zoomout_pipeline(segment_area=300, nodata=0, levels=["maps"])
+    model.set_params(zoomout__maps__input_scale=0.5, classifier__max_epochs=2)
+    image = np.maximum(mosaic[0], 1)
+    image[:30] = 0
+    labels = model.fit(images[16:], masks[16:]).predict([image])[0]
+    np.testing.assert_array_equal(labels == -1, (image == 0).all(axis=2))
+
+
+def test_channels_may_come_first(model, mosaic):
+    """If the axis is named."""
+    image = mosaic[0][:130, :150]
+    labels = predict_tiles(model, np.moveaxis(image, 2, 0), channel_axis=0)
+    np.testing.assert_array_equal(labels, predict_tiles(model, image))
+
+
+def test_windows_are_not_labeled_where_the_image_has_no_data(mosaic, tmp_path):
+    """A class of gaps would be learned."""
+    rasterio = pytest.importorskip("rasterio")
+    image, _ = mosaic
+    image = np.maximum(image, 1)
+    image[:100] = 0
+    path = tmp_path / "scene.tif"
+    shape = {"height": image.shape[0], "width": image.shape[1]}
+    place = {"transform": rasterio.Affine(1, 0, 0, 0, -1, 0), "crs": "EPSG:32632"}
+    with rasterio.open(
+        path, "w", dtype="uint8", count=3, nodata=0, **shape, **place
+    ) as file:
+        file.write(np.moveaxis(image, 2, 0))
+    labels = np.where(np.arange(len(image))[:, None] < 100, 1, 2)
+    labels = np.broadcast_to(labels, image.shape[:2])
+    _, masks = labeled_windows(path, labels, size=150)
+    assert set(np.unique(np.concatenate([m.ravel() for m in masks]))) == {-1, 2}
