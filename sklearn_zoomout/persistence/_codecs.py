@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
+from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from ._checks import FormatError, check_keys
@@ -164,6 +165,15 @@ def _build_search(cls: Any, state: State) -> Any:
     return search
 
 
+def _pack_level(level: Any) -> State:
+    """Leave out the folder of the weights, which is nobody else's concern."""
+    state = pack_estimator(level)
+    fitted = state["fitted"]
+    if "weights_" in fitted:
+        fitted = fitted | {"weights_": PurePath(fitted["weights_"]).name}
+    return state | {"fitted": fitted}
+
+
 def _pack_pipeline(pipeline: Any) -> State:
     state = pack_estimator(pipeline)
     _refuse_memory(state)
@@ -191,10 +201,14 @@ def _build_tree_classifier(cls: Any, state: State) -> Any:
 _PIPELINE = Codec(_pack_pipeline, _build_pipeline)
 _SEARCH = Codec(_without("scorer_"), _build_search)
 _TREE = Codec(pack_estimator, _build_tree_classifier)
+_LEVEL = Codec(_pack_level, build_estimator)
 _ATTRIBUTES = Codec(_pack_attributes, _build_attributes)
 _OWN = {
     "sklearn_zoomout.tiles.ZoomoutPipeline": _PIPELINE,
     "sklearn.pipeline.Pipeline": _PIPELINE,
+    "sklearn_zoomout.features.ConvnetRegionFeatures": _LEVEL,
+    "sklearn_zoomout.features.ConvnetSuperpixelFeatures": _LEVEL,
+    "sklearn_zoomout.features.GlobalFeatures": _LEVEL,
     "sklearn_zoomout.classifier.RowNet": Codec(pack_row_net, build_row_net),
     "sklearn_zoomout.classifier.ZoomoutNet": Codec(pack_zoomout_net, build_zoomout_net),
     "sklearn_zoomout.features.LocalNet": Codec(pack_local_net, build_local_net),

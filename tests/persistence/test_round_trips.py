@@ -4,6 +4,7 @@ import inspect
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -332,6 +333,15 @@ class TestUse:
         level = LocalFeatures(("color",), memory=memory)
         loaded = round_trip(make_model(level).fit(images, masks), tmp_path)
         assert loaded.get_params()["level__memory"] == memory
+
+    def test_folders(self, images, masks, tmp_path):
+        """Of the weights of a network the name is kept, and not the folder."""
+        model = make_model(clone(MAPS)).fit(images, masks)
+        loaded = round_trip(model, tmp_path)
+        assert loaded[1].weights_ == "zoomnet.safetensors"
+        assert loaded[1].weights_sha256_ == model[1].weights_sha256_
+        package = str(Path(sklearn_zoomout.__file__).parent)
+        assert package.encode() not in (tmp_path / "model.zoomout").read_bytes()
 
     def test_other_weights(self, images, masks, tmp_path, monkeypatch):
         """A named network with other weights than those of fit is an error."""
