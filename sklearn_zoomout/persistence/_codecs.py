@@ -127,6 +127,13 @@ def _pack_attributes(value: Any) -> State:
     return dict(vars(value))
 
 
+def _pack_repeated(splitter: Any) -> State:
+    arguments = {
+        name: getattr(splitter, name) for name in ("n_repeats", "random_state")
+    }
+    return arguments | splitter.cvargs
+
+
 def _build_attributes(cls: Any, state: State) -> Any:
     value = cls.__new__(cls)
     vars(value).update(state)
@@ -224,7 +231,7 @@ _OWN = {
     ),
     **{
         f"sklearn.model_selection.{name}": _ATTRIBUTES
-        for name in ("GroupKFold", "KFold", "LeaveOneOut", "RepeatedKFold")
+        for name in ("GroupKFold", "KFold", "LeaveOneOut", "ShuffleSplit")
     },
-    "sklearn.model_selection.ShuffleSplit": _ATTRIBUTES,
+    "sklearn.model_selection.RepeatedKFold": Codec(_pack_repeated, _build_fields),
 }

@@ -12,7 +12,7 @@ from ..exceptions import ModelVersionWarning
 from ._checks import FormatError, parse_dtype
 from ._classes import find_class, is_known
 from ._codecs import find_codec
-from ._encode import join
+from ._encode import LONGEST_RANGE, join
 from ._values import (
     build_distribution,
     build_dtype,
@@ -118,7 +118,10 @@ class Decoder:
         dtype = parse_dtype(descr)
         if dtype.kind not in "biufU":
             raise FormatError(f"{path}: expected a number, got {descr!r:.80}")
-        return dtype.type(self.decode(value, path))
+        number = self.decode(value, path)
+        if type(number) not in (bool, int, float, str):
+            raise FormatError(f"{path}: expected a number, got {value!r:.80}")
+        return dtype.type(number)
 
     def _tuple(self, content: Any, path: str) -> tuple[Any, ...]:
         if len(content) == 2 and type(content[0]) is str:
@@ -144,7 +147,10 @@ class Decoder:
 
     def _range(self, content: Any, path: str) -> range:
         start, stop, step = self.decode(content, path)
-        return range(start, stop, step)
+        found = range(start, stop, step)
+        if len(found) > LONGEST_RANGE:
+            raise FormatError(f"{path}: expected a shorter range, got {found}")
+        return found
 
     def _path(self, content: Any, path: str) -> Path:
         return Path(content)
@@ -172,6 +178,8 @@ class Decoder:
 
     def _masked(self, content: Any, path: str) -> Any:
         data, mask, fill = self.decode(list(content), path)
+        if not all(isinstance(part, np.ndarray) for part in (data, mask)):
+            raise FormatError(f"{path}: expected arrays, got others")
         return self._keep(np.ma.MaskedArray(data, mask=mask, fill_value=fill))
 
     def _object(self, content: Any, path: str) -> Any:

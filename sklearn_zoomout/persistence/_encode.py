@@ -20,6 +20,8 @@ from ._codecs import find_codec
 from ._values import pack_value
 
 _CODE = (FunctionType, BuiltinFunctionType, BuiltinMethodType, MethodType, type)
+#: What iterates over a range may make a list of it.
+LONGEST_RANGE = 2**20
 #: Names whose values are shown without them: steps have names of their own.
 UNNAMED = {"params", "fitted", "steps", "transformer_list"}
 
@@ -120,6 +122,11 @@ class Encoder:
         return {"dict": pairs}
 
     def _encode_slice(self, value: "slice | range", path: str) -> Any:
+        if isinstance(value, range) and len(value) > LONGEST_RANGE:
+            raise ValueError(
+                f"{path}: expected a range of up to {LONGEST_RANGE} numbers, got "
+                f"{value}; pass the numbers that you need."
+            )
         parts = [value.start, value.stop, value.step]
         return {type(value).__name__: [self.encode(part, path) for part in parts]}
 

@@ -24,6 +24,7 @@ _BUILD_ERRORS = (
     ArithmeticError,
     RuntimeError,
     AssertionError,
+    MemoryError,
 )
 
 

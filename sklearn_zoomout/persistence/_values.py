@@ -90,6 +90,8 @@ def build_sparse(kind: Any, data: Any, indices: Any, indptr: Any, shape: Any) ->
 
     if kind not in _SPARSE:
         raise FormatError(f"expected one of {list(_SPARSE)}, got {kind!r}")
+    if not all(isinstance(part, np.ndarray) for part in (data, indices, indptr)):
+        raise FormatError("expected the arrays of a sparse matrix")
     matrix = getattr(sparse, kind)((data, indices, indptr), shape=tuple(shape))
     matrix.check_format(full_check=True)
     return matrix

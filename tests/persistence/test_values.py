@@ -9,11 +9,19 @@ import pytest
 from saved_models import assert_same, make_model, round_trip
 from scipy import sparse
 from sklearn.base import BaseEstimator
+from sklearn.decomposition import PCA
 from sklearn.exceptions import InconsistentVersionWarning, NotFittedError
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import KFold, LeaveOneOut, RepeatedKFold, ShuffleSplit
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.preprocessing import (
+    LabelBinarizer,
+    MaxAbsScaler,
+    MinMaxScaler,
+    RobustScaler,
+)
 from sklearn.svm import SVC
-from sklearn.tree import DecisionTreeClassifier
+from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 
 from sklearn_zoomout import (
     ConvnetSuperpixelFeatures,
@@ -27,7 +35,9 @@ from sklearn_zoomout import (
 )
 from sklearn_zoomout.exceptions import ModelVersionWarning
 from sklearn_zoomout.features import RegionFeatures
+from sklearn_zoomout.persistence import _classes
 from sklearn_zoomout.persistence._checks import FormatError
+from sklearn_zoomout.persistence._codecs import find_codec
 from sklearn_zoomout.persistence._networks import build_zoomout_net, pack_zoomout_net
 from sklearn_zoomout.persistence._trees import build_tree, pack_tree
 from sklearn_zoomout.persistence._values import build_random
@@ -170,6 +180,55 @@ class TestValues:
 
 def own_function():
     """Return nothing."""
+
+
+class TestClasses:
+    """The list of classes that a file may name."""
+
+    @pytest.mark.parametrize("name", list(_classes._MODULES))
+    def test_name(self, name):
+        """Each name has a class, and each class its name, and a way to be stored."""
+        cls = _classes.find_class(name, {})
+        assert _classes.name_of(cls) == name
+        assert find_codec(name, cls) is not None
+
+    @pytest.mark.parametrize(
+        "estimator",
+        [
+            PCA(2),
+            LabelBinarizer(),
+            MaxAbsScaler(),
+            MinMaxScaler(),
+            RobustScaler(),
+            ExtraTreeClassifier(random_state=0),
+            DecisionTreeClassifier(class_weight="balanced"),
+        ],
+        ids=lambda estimator: type(estimator).__name__,
+    )
+    def test_estimator_of_sklearn(self, estimator, tmp_path):
+        """Those that no pipeline of the other tests has."""
+        x = np.random.default_rng(0).normal(size=(20, 3))
+        if isinstance(estimator, LabelBinarizer):
+            x = np.arange(5)
+        estimator.fit(x, np.arange(len(x)) % 2) if x.ndim == 2 else estimator.fit(x)
+        loaded = round_trip(estimator, tmp_path)
+        use = "predict" if hasattr(estimator, "predict") else "transform"
+        assert np.array_equal(getattr(loaded, use)(x), getattr(estimator, use)(x))
+
+    @pytest.mark.parametrize(
+        "splitter",
+        [
+            KFold(3, shuffle=True, random_state=1),
+            RepeatedKFold(n_splits=2, n_repeats=3, random_state=0),
+            ShuffleSplit(2, test_size=0.5, random_state=0),
+            LeaveOneOut(),
+        ],
+        ids=lambda splitter: type(splitter).__name__,
+    )
+    def test_splitter(self, splitter, tmp_path):
+        """It splits as before."""
+        found = [s[1].tolist() for s in hold(splitter, tmp_path).split(range(6))]
+        assert found == [s[1].tolist() for s in splitter.split(range(6))]
 
 
 class TestRefusedAtSave:

@@ -166,7 +166,7 @@ class ConvnetLevel(FrozenParamsMixin, RegionFeatures):
         """Return the network of ``fit``, loaded again if needed.
 
         That is after unpickling, or when a parameter of the backbone has been changed.
-        If torch has no such device here, it is loaded on the CPU, with a warning.
+        After unpickling, it is on the CPU, with a warning, if torch has no such device.
 
         Returns
         -------
@@ -181,7 +181,9 @@ class ConvnetLevel(FrozenParamsMixin, RegionFeatures):
         loaded_as, network = getattr(self, "_loaded", (None, None))
         backbone = self._backbone
         if network is None or loaded_as != backbone:
-            here = backbone.replace(device=device_to_predict_on(backbone.device))
+            here = backbone
+            if network is None:  # fitted elsewhere, where there may have been a GPU
+                here = backbone.replace(device=device_to_predict_on(backbone.device))
             network = load_shared_network(here, self._fine_tuned, again=True)
             if network.sha256 != self.weights_sha256_:
                 raise ValueError(
