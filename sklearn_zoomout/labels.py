@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .exceptions import EmptyMaskWarning, LostClassWarning
 from .masks import UNLABELED, check_masks, distinct_labels, is_small
+from .masks._present import PresentLabels, refuse_missing, refuse_unlabeled
 from .superpixels import SegmentedImage, Superpixels
 
 __all__ = ["superpixel_labels"]
@@ -48,13 +49,7 @@ def encode_labels(
            [ 2, -1]])
     """
     present = distinct_labels(mask)
-    unknown = np.setdiff1d(present, classes)
-    if len(unknown):
-        raise ValueError(
-            f"{name}: expected labels among the classes {classes.tolist()}, got "
-            f"{unknown.tolist()}; if one of them marks pixels that have no label, turn "
-            "it into -1 with mark_unlabeled."
-        )
+    _refuse_foreign(present, classes, name)
     if len(present) == 0:
         return np.full(mask.shape, UNLABELED, dtype=np.intp)
     if is_small(mask):
@@ -64,6 +59,48 @@ def encode_labels(
         return table[mask.astype(np.intp) - lowest]
     codes = np.searchsorted(classes, mask)
     return np.where(mask == UNLABELED, UNLABELED, codes)
+
+
+def _refuse_foreign(
+    present: NDArray[np.int64], classes: NDArray[np.int64], name: str
+) -> None:
+    unknown = np.setdiff1d(present, classes)
+    if len(unknown):
+        raise ValueError(
+            f"{name}: expected labels among the classes {classes.tolist()}, got "
+            f"{unknown.tolist()}; if one of them marks pixels that have no label, turn "
+            "it into -1 with mark_unlabeled."
+        )
+
+
+def check_present(
+    labels: PresentLabels | None, classes: ArrayLike | None
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Refuse masks by their labels alone, as `label_rows` would.
+
+    Parameters
+    ----------
+    labels : PresentLabels or None
+        The labels of the masks.
+    classes : array-like of integers or None
+        The classes that a user declared.
+
+    Returns
+    -------
+    classes : ndarray of int64 of shape (n_classes,)
+        The declared classes, or the labels of the masks.
+    present : ndarray of bool of shape (n_classes,)
+        Which of them occur.
+    """
+    if labels is None:
+        refuse_missing()
+    declared = check_classes(classes)
+    if declared is not None:
+        for i, found in enumerate(labels.of_masks):
+            _refuse_foreign(found, declared, f"masks[{i}]")
+    refuse_unlabeled(labels.of_masks)
+    known = labels.distinct if declared is None else declared
+    return known, np.isin(known, labels.distinct)
 
 
 def superpixel_labels(
@@ -303,11 +340,7 @@ def label_rows(
         labels.append(np.append(known, UNLABELED)[best])
         pixels.append(_count_kept(votes, best, known))
     empty = [i for i, found in enumerate(present) if len(found) == 0]
-    if len(empty) == len(present):
-        raise ValueError(
-            f"masks: expected labels of 0 or more, got none in {len(present)} masks; "
-            "all their pixels are -1, unlabeled."
-        )
+    refuse_unlabeled(present)
     if empty:
         warnings.warn(
             f"masks{empty}: all pixels are -1, unlabeled; these images take no part in "

@@ -87,25 +87,56 @@ def class_weights(
         If a class has no superpixel.
     """
     present = frequency > 0
-    absent = (
-        f"classes {classes[~present].tolist()} have no superpixel in the training "
-        "data, so they are not learned: they do not occur, or have the majority in no "
-        "superpixel; a larger n_segments, or a smaller segment_area, makes smaller "
-        "superpixels."
-    )
-    if present.sum() < 2:
-        unlabeled = "if it marks unlabeled pixels, turn it into -1 with mark_unlabeled."
-        raise ValueError(
-            "masks: expected superpixels of at least two classes to train on, got only "
-            f"class {classes[present][0]}; {unlabeled if present.all() else absent}"
-        )
+    check_class_weight(class_weight, classes, present)
     if not present.all():
+        absent = _name_absent(classes, present)
         warnings.warn(absent, AbsentClassWarning, stacklevel=3)
     if isinstance(class_weight, Mapping):
         return _mapped_weights(class_weight, classes) * present
     named: dict[Any, float] = {"balanced": 1.0, None: 0.0}
     exponent: Any = named.get(class_weight, class_weight)
     return np.where(present, frequency, np.inf) ** -exponent * present
+
+
+def check_class_weight(
+    class_weight: "str | float | Mapping[int, float] | None",
+    classes: NDArray[np.int64],
+    present: NDArray[np.bool_],
+) -> None:
+    """Refuse weights and classes as `class_weights` does.
+
+    Parameters
+    ----------
+    class_weight : "balanced", float, None or mapping
+        See `class_weights`.
+    classes : ndarray of int64 of shape (n_classes,)
+        The classes.
+    present : ndarray of bool of shape (n_classes,)
+        Which classes have a superpixel, or may have one.
+
+    Raises
+    ------
+    ValueError
+        See `class_weights`.
+    """
+    if present.sum() < 2:
+        unlabeled = "if it marks unlabeled pixels, turn it into -1 with mark_unlabeled."
+        raise ValueError(
+            "masks: expected superpixels of at least two classes to train on, got only "
+            f"class {classes[present][0]}; "
+            f"{unlabeled if present.all() else _name_absent(classes, present)}"
+        )
+    if isinstance(class_weight, Mapping):
+        _mapped_weights(class_weight, classes)
+
+
+def _name_absent(classes: NDArray[np.int64], present: NDArray[np.bool_]) -> str:
+    return (
+        f"classes {classes[~present].tolist()} have no superpixel in the training "
+        "data, so they are not learned: they do not occur, or have the majority in no "
+        "superpixel; a larger n_segments, or a smaller segment_area, makes smaller "
+        "superpixels."
+    )
 
 
 def _mapped_weights(

@@ -14,11 +14,19 @@ from sklearn.utils.validation import has_fit_parameter
 from .._utils.device import check_device
 from .._utils.fitting import fresh_fit
 from .._utils.params import validate_params
-from ..labels import LabeledRows, check_classes, label_rows, warn_of_lost_classes
-from ..loss import class_weights
+from ..labels import (
+    LabeledRows,
+    check_classes,
+    check_present,
+    label_rows,
+    warn_of_lost_classes,
+)
+from ..loss import check_class_weight, class_weights
+from ..masks._present import PresentLabels
 from ..table import FeatureTable, check_table
 from ._base import SuperpixelClassifier
 from ._callbacks import check_callbacks
+from ._held_out import count_held_out, hold_out
 from ._standardization import check_finite, column_moments, standardize
 from ._warm_start import EarlierFit, Moments, recall_fit
 
@@ -245,7 +253,7 @@ class ZoomoutClassifier(SuperpixelClassifier):
             labeled = label_rows(table.superpixels, y, check_classes(self.classes))
             warn_of_lost_classes(labeled)
             rng = check_random_state(self.random_state)
-            train, valid = self._hold_out(labeled, rng)
+            train, valid = hold_out(labeled, self._held_out_share, rng)
             # Section 2.2: the weight of a class is one over its frequency.
             self.class_frequency_ = train.frequency()
             weight = class_weights(
@@ -264,6 +272,20 @@ class ZoomoutClassifier(SuperpixelClassifier):
             self.feature_names_in_ = np.array(table.columns, dtype=object)
             self.mean_, self.scale_ = moments
         return self
+
+    def _check_params_before_fit(self) -> None:
+        self._check_params()
+        check_classes(self.classes)
+
+    def _check_labels_before_fit(self, labels: PresentLabels | None) -> None:
+        classes, present = check_present(labels, self.classes)
+        check_class_weight(self.class_weight, classes, present)
+        if labels is not None:
+            count_held_out(int(labels.labeled.sum()), self._held_out_share)
+
+    @property
+    def _held_out_share(self) -> float | None:
+        return self.validation_fraction if self.estimator is None else None
 
     def _check_params(self) -> None:
         """Check all parameters except those that depend on the masks."""
@@ -290,22 +312,6 @@ class ZoomoutClassifier(SuperpixelClassifier):
                 f"class_weight={self.class_weight!r} cannot be applied, since "
                 f"{name}.fit takes no sample_weight; pass class_weight=None."
             )
-
-    def _hold_out(
-        self, labeled: LabeledRows, rng: np.random.RandomState
-    ) -> tuple[LabeledRows, LabeledRows | None]:
-        """Return the rows of the training images, and those of the held-out images."""
-        if self.validation_fraction is None or self.estimator is not None:
-            return labeled, None
-        images = rng.permutation(np.unique(labeled.images))
-        n_valid = max(1, round(self.validation_fraction * len(images)))
-        if n_valid >= len(images):
-            raise ValueError(
-                f"validation_fraction={self.validation_fraction} of {len(images)} "
-                "images with labels leaves no image to train on; use a smaller "
-                "fraction, or more images."
-            )
-        return labeled.of_images(images[n_valid:]), labeled.of_images(images[:n_valid])
 
     def _measure(
         self, table: FeatureTable, train: LabeledRows, valid: LabeledRows | None

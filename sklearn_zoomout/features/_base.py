@@ -183,6 +183,10 @@ class RegionFeatures(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         with fresh_fit(self):
             return self.fit(superpixels, masks).transform(superpixels)
 
+    def _check_params_before_fit(self) -> None:
+        validate_params(self)
+        RegionFeatures._open_cache(self)
+
     def _check_to_fit(self, superpixels: Any) -> Superpixels:
         validate_params(self)
         self._open_cache()

@@ -283,6 +283,10 @@ class LocalFeatures(RegionFeatures):
             digest.update(getattr(self, name).tobytes())
         return digest.digest()
 
+    def _check_params_before_fit(self) -> None:
+        super()._check_params_before_fit()
+        self._check_descriptors()
+
     def _check_descriptors(self) -> None:
         unknown = [kind for kind in self.descriptors if kind not in DESCRIPTORS]
         if (

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,8 +19,9 @@ from .._utils.random_draws import draw_evenly
 from ..backbones import Training
 from ..descriptors import cut_patches, rgb_to_lab
 from ..descriptors._patches import PATCH_SIZE
-from ..labels import LabeledRows, check_classes, label_rows
-from ..loss import class_weights
+from ..labels import LabeledRows, check_classes, check_present, label_rows
+from ..loss import check_class_weight, class_weights
+from ..masks._present import PresentLabels
 from ..superpixels import SegmentedImage, Superpixels
 from ..table import FeatureTable
 from ._base import RegionFeatures
@@ -268,10 +269,7 @@ class LocalConvnetFeatures(FrozenParamsMixin, RegionFeatures):
     ) -> tuple[LabeledRows, NDArray[np.float64]]:
         """Label the superpixels, and compute the weights of the classes."""
         if masks is None:
-            raise ValueError(
-                f"masks: {type(self).__name__} learns from label maps, got none; call "
-                "fit(superpixels, masks)."
-            )
+            self._refuse_missing()
         labeled = label_rows(superpixels, masks, check_classes(self.classes))
         if self.background is not None:
             labeled = self._foreground(labeled)
@@ -281,17 +279,45 @@ class LocalConvnetFeatures(FrozenParamsMixin, RegionFeatures):
         )
         return labeled, weight
 
+    def _refuse_missing(self) -> NoReturn:
+        raise ValueError(
+            f"masks: {type(self).__name__} learns from label maps, got none; call "
+            "fit(superpixels, masks)."
+        )
+
+    def _check_params_before_fit(self) -> None:
+        super()._check_params_before_fit()
+        check_device(self.device)
+        check_classes(self.classes)
+
+    def _check_labels_before_fit(self, labels: PresentLabels | None) -> None:
+        if labels is None:
+            self._refuse_missing()
+        classes, present = check_present(labels, self.classes)
+        if self.background is not None:
+            found = classes[present] != self.background
+            self._refuse_one_part(found.astype(np.int64), classes)
+            classes, present = np.array([0, 1]), np.array([True, True])
+        check_class_weight(self._training.class_weight, classes, present)
+        if self.cv is not None:
+            self._refuse_one_image(np.flatnonzero(labels.labeled), self.cv)
+
     def _foreground(self, labeled: LabeledRows) -> LabeledRows:
         """Label background as 0 and all other classes as 1."""
         codes = (labeled.classes[labeled.codes] != self.background).astype(np.int64)
+        self._refuse_one_part(codes, labeled.classes)
+        return replace(labeled, codes=codes, classes=np.array([0, 1]))
+
+    def _refuse_one_part(
+        self, codes: NDArray[np.int64], classes: NDArray[np.int64]
+    ) -> None:
         for code, part in enumerate(("background", "foreground")):
             if code not in codes:
                 raise ValueError(
                     "masks: expected superpixels of foreground and background, got no "
-                    f"{part} among classes {labeled.classes.tolist()}; the background "
+                    f"{part} among classes {classes.tolist()}; the background "
                     f"is the label {self.background}, pass another as background."
                 )
-        return replace(labeled, codes=codes, classes=np.array([0, 1]))
 
     @staticmethod
     def _split(
@@ -299,6 +325,12 @@ class LocalConvnetFeatures(FrozenParamsMixin, RegionFeatures):
     ) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
         """Split the images that have a label into folds."""
         images = np.unique(labeled.images)
+        LocalConvnetFeatures._refuse_one_image(images, cv)
+        folds = KFold(min(cv, len(images)), shuffle=True, random_state=rng)
+        return [(images[train], images[test]) for train, test in folds.split(images)]
+
+    @staticmethod
+    def _refuse_one_image(images: NDArray[np.int64], cv: int) -> None:
         if len(images) < 2:
             raise ValueError(
                 f"cv={cv}: expected at least two images with labels, so that each "
@@ -306,8 +338,6 @@ class LocalConvnetFeatures(FrozenParamsMixin, RegionFeatures):
                 "pass cv=None for outputs on the network's own training image, or "
                 "label more."
             )
-        folds = KFold(min(cv, len(images)), shuffle=True, random_state=rng)
-        return [(images[train], images[test]) for train, test in folds.split(images)]
 
     def _train(
         self,

@@ -10,9 +10,11 @@ from sklearn.pipeline import FeatureUnion
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
+from .._utils.before_fit import check_labels_before_fit, check_params_before_fit
 from .._utils.fitting import fresh_fit
 from .._utils.frozen_params import FrozenParams, FrozenParamsMixin
 from ..backbones._backbone import BackboneLike, as_backbone
+from ..masks._present import PresentLabels
 from ..superpixels import SegmentedImage, Superpixels, check_superpixels
 from ..table import FeatureTable, check_table
 from ._base import RegionFeatures, RowCollector
@@ -173,6 +175,14 @@ class ZoomoutUnion(FrozenParamsMixin, FeatureUnion):
             if not _by_image(level)
         }
         return self._describe(levels, tables, X)
+
+    def _check_labels_before_fit(self, labels: PresentLabels | None) -> None:
+        for level in self._levels().values():
+            check_labels_before_fit(level, labels)
+
+    def _check_params_before_fit(self) -> None:
+        for level in self._levels().values():
+            check_params_before_fit(level)
 
     def _levels(self) -> dict[str, Any]:
         """Return the levels that are not dropped, and set their default backbone."""

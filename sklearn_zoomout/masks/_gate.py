@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..images import check_sequence, refuse_masked
 from ._cures import as_array, check_shape, check_values
+from ._present import refuse_missing
 from ._suspicion import Suspicion
 
 
@@ -49,10 +50,7 @@ def iter_masks(
 ) -> Iterator[NDArray[Any]]:
     """Check masks as `check_masks` does, and read each only when it is its turn."""
     if masks is None:
-        raise TypeError(
-            f"{name}: expected a label map for every image, got none; call "
-            "fit(images, masks)."
-        )
+        refuse_missing(name)
     check_sequence(masks, name, "a mask", single_ndim=2)
     if len(masks) != len(images):
         raise ValueError(

@@ -13,6 +13,7 @@ from sklearn.model_selection import KFold
 from sklearn.pipeline import Pipeline
 from sklearn.utils._param_validation import HasMethods
 
+from .._utils.before_fit import check_labels_before_fit, check_params_before_fit
 from .._utils.fitting import fresh_fit
 from .._utils.params import validate_params
 from ..classifier import SuperpixelClassifier
@@ -24,6 +25,7 @@ from ..exceptions import (
 )
 from ..labels import encode_labels
 from ..masks import distinct_labels
+from ..masks._present import PresentLabels, refuse_missing
 from ..superpixels import SegmentedImage
 from ..table import FeatureTable, check_table
 
@@ -55,6 +57,20 @@ class Postprocessor(SuperpixelClassifier):
                 f"cv: expected folds that can be iterated over several times, got "
                 f"{self.cv!r}; pass a list of folds."
             )
+
+    def _check_params_before_fit(self) -> None:
+        validate_params(self)
+        self._check_params()
+        check_params_before_fit(self.estimator)
+
+    def _check_labels_before_fit(self, labels: PresentLabels | None) -> None:
+        if labels is None:
+            refuse_missing()
+        elif hasattr(self.cv, "split"):  # it may draw folds, which `fit` is to draw
+            self._refuse_few(int(labels.labeled.sum()))
+        else:
+            self._split(labels.labeled)
+        check_labels_before_fit(self.estimator, labels)
 
     @abstractmethod
     def _learn(self, images: list[LabeledImage], n_classes: int) -> dict[str, Any]:
@@ -121,12 +137,7 @@ class Postprocessor(SuperpixelClassifier):
     ) -> list[tuple[NDArray[Any], NDArray[Any]]]:
         """Split the images that have a label into folds."""
         images = np.flatnonzero(labeled)
-        if len(images) < 2:
-            raise ValueError(
-                f"{type(self).__name__}: expected at least two images with labels, so "
-                "that an estimator trained on other images can predict each of them, "
-                f"got {len(images)}; label more, or use the estimator without clean-up."
-            )
+        self._refuse_few(len(images))
         cv = self.cv
         if cv is None or isinstance(cv, Integral):
             cv = KFold(min(cv or 5, len(images)))
@@ -143,6 +154,14 @@ class Postprocessor(SuperpixelClassifier):
             )
         folds = [(train[labeled[train]], test[labeled[test]]) for train, test in splits]
         return [(train, test) for train, test in folds if len(test)]
+
+    def _refuse_few(self, n_images: int) -> None:
+        if n_images < 2:
+            raise ValueError(
+                f"{type(self).__name__}: expected at least two images with labels, so "
+                "that an estimator trained on other images can predict each of them, "
+                f"got {n_images}; label more, or use the estimator without clean-up."
+            )
 
     def _out_of_fold(
         self,

@@ -12,12 +12,14 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
+from .._utils.before_fit import check_labels_before_fit, check_params_before_fit
 from .._utils.fitting import fresh_fit
 from .._utils.params import validate_params
 from .._utils.threads import one_thread
 from ..classifier import SuperpixelClassifier
 from ..labels import encode_labels
 from ..masks import in_small_type
+from ..masks._present import PresentLabels, refuse_missing
 from ..superpixels import SegmentedImage
 from ..table import FeatureTable, check_table
 from ._base import attributes_of, check_candidates, check_estimator, fit_inside
@@ -219,6 +221,16 @@ class PixelFusion(SuperpixelClassifier):
                 attributes_of(estimator) | learned | {"filters_": filters}
             )
         return self
+
+    def _check_params_before_fit(self) -> None:
+        validate_params(self)
+        self._check_params()
+        check_params_before_fit(self.estimator)
+
+    def _check_labels_before_fit(self, labels: PresentLabels | None) -> None:
+        if labels is None:
+            refuse_missing()
+        check_labels_before_fit(self.estimator, labels)
 
     def _check_params(self) -> None:
         check_estimator(self.estimator, type(self).__name__)

@@ -18,6 +18,7 @@ from .._utils.digests import digest_array, digest_state
 from .._utils.fitting import fresh_fit
 from .._utils.params import validate_params
 from ..cache import FeatureCache, entry_key, open_cache
+from ..masks._present import PresentLabels, refuse_unlabeled
 from ._one_image import call_method, slic_image
 from ._reading import CHANNELS, ReadImage, Reading, check_masks_of, check_value_range
 from ._scale import superpixel_areas, warn_of_another_scale, warn_of_few_pixels
@@ -259,14 +260,14 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         self, images: Any, masks: Any = None, learn: bool = False
     ) -> tuple[list[ReadImage], list[NDArray[Any]] | None]:
         """Check the parameters, and read and check images and masks."""
-        validate_params(self)
-        open_cache(self.memory)
+        self._check_params_before_fit()
         if learn:
             learned, read = self._learn(images)
         else:
             learned, read = None, self.reading().read(images)
         checked = None if masks is None else check_masks_of(read, masks)
         if learned is not None:
+            self._tell_labels(read, checked)
             areas = superpixel_areas(read, self.n_segments, self.segment_area)
             self.segment_area_ = float(np.median(areas))
             self.segment_areas_ = (min(areas), max(areas))
@@ -275,6 +276,22 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
             known = learned.value_range
             self.value_range_ = None if known is None else np.array(known)
         return read, checked
+
+    def _check_params_before_fit(self) -> None:
+        validate_params(self)
+        open_cache(self.memory)
+
+    def _tell_labels(
+        self, read: list[ReadImage], checked: list[NDArray[Any]] | None
+    ) -> None:
+        """Refuse masks without a label, and let the pipeline refuse others."""
+        labels = None
+        if checked is not None:
+            labels = PresentLabels.find(checked, [image.valid for image in read])
+            refuse_unlabeled(labels.of_masks)
+        tell = self.__dict__.pop("_on_labels", None)
+        if tell is not None:
+            tell(labels)
 
     def _learn(self, images: Any) -> tuple[Reading, list[ReadImage]]:
         if isinstance(self.value_range, str):

@@ -11,8 +11,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from .._utils.before_fit import check_labels_before_fit, check_params_before_fit
 from .._utils.fitting import forget_fit, forget_unless_warm
 from ..exceptions import ScaleWarning
+from ..masks._present import PresentLabels
 from ..metrics import mean_iou
 from ._predict import predict_tiles
 from ._scale import is_absolute, is_pipeline_of_images
@@ -143,10 +145,33 @@ class ZoomoutPipeline(Pipeline):
         """
         forget_unless_warm(self)
         try:
-            yield
+            check_params_before_fit(self)
+            with self._checking_labels():
+                yield
         except BaseException:
             forget_fit(self)
             raise
+
+    @contextmanager
+    def _checking_labels(self) -> Iterator[None]:
+        """Let all steps check the labels, as soon as the first has read the masks."""
+        if not is_pipeline_of_images(self):
+            yield
+            return
+        # A last step without `predict` is only fitted; it may take any masks.
+        last = self.steps[-1][1]
+        rest = self.steps[1:] if hasattr(last, "predict") else self.steps[1:-1]
+        first = self.steps[0][1]
+
+        def check(labels: PresentLabels | None) -> None:
+            for _, step in rest:
+                check_labels_before_fit(step, labels)
+
+        first._on_labels = check
+        try:
+            yield
+        finally:
+            first.__dict__.pop("_on_labels", None)
 
     def predict(self, X: Any, **params: Any) -> Any:
         """Label every pixel.

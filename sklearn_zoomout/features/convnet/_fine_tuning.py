@@ -65,10 +65,7 @@ def fine_tune(
         classes are labeled, or the loss becomes NaN.
     """
     if masks is None:
-        raise ValueError(
-            "masks: fine_tune learns from label maps, got none; call "
-            "fit(superpixels, masks), or pass a Backbone with fine_tune=None."
-        )
+        refuse_no_masks()
     settings = backbone.fine_tune
     assert isinstance(settings, FineTuning)
     plain = replace(backbone, flip=False, dtype="float32", fine_tune=None)
@@ -97,6 +94,14 @@ def fine_tune(
 
     key = ("fine-tuned", *identity, *map(digest_array, of_labels))
     return superpixels.fitted.get(key, compute)
+
+
+def refuse_no_masks() -> None:
+    """Raise the error that there are no masks."""
+    raise ValueError(
+        "masks: fine_tune learns from label maps, got none; call "
+        "fit(superpixels, masks), or pass a Backbone with fine_tune=None."
+    )
 
 
 def _without_absent_classes(labeled: LabeledRows) -> LabeledRows:

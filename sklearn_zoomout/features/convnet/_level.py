@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval
 
-from ..._utils.device import device_to_predict_on
+from ..._utils.device import check_device, device_to_predict_on
 from ..._utils.frozen_params import FrozenParams, FrozenParamsMixin
 from ..._utils.shared_results import SharedResults
 from ..._utils.threads import one_torch_thread
@@ -23,10 +23,11 @@ from ...backbones._loading import load_shared_network
 from ...backbones._network import Taps
 from ...cache import FeatureCache
 from ...exceptions import CacheWarning
+from ...masks._present import PresentLabels
 from ...superpixels import SegmentedImage, Superpixels
 from .._base import RegionFeatures
 from ._bands import Triple, choose_views, prefixes_of, views_of
-from ._fine_tuning import fine_tune
+from ._fine_tuning import fine_tune, refuse_no_masks
 from ._resizing import blocks_shape, resize_blocks, resize_longer_side
 
 if TYPE_CHECKING:
@@ -133,6 +134,17 @@ class ConvnetLevel(FrozenParamsMixin, RegionFeatures):
         self.weights_sha256_ = network.sha256
         # A file of weights can have another preprocessing than the backbone's name.
         self._preprocessing = repr(network.spec)
+
+    def _check_params_before_fit(self) -> None:
+        super()._check_params_before_fit()
+        backbone = self._backbone
+        check_device(backbone.device)
+        if not backbone.is_callable:  # it is called once, by `learn`
+            load_shared_network(backbone).taps(self.layers)
+
+    def _check_labels_before_fit(self, labels: PresentLabels | None) -> None:
+        if self._backbone.fine_tune is not None and labels is None:
+            refuse_no_masks()
 
     @property
     def _backbone(self) -> Backbone:
