@@ -214,9 +214,9 @@ class AddsNoise(MeanColor):
 
 class FitGoesOn(MeanColor):
     def learn(self, superpixels, masks=None):
-        before = getattr(self, "mean_", 0)
+        before = getattr(self, "_former", 0)
         super().learn(superpixels, masks)
-        self.mean_ = self.mean_ + before
+        self._former = self.mean_ = self.mean_ + before
 
 
 class ForgetsWhenPickled(MeanColor):

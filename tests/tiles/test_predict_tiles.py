@@ -269,7 +269,7 @@ def test_windows_are_not_labeled_where_the_image_has_no_data(mosaic, tmp_path):
     image[:100] = 0
     path = tmp_path / "scene.tif"
     shape = {"height": image.shape[0], "width": image.shape[1]}
-    place = {"transform": rasterio.Affine(1, 0, 0, 0, -1, 0), "crs": "EPSG:32632"}
+    place = {"transform": rasterio.Affine(2, 0, 5, 0, -2, 7), "crs": "EPSG:32632"}
     with rasterio.open(
         path, "w", dtype="uint8", count=3, nodata=0, **shape, **place
     ) as file:
