@@ -297,7 +297,8 @@ def test_masks_are_still_read_once(make, images, masks):
     """The early checks look at the masks that the segmenter has read."""
     lazy = Recorder(masks)
     make().fit(images, lazy)
-    assert sorted(lazy.reads) == [0, 1, 2, 3]
+    # The end of a sequence is found by a read beyond it.
+    assert sorted(i for i in lazy.reads if i < len(masks)) == [0, 1, 2, 3]
 
 
 def test_a_network_of_a_callable_is_built_once(make, images, masks):
