@@ -22,33 +22,6 @@ _FEW, _MANY = (3, 4), 16
 _PLAIN_MODES = ("L", "RGB", "RGBA", "I", "F", "I;16", "I;16B", "I;16L")
 
 
-def check_images(images: Any, name: str = "images") -> list[NDArray[Any]]:
-    """Check a sequence of RGB or gray images, without copying them.
-
-    Parameters
-    ----------
-    images : sequence of array-like of shape (height, width[, n_channels])
-        uint8 in 0..255, or floating point in 0..1. Sizes may differ.
-    name : str, default="images"
-        The name of the images in errors.
-
-    Returns
-    -------
-    list of ndarray of shape (height, width, n_channels)
-        The same images as arrays. A gray one is a view of three equal channels.
-
-    Raises
-    ------
-    TypeError
-        If ``images`` is not a sequence of images.
-    ValueError
-        If it is empty, or one of the images has no pixels, four channels, a dtype whose
-        range of values is ambiguous, or values outside its range.
-    """
-    check_sequence(images, name, "an image", single_ndim=3)
-    return [check_image(image, f"{name}[{i}]") for i, image in enumerate(images)]
-
-
 def as_float(image: NDArray[Any]) -> NDArray[np.float32]:
     """Convert an image to float32 in 0..1.
 
@@ -112,14 +85,6 @@ def check_sequence(items: Any, name: str, one: str, single_ndim: int) -> None:
         )
     if len(items) == 0:
         raise ValueError(f"{name}: expected at least one item, got an empty list.")
-
-
-def check_image(image: Any, name: str) -> NDArray[Any]:
-    """Check one RGB or gray image as `check_images` does; errors contain the name."""
-    image = to_image_array(image, name)
-    check_alpha(image, name)
-    check_values(image, name)
-    return as_three_channels(image)
 
 
 def as_three_channels(image: NDArray[Any]) -> NDArray[Any]:

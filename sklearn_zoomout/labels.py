@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .exceptions import EmptyMaskWarning, LostClassWarning
+from .exceptions import EmptyMaskWarning
 from .masks import UNLABELED, check_masks, distinct_labels, is_small
 from .masks._present import PresentLabels, refuse_missing, refuse_unlabeled
 from .superpixels import SegmentedImage, Superpixels
@@ -171,13 +171,27 @@ def majority_votes(
     ndarray of intp of shape (n_segments,)
         The winning code, the smaller one in a tie, or -1 if no pixel voted.
     """
-    return _winners(_count_votes(segmented, codes, n_classes))
+    return _winners(count_votes(segmented, codes, n_classes))
 
 
-def _count_votes(
+def count_votes(
     segmented: SegmentedImage, codes: NDArray[Any], n_classes: int
 ) -> NDArray[np.int64]:
-    """Count the pixels of every class in each superpixel, (n_segments, n_classes)."""
+    """Count the pixels of every class in each superpixel.
+
+    Parameters
+    ----------
+    segmented : SegmentedImage
+        The image's superpixels.
+    codes : ndarray of integers of shape (height, width)
+        The class of every pixel, 0 to ``n_classes - 1``, or -1 if it does not vote.
+    n_classes : int
+        Number of classes.
+
+    Returns
+    -------
+    ndarray of int64 of shape (n_segments, n_classes)
+    """
     # Pixels that do not vote are counted as a last class.
     voted = np.where(codes < 0, n_classes, codes)
     return segmented.count(voted, n_classes + 1)[:, :n_classes]
@@ -335,7 +349,7 @@ def label_rows(
         present.append(distinct_labels(mask))
         known = present[i] if classes is None else classes
         codes = encode_labels(mask, known, f"masks[{i}]")
-        votes = _count_votes(segmented, codes, len(known))
+        votes = count_votes(segmented, codes, len(known))
         best = _winners(votes)
         labels.append(np.append(known, UNLABELED)[best])
         pixels.append(_count_kept(votes, best, known))
@@ -367,34 +381,3 @@ def _count_kept(
     kept = np.zeros(len(classes), dtype=np.int64)
     np.add.at(kept, best[labeled], votes[labeled, best[labeled]])
     return np.stack([classes, kept, votes.sum(axis=0)], axis=1)
-
-
-def warn_of_lost_classes(labeled: LabeledRows) -> None:
-    """Warn of classes of which most pixels are in superpixels of other classes.
-
-    Parameters
-    ----------
-    labeled : LabeledRows
-        The labels of the superpixels.
-
-    Warns
-    -----
-    LostClassWarning
-        If a class that has superpixels keeps less than half of its pixels.
-    """
-    # `class_weights` warns of classes without any superpixel.
-    lost = (labeled.kept < 0.5) & (labeled.kept > 0)
-    if not lost.any():
-        return
-    shares = ", ".join(
-        f"{label} keeps {kept:.0%}"
-        for label, kept in zip(labeled.classes[lost], labeled.kept[lost], strict=True)
-    )
-    warnings.warn(
-        f"masks: class {shares} of its pixels in the vote of the superpixels, which "
-        "have one label each; the others are learned as the classes around them. A "
-        "larger n_segments, or a smaller segment_area, makes smaller superpixels, and "
-        "PixelFusion (pixels=True) labels single pixels.",
-        LostClassWarning,
-        stacklevel=3,
-    )

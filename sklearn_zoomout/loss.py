@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .exceptions import AbsentClassWarning
+from .exceptions import AbsentClassWarning, LostClassWarning
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from .labels import LabeledRows
 
 
 def weighted_log_loss(
@@ -155,3 +157,34 @@ def _mapped_weights(
             f"{dict(class_weight)}."
         )
     return weight
+
+
+def warn_of_lost_classes(labeled: "LabeledRows") -> None:
+    """Warn of classes of which most pixels are in superpixels of other classes.
+
+    Parameters
+    ----------
+    labeled : LabeledRows
+        The labels of the superpixels.
+
+    Warns
+    -----
+    LostClassWarning
+        If a class that has superpixels keeps less than half of its pixels.
+    """
+    # `class_weights` warns of classes without any superpixel.
+    lost = (labeled.kept < 0.5) & (labeled.kept > 0)
+    if not lost.any():
+        return
+    shares = ", ".join(
+        f"{label} keeps {kept:.0%}"
+        for label, kept in zip(labeled.classes[lost], labeled.kept[lost], strict=True)
+    )
+    warnings.warn(
+        f"masks: class {shares} of its pixels in the vote of the superpixels, which "
+        "have one label each; the others are learned as the classes around them. A "
+        "larger n_segments, or a smaller segment_area, makes smaller superpixels, and "
+        "PixelFusion (pixels=True) labels single pixels.",
+        LostClassWarning,
+        stacklevel=3,
+    )

@@ -7,6 +7,9 @@ from typing import Any
 
 from PIL import Image, ImageOps
 
+#: The tag of EXIF and TIFF that says how the camera was turned.
+ORIENTATION = 274
+
 
 @contextmanager
 def open_picture(

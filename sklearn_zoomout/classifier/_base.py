@@ -129,7 +129,7 @@ class SuperpixelClassifier(BaseEstimator, metaclass=ABCMeta):
             ``classes_``.
         """
         table = self._check_fitted_table(X)
-        masks = list(table.superpixels.iter_masks(y))
+        masks = list(table.superpixels.iter_masks(y, to_learn=False))
         check_known_labels(masks, self.classes_)
         return mean_iou(masks, self.predict(table))
 

@@ -14,14 +14,8 @@ from sklearn.utils.validation import has_fit_parameter
 from .._utils.device import check_device
 from .._utils.fitting import fresh_fit
 from .._utils.params import validate_params
-from ..labels import (
-    LabeledRows,
-    check_classes,
-    check_present,
-    label_rows,
-    warn_of_lost_classes,
-)
-from ..loss import check_class_weight, class_weights
+from ..labels import LabeledRows, check_classes, check_present, label_rows
+from ..loss import check_class_weight, class_weights, warn_of_lost_classes
 from ..masks._present import PresentLabels
 from ..table import FeatureTable, check_table
 from ._base import SuperpixelClassifier

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from .._utils.pictures import has_deep_colors
+from .._utils.pictures import ORIENTATION, has_deep_colors
 
 _KINDS = ["BMP", "GIF", "JPEG", "PNG", "PPM", "TGA", "TIFF", "WEBP"]
 # What Pillow decodes without a loss, and the mode whose array has the values.
@@ -27,8 +27,6 @@ _MODES = {
     "I;16": "I;16",
     "F": "F",
 }
-#: The tag of EXIF and TIFF.
-ORIENTATION = 274
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from .._utils.optional import explain_missing
-from ._pillow_picture import ORIENTATION, read_with_pillow, turn_upright
+from .._utils.pictures import ORIENTATION
+from ._pillow_picture import read_with_pillow, turn_upright
 
 # Values of the tag PhotometricInterpretation.
 _WHITE_IS_0, _GRAY, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6

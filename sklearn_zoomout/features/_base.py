@@ -48,8 +48,7 @@ class RowCollector:
         self.name = features.block_name if name is None else name
         self.columns = tuple(features.column_names())
         # The superpixels of a window of a larger image do not share one row.
-        placed = any(segmented.place is not None for segmented in superpixels)
-        self.per_image = features.per_image and not placed
+        self.per_image = features.per_image and not superpixels.are_windows
         n_rows = len(superpixels) if self.per_image else superpixels.n_rows
         self.values = np.empty((n_rows, len(self.columns)), dtype=np.float32)
 
@@ -233,8 +232,7 @@ class RegionFeatures(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
             What `describe` returns for each image.
         """
         cache = self._open_cache()
-        placed = any(segmented.place is not None for segmented in superpixels)
-        if cache is None or (placed and self.per_image):
+        if cache is None or (self.per_image and superpixels.are_windows):
             yield from self._describe_all(superpixels)
             return
         state = digest_state(self, self._cache_state())

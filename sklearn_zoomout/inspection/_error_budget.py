@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
+from ..images import check_sequence
 from ..labels import check_known_labels, superpixel_labels
 from ..masks import check_masks
 from ..metrics import class_accuracy, mean_iou, pixel_accuracy
@@ -135,11 +136,13 @@ def error_budget(
     ['superpixels', 'features', 'classifier']
     """
     features, classifier = split_pipeline(model, "predict")
+    check_sequence(images, "images", "an image", single_ndim=3)
+    images = list(images)  # those in files are read once
     read = reading_of(features).read(images)
     truth = check_masks(masks, [image.image for image in read])
     check_known_labels(truth, getattr(classifier, "classes_", None))
     table = check_table(features.transform(images))
-    truth = list(table.superpixels.iter_masks(truth))
+    truth = list(table.superpixels.iter_masks(truth, to_learn=False))
     best = [
         superpixel_labels(segmented, mask)[segmented.segments]
         for segmented, mask in zip(table.superpixels, truth, strict=True)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.pipeline import Pipeline
 
+from ..images import check_sequence
 from ..superpixels import SegmentedImage
 from ..superpixels._reading import reading_of
 from ..table import FeatureTable, check_table
@@ -144,6 +145,8 @@ def _means(
 ) -> NDArray[np.float64]:
     """Return the mean of each column over the reference or the training superpixels."""
     if reference is not None:
+        check_sequence(reference, "reference", "an image", single_ndim=3)
+        reference = list(reference)  # images in files are read once
         reading_of(features).read(reference, "reference")
         table = check_table(features.transform(reference))
         return table.mean_and_scale()[0]

@@ -1,7 +1,7 @@
 """What the labels of many mask files are, and which of them mean unlabeled."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,12 @@ class Request:
     unlabeled: Any = None
     background: Any = None
 
+    def target(self, names: Mapping[int, str]) -> Any:
+        """Return what marks unlabeled pixels, the label of a name if it is one."""
+        labels = {name: label for label, name in names.items()}
+        mark = self.unlabeled
+        return labels.get(mark, mark) if isinstance(mark, str) else mark
+
 
 def as_names(names: Any) -> dict[int, str] | None:
     """Return the names of labels, from a list or a mapping in either direction.
@@ -111,8 +117,7 @@ def decide_numbers(
     for seen in found:
         names = {**_stated_names(seen), **names} if request.names is None else names
     mark, marks = request.unlabeled, Counter[Any]()
-    by_name = {name: label for label, name in names.items()}
-    target: Any = by_name.get(mark, mark) if isinstance(mark, str) else mark
+    target = request.target(names)
     is_number = isinstance(target, (int, np.integer)) and not isinstance(target, bool)
     if mark is not None and not is_number:
         rgb = as_rgb(target, "unlabeled")
@@ -175,11 +180,7 @@ def _match_palettes(
         for value, color in own.items():
             assert color is not None
             if color not in label_of:
-                taken = set(label_of.values())
-                free = value if value not in taken else None
-                label_of[color] = next(
-                    k for k in (free, *range(len(taken) + 1)) if k not in {None, *taken}
-                )
+                label_of[color] = _free_label(label_of.values(), value)
             table[value] = label_of[color]
     note = (
         "the palettes differ: labels are matched by color, and numbered as in "
@@ -213,9 +214,7 @@ def decide_colors(
     """
     table, names = color_table(request.colors) if request.colors else ({}, {})
     names = names if request.names is None else request.names
-    mark = request.unlabeled
-    by_name = {name: label for label, name in names.items()}
-    target: Any = by_name.get(mark, mark) if isinstance(mark, str) else mark
+    target = request.target(names)
     label_to_rgb = {label: rgb for rgb, label in table.items()}
     if isinstance(target, (int, np.integer)) and target in label_to_rgb:
         target = label_to_rgb[int(target)]
@@ -275,9 +274,7 @@ def decide_drawings(drawings: Sequence[Drawing], request: Request) -> Decision:
         labels = _number_classes(drawings, drawn - {mark})
     background = request.background
     if isinstance(background, str):
-        taken = set(labels.values())
-        free = next(k for k in range(len(taken) + 1) if k not in taken)
-        background = labels.setdefault(background, free)
+        background = labels.setdefault(background, _free_label(labels.values()))
     elif background is not None:
         _refuse_taken(background, {k: n for n, k in labels.items() if n != mark})
     names = {label: name for name, label in labels.items() if name != mark}
@@ -325,13 +322,16 @@ def _number_classes(drawings: Sequence[Drawing], drawn: set[str]) -> dict[str, i
     for drawing in drawings:
         for name, number in drawing.numbers.items():
             if name not in labels:
-                taken = set(labels.values())
-                free = [number, *range(len(taken) + 1)]
-                labels[name] = next(k for k in free if k not in taken)
+                labels[name] = _free_label(labels.values(), number)
     for name in sorted(drawn - set(labels)):
-        taken = set(labels.values())
-        labels[name] = next(k for k in range(len(taken) + 1) if k not in taken)
+        labels[name] = _free_label(labels.values())
     return labels
+
+
+def _free_label(taken: Iterable[int], *wanted: int) -> int:
+    """Return the wanted label, or else the smallest, that is not taken."""
+    known = set(taken)
+    return next(k for k in (*wanted, *range(len(known) + 1)) if k not in known)
 
 
 @dataclass(frozen=True)

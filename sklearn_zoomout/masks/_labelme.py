@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ._shapes import Drawing, Shape, ellipse, pixels, polygon
+from ._shapes import Drawing, Shape, ellipse, pixels, polygon, rectangle
 
 
 def read_labelme(path: Path, content: dict[str, Any]) -> Drawing:
@@ -47,8 +47,7 @@ def _read_shape(path: Path, shape: dict[str, Any]) -> Shape:
         return polygon(label, points)
     if kind == "rectangle":
         (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
-        corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
-        return polygon(label, corners)
+        return rectangle(label, left, top, right - left, bottom - top)
     if kind == "circle":
         radius = float(np.linalg.norm(points[1] - points[0]))
         x, y = points[0]

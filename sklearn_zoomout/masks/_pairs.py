@@ -10,6 +10,7 @@ from typing import Any
 from PIL import Image
 
 from .._utils.lazy import LazySequence
+from .._utils.pictures import ORIENTATION
 from ._annotations import SUFFIXES as ANNOTATIONS
 from ._annotations import read_annotations
 from ._files import SUFFIXES as FILES
@@ -19,7 +20,6 @@ from ._shapes import Drawing
 Source = Path | Drawing
 _PHOTOGRAPHS = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 _ROTATED = range(5, 9)  # values of EXIF's orientation that swap height and width
-_ORIENTATION = 0x0112
 
 
 def list_sources(masks: Any, images: Sequence[Path]) -> list[Source]:
@@ -143,7 +143,7 @@ def image_shape(path: Path) -> tuple[int, int] | None:
     try:
         with Image.open(path) as picture:
             width, height = picture.size
-            turned = picture.getexif().get(_ORIENTATION) in _ROTATED
+            turned = picture.getexif().get(ORIENTATION) in _ROTATED
     except (OSError, SyntaxError, Image.DecompressionBombError):
         return None
     return (width, height) if turned else (height, width)

@@ -308,7 +308,7 @@ def _survey(
         decision.rule,
         decision.items,
         shares=shares,
-        names={k: v for k, v in decision.names.items()},
+        names=decision.names,
         colors=decision.colors,
         unlabeled=decision.marks,
         notes=decision.notes,

@@ -43,13 +43,10 @@ def build_zoomout_net(cls: Any, state: dict[str, Any]) -> Any:
     shapes: dict[str, tuple[int, ...]] = {}
     for i, (n_in, n_out) in enumerate(pairwise(widths)):
         shapes |= {f"layers.{i}.weight": (n_out, n_in), f"layers.{i}.bias": (n_out,)}
-    moments = None
     if state["standardize"]:
         shapes |= dict.fromkeys(("factor", "shift"), (widths[0],))
-        moments = np.ones(1)
     _check_shapes(state["weights"], shapes)
-    if moments is not None:
-        moments = np.ones(widths[0])
+    moments = np.ones(widths[0]) if state["standardize"] else None
     net = cls(
         widths[0],
         state["hidden_units"],

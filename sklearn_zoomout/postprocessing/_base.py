@@ -23,7 +23,7 @@ from ..exceptions import (
     SoftEdgeWarning,
     UnlabeledWarning,
 )
-from ..labels import encode_labels
+from ..labels import count_votes, encode_labels
 from ..masks import distinct_labels
 from ..masks._present import PresentLabels, refuse_missing
 from ..superpixels import SegmentedImage
@@ -115,11 +115,13 @@ class Postprocessor(SuperpixelClassifier):
             fit_inside(estimator, table, masks)
             classes = estimator.classes_
             proba = self._out_of_fold(table, masks, folds, classes)
+            codes = [
+                encode_labels(mask, classes, f"masks[{i}]")
+                for i, mask in enumerate(masks)
+            ]
             images = [
-                (segmented, image_proba, self._count(segmented, mask, classes, i))
-                for i, (mask, (segmented, image_proba)) in enumerate(
-                    zip(masks, _by_image(table, proba), strict=True)
-                )
+                (segmented, image_proba, count_votes(segmented, codes[i], len(classes)))
+                for i, (segmented, image_proba) in enumerate(_by_image(table, proba))
                 if labeled[i]
             ]
             learned = self._learn(images, len(classes))
@@ -192,19 +194,6 @@ class Postprocessor(SuperpixelClassifier):
             predicted = fold.predict_superpixel_proba(table[np.sort(test)])
             proba[np.ix_(rows, columns)] = predicted
         return proba
-
-    def _count(
-        self,
-        segmented: SegmentedImage,
-        mask: NDArray[Any],
-        classes: NDArray[np.int64],
-        index: int,
-    ) -> NDArray[np.int64]:
-        """Count the labeled pixels of every class in each superpixel."""
-        codes = encode_labels(mask, classes, f"masks[{index}]")
-        n_classes = len(classes)
-        voted = np.where(codes < 0, n_classes, codes)
-        return segmented.count(voted, n_classes + 1)[:, :n_classes]
 
 
 def attributes_of(estimator: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from skimage import measure
 from sklearn.model_selection import StratifiedGroupKFold
 
-from ..labels import encode_labels
+from ..labels import count_votes, encode_labels
 from ..masks import UNLABELED, distinct_labels
 from ..superpixels import Superpixels
 from ._pixels import DrawnPixels
@@ -90,8 +90,7 @@ def teach_thin_classes(
     counts = []
     for i, (segmented, mask) in enumerate(zip(superpixels, masks, strict=True)):
         codes = encode_labels(mask, classes, f"masks[{i}]")
-        voted = np.where(codes < 0, len(classes), codes)
-        counts.append(segmented.count(voted, len(classes) + 1)[:, : len(classes)])
+        counts.append(count_votes(segmented, codes, len(classes)))
     every = np.concatenate(counts)
     share = every / np.maximum(every.sum(axis=1, keepdims=True), 1)
     winner = np.where(every.any(axis=1), every.argmax(axis=1), -1)

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._utils.memory_maps import forget_pages
 from .._utils.writing import replace_whole
+from ..masks import UNLABELED
 from ._layout import (
-    UNLABELED,
     Layout,
     check_classes,
     check_colors,

@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-#: The label of pixels without a label in the values that are written.
-UNLABELED = -1
 # Pillow has no larger integers.
 _HIGHEST = 2**31 - 2
 

@@ -8,7 +8,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._layout import UNLABELED, Layout
+from ..masks import UNLABELED
+from ._layout import Layout
 from ._window import Window, check_window
 
 Put = Callable[[Window, NDArray[Any]], None]

@@ -85,14 +85,17 @@ class Scene:
         if whole is not None:
             vector = self._vectors.get(key, lambda: describe(whole))
             return np.repeat(vector[None], len(places), axis=0)
+        sizes = list(zip(self.shape, window, strict=True))
+        starts = [_starts(length, side) for length, side in sizes]
         axes = [
-            _between(_starts(length, side), min(side, length), at)
-            for length, side, at in zip(self.shape, window, places.T, strict=True)
+            _between(begin, min(side, length), at)
+            for begin, (length, side), at in zip(starts, sizes, places.T, strict=True)
         ]
         described: Any = 0
         for row, down in axes[0]:
             for column, across in axes[1]:
-                vectors = self._of_windows(describe, key, row, column, window)
+                corners = starts[0][row], starts[1][column]
+                vectors = self._of_windows(describe, key, corners, window)
                 described += (down * across).astype(np.float32)[:, None] * vectors
         return np.asarray(described)
 
@@ -100,26 +103,21 @@ class Scene:
         self,
         describe: Describe,
         key: Any,
-        rows: NDArray[np.int64],
-        columns: NDArray[np.int64],
+        corners: tuple[NDArray[np.int64], NDArray[np.int64]],
         window: tuple[int, int],
     ) -> NDArray[np.float32]:
-        """Return the vectors of windows by the numbers of their rows and columns."""
-        corners, which = np.unique(
-            np.stack([rows, columns]), axis=1, return_inverse=True
-        )
+        """Return the vectors of windows by their first rows and columns."""
+        different, which = np.unique(np.stack(corners), axis=1, return_inverse=True)
 
         def compute(top: int, left: int) -> Callable[[], NDArray[np.float32]]:
             bottom = min(top + window[0], self.shape[0])
             right = min(left + window[1], self.shape[1])
             return lambda: describe(self.see(top, left, bottom, right))
 
-        starts = [_starts(n, side) for n, side in zip(self.shape, window, strict=True)]
-        vectors = []
-        for row, column in corners.T:
-            top, left = int(starts[0][row]), int(starts[1][column])
-            key_of = key, window, top, left
-            vectors.append(self._vectors.get(key_of, compute(top, left)))
+        vectors = [
+            self._vectors.get((key, window, top, left), compute(top, left))
+            for top, left in different.T.tolist()
+        ]
         return np.stack(vectors)[which.ravel()]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._utils.shared_results import SharedResults
-from ..masks import iter_training_masks
+from ..masks import iter_masks, iter_training_masks
 from ._segmented_image import SegmentedImage
 
 
@@ -73,7 +73,9 @@ class Superpixels(Sequence[SegmentedImage]):
         """The number of the image of each row, of shape (n_rows,)."""
         return np.repeat(np.arange(len(self)), np.diff(self.row_offsets))
 
-    def iter_masks(self, masks: Any) -> Iterator[NDArray[Any]]:
+    def iter_masks(
+        self, masks: Any, *, to_learn: bool = True
+    ) -> Iterator[NDArray[Any]]:
         """Yield the masks of the images, checked.
 
         Masks that the `SuperpixelSegmenter` has read and checked are not read again.
@@ -82,6 +84,8 @@ class Superpixels(Sequence[SegmentedImage]):
         ----------
         masks : sequence of array-like of integers of shape (height, width)
             Class labels. Unlabeled pixels are -1.
+        to_learn : bool, default=True
+            Whether they are learned, and not only compared with predictions.
 
         Yields
         ------
@@ -96,16 +100,21 @@ class Superpixels(Sequence[SegmentedImage]):
         Warns
         -----
         MaskWarning
-            If the masks look wrong; see `iter_training_masks`.
+            If masks to learn look wrong; see `iter_training_masks`.
         """
         known = self._checked_masks
         if known is not None and known.hold(masks):
             checked = iter(known.masks)
         else:
-            checked = iter_training_masks(masks, self)
+            checked = (iter_training_masks if to_learn else iter_masks)(masks, self)
         if not self.has_nodata.any():
             return checked
         return (_without_labels(*pair) for pair in zip(self, checked, strict=True))
+
+    @property
+    def are_windows(self) -> bool:
+        """Whether an image is a window of a larger one."""
+        return any(segmented.place is not None for segmented in self._items)
 
     @property
     def has_nodata(self) -> NDArray[np.bool_]:

@@ -74,6 +74,8 @@ class StoredSuperpixels(Superpixels):
         forget_pages(self._segments)
         return _StoredImage(self, i, flat.reshape(height, width), self._records[i])
 
+    are_windows = False
+
     @property
     def has_nodata(self) -> NDArray[np.bool_]:
         """Whether each image has pixels without data, of shape (n_images,)."""

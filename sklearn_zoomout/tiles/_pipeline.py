@@ -15,7 +15,7 @@ from .._utils.before_fit import check_labels_before_fit, check_params_before_fit
 from .._utils.fitting import forget_fit, forget_unless_warm
 from ..exceptions import ScaleWarning
 from ..masks._present import PresentLabels
-from ..metrics import mean_iou
+from ..metrics import mean_iou_scorer
 from ._predict import predict_tiles
 from ._scale import is_absolute, is_pipeline_of_images
 
@@ -29,17 +29,15 @@ def _transforms(pipeline: Pipeline) -> bool:
     return last in (None, "passthrough") or is_transformer
 
 
-def _fits_and_predicts(pipeline: Pipeline) -> bool:
-    return hasattr(pipeline.steps[-1][1], "fit_predict")
-
-
 class ZoomoutPipeline(Pipeline):
     """A `sklearn.pipeline.Pipeline` that predicts large images in tiles.
 
     An image that has more than ``tile_above`` pixels, and more than four times those of
     the largest image of fit, is taken for a larger field of view, at the scale of fit.
     It is predicted by `tiles.predict_tiles`. Smaller images are taken for the same
-    scene in more or fewer pixels, unless the superpixels have a stated area.
+    scene in more or fewer pixels, unless the superpixels have a stated area. Only
+    images in a list or tuple are looked at, since a sequence of files would be read
+    twice.
 
     Warns
     -----
@@ -115,27 +113,6 @@ class ZoomoutPipeline(Pipeline):
         """
         with self._fitting():
             return super().fit_transform(X, y, **params)
-
-    @available_if(_fits_and_predicts)
-    def fit_predict(self, X: Any, y: Any = None, **params: Any) -> Any:
-        """Fit all steps as `fit` does, and predict the images of fit.
-
-        Parameters
-        ----------
-        X : sequence of array-like of shape (height, width, n_channels)
-            The images.
-        y : sequence of array-like of integers of shape (height, width)
-            The masks, label maps.
-        **params
-            See `sklearn.pipeline.Pipeline`.
-
-        Returns
-        -------
-        object
-            What the last step returns.
-        """
-        with self._fitting():
-            return super().fit_predict(X, y, **params)
 
     @contextmanager
     def _fitting(self) -> Iterator[None]:
@@ -223,9 +200,9 @@ class ZoomoutPipeline(Pipeline):
         -------
         float
         """
-        if not any(self._is_large(image) for image in self._images(X)):
-            return float(super().score(X, y, **params))
-        return mean_iou(y, self.predict(X))
+        if any(self._is_large(image) for image in self._images(X)):
+            return float(mean_iou_scorer(self, X, y))
+        return float(super().score(X, y, **params))
 
     def _by_size(
         self, X: Any, predict: Callable[..., Any], proba: bool, params: dict[str, Any]

@@ -1,6 +1,7 @@
 """A fitted pipeline that describes windows of any size as the images of fit."""
 
 import copy
+import math
 from typing import Any
 
 from sklearn.pipeline import Pipeline
@@ -86,7 +87,6 @@ def _fit_together(cell: float, block: float) -> tuple[int, int]:
     >>> _fit_together(19.4, 27.8)
     (20, 28)
     """
-    import math
 
     def around(side: float) -> range:
         spread = _TOLERANCE * side

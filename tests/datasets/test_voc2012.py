@@ -29,9 +29,9 @@ from tiny_voc import (
 from sklearn_zoomout import LocalFeatures, SuperpixelSegmenter, ZoomoutClassifier
 from sklearn_zoomout.datasets import _voc2012 as voc2012
 from sklearn_zoomout.datasets import load_voc2012, voc_colors
-from sklearn_zoomout.images import check_images
 from sklearn_zoomout.masks import check_masks
 from sklearn_zoomout.metrics import mean_iou_scorer
+from sklearn_zoomout.superpixels._reading import Reading
 
 
 def test_colors_are_those_of_the_development_kit():
@@ -458,7 +458,7 @@ def test_wrong_argument_is_named(wrong):
 def test_checks_take_the_sequences(voc):
     """The gate of the library reads every image and mask once."""
     data = load_voc2012(voc, "trainval")
-    images = check_images(data.images)
+    images = [read.image for read in Reading().read(data.images)]
     assert len(check_masks(data.masks, images)) == 4
 
 
@@ -505,7 +505,8 @@ def test_real_images():
     assert not set(data.ids) & set(train.ids)
     chosen = slice(0, None, max(1, len(data.ids) // 20))
     images, masks = data.images[chosen], data.masks[chosen]
-    assert len(check_masks(masks, check_images(images))) >= 20
+    read = [one.image for one in Reading().read(images)]
+    assert len(check_masks(masks, read)) >= 20
     # Unlabeled pixels are counted first.
     counts = sum(np.bincount(mask.ravel() + 1, minlength=22) for mask in masks)
     assert len(counts) == 22

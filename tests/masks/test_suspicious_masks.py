@@ -21,7 +21,8 @@ from sklearn_zoomout.exceptions import (
     SoftEdgeWarning,
     UnlabeledWarning,
 )
-from sklearn_zoomout.labels import label_rows, warn_of_lost_classes
+from sklearn_zoomout.labels import label_rows
+from sklearn_zoomout.loss import warn_of_lost_classes
 from sklearn_zoomout.masks import check_masks, iter_training_masks
 
 
@@ -199,3 +200,13 @@ def test_a_class_that_loses_most_of_its_pixels_warns():
     labeled = label_rows(Superpixels([grid_of(mask, 4)]), [mask])
     assert labeled.kept.tolist() == [1 - 32 / 1440, 1]
     warn_of_lost_classes(labeled)
+
+
+@pytest.mark.usefixtures("no_warning")
+def test_masks_that_are_only_scored_with_do_not_warn():
+    """Nothing is learned from them."""
+    masks = strokes(0)
+    superpixels = Superpixels(grid_of(mask, 10) for mask in masks)
+    assert len(list(superpixels.iter_masks(masks, to_learn=False))) == 2
+    with pytest.raises(UnlabeledWarning):
+        list(superpixels.iter_masks(masks))

@@ -254,6 +254,19 @@ def test_a_model_knows_pixels_without_data_of_which_an_array_does_not(scenes, mo
     np.testing.assert_array_equal(labels == -1, (image == 0).all(axis=2))
 
 
+def test_pixels_without_data_do_not_count_in_the_score_of_tiles(scenes, mosaic):
+    """As they do not for images that are predicted at once."""
+    images, masks = scenes
+    model = zoomout_pipeline(segment_area=300, nodata=0, levels=["maps"])
+    model.set_params(zoomout__maps__input_scale=0.5, classifier__max_epochs=2)
+    model.fit(images[16:], masks[16:])
+    image, mask = np.maximum(mosaic[0], 1), mosaic[1]
+    image[:30] = 0
+    known = np.where((image == 0).all(axis=2), -1, mask)
+    expected = mean_iou([known], model.predict([image]))
+    assert model.score([image], [mask]) == pytest.approx(expected)
+
+
 def test_channels_may_come_first(model, mosaic):
     """If the axis is named."""
     image = mosaic[0][:130, :150]
