@@ -214,9 +214,9 @@ class AddsNoise(MeanColor):
 
 class FitGoesOn(MeanColor):
     def learn(self, superpixels, masks=None):
-        before = getattr(self, "mean_", 0)
         super().learn(superpixels, masks)
-        self.mean_ = self.mean_ + before
+        self.mean_ = self.mean_ + getattr(self, "_before", 0)
+        self._before = self.mean_
 
 
 class ForgetsWhenPickled(MeanColor):
