@@ -228,7 +228,7 @@ def check_known_labels(masks: Any, classes: Any) -> None:
                 f"masks[{i}]: labels {unknown.tolist()} did not occur in fit, where "
                 f"the classes were {np.asarray(classes).tolist()}; if one marks pixels "
                 "that have no label, turn it into -1 with mark_unlabeled; if it is a "
-                "rare class, list all classes in the classifier's parameter classes."
+                "rare class, list all in the classifier's parameter, classes=[...]."
             )
 
 

@@ -352,7 +352,7 @@ def _count(
     if not counts.any():
         raise ValueError(
             "y_true: expected labels of 0 or more, got none; all pixels are unlabeled "
-            "(-1)."
+            "(-1). In cross-validation, test on images that have labels."
         )
     return labels, counts.reshape(n, n)[np.ix_(order, order)]
 

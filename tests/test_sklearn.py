@@ -23,6 +23,7 @@ from sklearn_zoomout import (
     SuperpixelSegmenter,
     ZoomoutClassifier,
 )
+from sklearn_zoomout.exceptions import AbsentClassWarning
 from sklearn_zoomout.metrics import (
     class_accuracy_scorer,
     mean_iou_scorer,
@@ -275,3 +276,44 @@ def test_fit_without_masks_says_what_to_do(color_model, images):
     """Masks are the second argument."""
     with pytest.raises(TypeError, match=r"masks: .* got none; call fit\(images, masks"):
         color_model.fit(images)
+
+
+def test_scores_and_searches_with_metadata_routing(color_model, images, masks):
+    """Pipelines of scikit-learn then pass weights to the score, which are None."""
+    with config_context(enable_metadata_routing=True):
+        assert color_model.fit(images, masks).score(images, masks) > 0.3
+        scores = cross_val_score(color_model, images, masks, cv=2, error_score="raise")
+        grid = {"classifier__hidden_units": [(4,)]}
+        search = GridSearchCV(color_model, grid, cv=2, error_score="raise")
+        search.fit(images, masks)
+    assert len(scores) == 2 and 0 < search.best_score_ < 1
+
+
+def test_masks_have_no_weights(color_model, images, masks):
+    """A weight per image would be ignored otherwise."""
+    color_model.fit(images, masks)
+    with pytest.raises(ValueError, match="sample_weight: expected None"):
+        color_model.score(images, masks, sample_weight=[1, 1, 1, 1])
+
+
+@pytest.mark.parametrize("scorer", [None, mean_iou_scorer])
+def test_a_class_of_one_image_needs_the_list_of_classes(
+    color_model, images, masks, scorer
+):
+    """The error names the parameter, and with it the search goes on."""
+    masks = [np.minimum(mask, 1) for mask in masks]
+    masks[0][:20] = 2
+    options = {"cv": 2, "scoring": scorer, "error_score": "raise"}
+    with pytest.raises(ValueError, match=r"did not occur in fit.* classes=\["):
+        cross_val_score(color_model, images, masks, **options)
+    color_model.set_params(classifier__classes=[0, 1, 2])
+    with pytest.warns(AbsentClassWarning):
+        scores = cross_val_score(color_model, images, masks, **options)
+    assert np.isfinite(scores).all()
+
+
+def test_a_fold_without_labels_says_what_to_test_on(color_model, images, masks):
+    """An image without a label has no score."""
+    masks = [np.full_like(masks[0], -1), *masks[1:]]
+    with pytest.raises(ValueError, match="test on images that have labels"):
+        cross_val_score(color_model, images, masks, cv=KFold(4), error_score="raise")

@@ -1,9 +1,28 @@
 """One thread for small work, which more threads slow down."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from threadpoolctl import threadpool_limits
+
+#: The process that has imported this file; another one has it from a fork.
+_IMPORTED_BY = os.getpid()
+
+
+def limit_after_fork() -> None:
+    """Let torch compute on one thread if this process was forked from another one.
+
+    The threads of OpenMP are those of the process before. If torch has used them there,
+    it would wait for them here without end. The setting is not restored, since any
+    later work of torch would wait too.
+    """
+    if os.getpid() == _IMPORTED_BY:
+        return
+    import torch
+
+    if torch.get_num_threads() > 1:
+        torch.set_num_threads(1)
 
 
 @contextmanager

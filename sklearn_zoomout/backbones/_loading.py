@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .._utils.device import check_device
+from .._utils.threads import limit_after_fork
 from ._backbone import Backbone
 from ._fine_tuned import FineTunedWeights
 from ._names import find_backbone, import_torchvision
@@ -54,6 +55,7 @@ def load_network(
         If the backbone or the device is unknown, or the weights cannot be used, or are
         not those that were fine-tuned.
     """
+    limit_after_fork()
     check_device(backbone.device)
     _refuse_module(backbone.name)
     spec = find_backbone(backbone.name)

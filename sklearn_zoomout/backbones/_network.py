@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .._utils.threads import limit_after_fork
 from ._layers import map_layers
 from ._padding import pad_as_tensorflow
 
@@ -143,6 +144,7 @@ class Network:
         """Standardize an image, RGB (H, W, 3) in [0, 1] -> (3, H, W), both float32."""
         import torch
 
+        limit_after_fork()
         # Over whole rows of pixels, which is faster than three values at a time.
         rows = np.reshape(rgb, (len(rgb), -1))
         mean, std = (
@@ -218,6 +220,7 @@ class Network:
         tensor of shape (N, units), float32
         """
         assert self._head is not None
+        limit_after_fork()
         return self._as_float32(self._head(cells.to(self.dtype)))
 
     def unfreeze(self) -> Iterator["torch.nn.Parameter"]:
@@ -247,6 +250,7 @@ class Network:
         """Run the network up to the last of the layers, and keep their outputs."""
         import torch
 
+        limit_after_fork()
         seen: dict[str, torch.Tensor] = {}
         calls, n_calls = 0, self._n_calls.get(layers)
 

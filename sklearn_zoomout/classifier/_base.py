@@ -107,7 +107,9 @@ class SuperpixelClassifier(BaseEstimator, metaclass=ABCMeta):
         """
         return self._row_probabilities(self._check_fitted_table(X))
 
-    def score(self, X: Any, y: Sequence[ArrayLike]) -> float:
+    def score(
+        self, X: Any, y: Sequence[ArrayLike], sample_weight: None = None
+    ) -> float:
         """Compute the mean IoU of the predictions.
 
         Parameters
@@ -116,6 +118,8 @@ class SuperpixelClassifier(BaseEstimator, metaclass=ABCMeta):
             Features of the superpixels, with the columns of fit.
         y : sequence of array-like of integers of shape (height, width)
             The masks, true label maps.
+        sample_weight : None
+            Only for pipelines of scikit-learn with metadata routing, which pass it.
 
         Returns
         -------
@@ -126,8 +130,14 @@ class SuperpixelClassifier(BaseEstimator, metaclass=ABCMeta):
         ------
         ValueError
             If a mask does not fit its image, or has a label that is not in
-            ``classes_``.
+            ``classes_``, or ``sample_weight`` is not None.
         """
+        if sample_weight is not None:
+            raise ValueError(
+                "sample_weight: expected None, since masks have no weights, got "
+                f"{type(sample_weight).__name__}; turn pixels that are not to count "
+                "into -1."
+            )
         table = self._check_fitted_table(X)
         masks = list(table.superpixels.iter_masks(y, to_learn=False))
         check_known_labels(masks, self.classes_)

@@ -15,8 +15,8 @@ def check_callbacks(params: Mapping[str, Any]) -> None:
     Raises
     ------
     ValueError
-        If an item is no callback, monitors a loss that is not computed, or changes the
-        learning rate as the schedule does.
+        If an item is no callback, needs single rows, monitors a loss that is not
+        computed, or changes the learning rate as the schedule does.
     """
     for i, item in enumerate(params["callbacks"] or ()):
         callback = item[-1] if isinstance(item, (tuple, list)) else item
@@ -25,6 +25,12 @@ def check_callbacks(params: Mapping[str, Any]) -> None:
             raise ValueError(
                 f"callbacks[{i}]: expected a skorch callback, or a pair of a name and "
                 f"a callback, got {name}."
+            )
+        if any(base.__name__ == "ScoringBase" for base in type(callback).__mro__):
+            raise ValueError(
+                f"callbacks[{i}]: {name} predicts single rows of a data set, which the "
+                "training on a table does not have; set validation_fraction, such as "
+                "0.1, and read valid_loss in history_, or use cross_val_score."
             )
         monitor = str(getattr(callback, "monitor", None))
         if monitor.startswith("valid_") and params["validation_fraction"] is None:

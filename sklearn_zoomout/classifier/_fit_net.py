@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._utils.threads import one_thread
+from .._utils.threads import limit_after_fork, one_thread
 from ..labels import LabeledRows
 from ..table import FeatureTable
 from ._batches import TableRows
@@ -55,6 +55,7 @@ def fit_net(
     dict
         The attributes ``hidden_units_``, ``net_`` and ``history_``.
     """
+    limit_after_fork()
     n_rows, n_images = len(train.rows), len(np.unique(train.images))
     units = choose_hidden_units(params, n_rows)
     convex = is_convex(params, units, table)

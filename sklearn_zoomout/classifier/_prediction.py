@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .._utils.device import device_to_predict_on
+from .._utils.threads import limit_after_fork
 from ..table import FeatureTable
 from ._net import ZoomoutNet
 from ._standardization import check_finite
@@ -42,6 +43,7 @@ def predict_proba(
     ValueError
         If a feature is NaN or infinite.
     """
+    limit_after_fork()
     device = device_to_predict_on(device)
     if device != "cpu":
         module = copy.deepcopy(module).to(device)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import delayed
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 
 from .._utils.digests import digest_state
 from .._utils.fitting import fresh_fit
+from .._utils.parallel import run_in_turn
 from .._utils.params import validate_params
 from ..cache import FeatureCache, entry_key, open_cache
 from ..superpixels import SegmentedImage, Superpixels, check_superpixels
@@ -274,8 +275,8 @@ class RegionFeatures(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _describe_all(self, superpixels: Superpixels) -> Iterator[NDArray[Any]]:
         n_jobs = getattr(self, "n_jobs", None)
-        parallel = Parallel(n_jobs, prefer="threads", return_as="generator")
-        described = parallel(delayed(self.describe)(item) for item in superpixels)
+        tasks = (delayed(self.describe)(item) for item in superpixels)
+        described = run_in_turn(tasks, n_jobs)
         yield from self._progress(described, len(superpixels))
 
     def _progress(self, items: Any, total: int) -> Any:

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
+from .._utils.threads import limit_after_fork
 from ..backbones import Training
 from ..backbones._training import train
 from ..loss import weighted_log_loss
@@ -117,6 +118,7 @@ def train_local_net(
     ValueError
         If the loss or the weights become NaN or infinite.
     """
+    limit_after_fork()
     weight = torch.tensor(np.asarray(class_weight, dtype=np.float32), device=device)
     net = LocalNet(len(weight), *_moments(patches), seed).to(device)
 
@@ -170,6 +172,7 @@ def predict_local_proba(
     -------
     ndarray of float32 of shape (n_patches, n_outputs)
     """
+    limit_after_fork()
     if device != "cpu":
         net = copy.deepcopy(net).to(device)
     with torch.inference_mode():

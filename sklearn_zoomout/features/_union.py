@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
-from joblib import Parallel, delayed, parallel_config
+from joblib import delayed, parallel_config
 from numpy.typing import NDArray
 from sklearn.pipeline import FeatureUnion
 from sklearn.utils.validation import check_is_fitted
@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 from .._utils.before_fit import check_labels_before_fit, check_params_before_fit
 from .._utils.fitting import fresh_fit
 from .._utils.frozen_params import FrozenParams, FrozenParamsMixin
+from .._utils.parallel import run_in_turn
 from ..backbones._backbone import BackboneLike, as_backbone
 from ..masks._present import PresentLabels
 from ..superpixels import SegmentedImage, Superpixels, check_superpixels
@@ -212,11 +213,9 @@ class ZoomoutUnion(FrozenParamsMixin, FeatureUnion):
         collectors = {n: RowCollector(rest[n], superpixels, n) for n in rest}
         # An image takes long enough to be a task of its own. Larger tasks would leave
         # processes idle at the end.
-        parallel = Parallel(
-            self.n_jobs, prefer="threads", return_as="generator", batch_size=1
-        )
         chosen = list(rest.values())
-        described = parallel(delayed(_describe_image)(chosen, s) for s in superpixels)
+        tasks = (delayed(_describe_image)(chosen, s) for s in superpixels)
+        described = run_in_turn(tasks, self.n_jobs, batch_size=1)
         quiet = not (self.verbose and rest)
         bar = tqdm(described, "zoom-out", len(superpixels), disable=quiet, unit="image")
         for i, rows_of_levels in enumerate(bar):

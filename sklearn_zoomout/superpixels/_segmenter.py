@@ -7,7 +7,7 @@ from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import delayed
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 
 from .._utils.digests import digest_array, digest_state
 from .._utils.fitting import fresh_fit
+from .._utils.parallel import run_in_turn
 from .._utils.params import validate_params
 from ..cache import FeatureCache, entry_key, open_cache
 from ..masks._present import PresentLabels, refuse_unlabeled
@@ -324,10 +325,8 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
             parameters["bands"] = True
         state = digest_state(self, parameters)
         segment = delayed(self._segment)
-        parallel = Parallel(self.n_jobs, prefer="threads", return_as="generator")
-        results = parallel(
-            segment(image, i, cache, state) for i, image in enumerate(read)
-        )
+        tasks = (segment(image, i, cache, state) for i, image in enumerate(read))
+        results = run_in_turn(tasks, self.n_jobs)
         bar = tqdm(
             results, "superpixels", len(images), disable=not self.verbose, unit="image"
         )

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import delayed
 from numpy.typing import ArrayLike, NDArray
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
+from .._utils.parallel import run_in_turn
 from ..masks import UNLABELED, default_colors
 from ..rasters import Raster, create_output, open_raster
 from ..superpixels import SegmentedImage, Superpixels
@@ -163,10 +164,8 @@ def _refuse_same(image: Any, output: Any) -> None:
 def _in_turn(
     predict: "_TilePredictor", tiles: list[Tile], n_jobs: int | None
 ) -> Iterator[NDArray[Any]]:
-    parallel = Parallel(
-        n_jobs, prefer="threads", return_as="generator", pre_dispatch="n_jobs"
-    )
-    yield from parallel(delayed(predict)(tile) for tile in tiles)
+    tasks = (delayed(predict)(tile) for tile in tiles)
+    yield from run_in_turn(tasks, n_jobs, pre_dispatch="n_jobs")
 
 
 class _TilePredictor:
