@@ -7,7 +7,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 
 pytest.importorskip("torch")
 
-from skorch.callbacks import EarlyStopping, LRScheduler  # noqa: E402
+from skorch.callbacks import EarlyStopping, EpochScoring, LRScheduler  # noqa: E402
 
 from sklearn_zoomout import (  # noqa: E402
     Backbone,
@@ -93,6 +93,10 @@ def wrong_parameters():
         "callback_of_rates": (
             {"last": ZoomoutClassifier(callbacks=[LRScheduler()])},
             "pass schedule='constant'",
+        ),
+        "callback_of_rows": (
+            {"last": ZoomoutClassifier(callbacks=[EpochScoring("accuracy")])},
+            r"callbacks\[0\]: EpochScoring predicts single rows",
         ),
         "within_pixels": (
             {"last": PixelFusion(ZoomoutClassifier((0,)))},
