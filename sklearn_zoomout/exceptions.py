@@ -9,6 +9,10 @@ class BlackImageWarning(UserWarning):
     """An image is almost black, as a mask is, or an image that was divided twice."""
 
 
+class ClippedImageWarning(UserWarning):
+    """Most values of an image are outside of the declared ``value_range``."""
+
+
 class ScaleWarning(UserWarning):
     """Images are described at another scale than those of fit."""
 

@@ -117,7 +117,12 @@ def to_image_array(image: Any, name: str) -> NDArray[Any]:
         If it is no image, has no pixels, or has values that are no numbers.
     """
     refuse_path(image, name, "datasets.read_photograph")
-    refuse_masked(image, name, "fill in a color, image.filled(0)")
+    refuse_masked(
+        image,
+        name,
+        "fill in a value that no other pixel has, image.filled(value), and pass "
+        "nodata=value",
+    )
     _refuse_other_things(image, name)
     try:
         array = np.asarray(image)
@@ -151,8 +156,8 @@ def check_alpha(image: NDArray[Any], name: str) -> None:
         raise ValueError(
             f"{name}: expected RGB, gray, or bands whose meaning is clear, got shape "
             f"{image.shape}; if it is RGBA, drop the alpha channel with image[..., :3],"
-            ' or pass channels="rgba" so that transparent pixels have no data; if the '
-            'fourth is a band such as infrared, pass channels="bands".'
+            ' or fit with channels="rgba" so that transparent pixels have no data; if '
+            'the fourth is a band such as infrared, fit with channels="bands".'
         )
 
 
@@ -197,6 +202,7 @@ def check_values(
             f"{image.dtype} with values {low}..{high}, whose range is ambiguous"
         )
         hint = "declare"
+    hint += " in fit"
     sentinel = next((x for x in _SENTINELS if np.isclose(low, x, rtol=1e-2)), None)
     missing = f"pass nodata={low} if it marks pixels without data; " if sentinel else ""
     of_mask = ""
@@ -204,7 +210,7 @@ def check_values(
         of_mask = "; if it is a mask, call fit(images, masks), images first"
     raise ValueError(
         f"{name}: expected {expected}; {missing}{hint} the range of the sensor, "
-        f'{_guess_range(low, high)}, or pass value_range="learn"{of_mask}.'
+        f'{_guess_range(low, high)}, or value_range="learn"{of_mask}.'
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..exceptions import BlackImageWarning
+from ..exceptions import BlackImageWarning, ClippedImageWarning
 from ..images import (
     as_three_channels,
     check_alpha,
@@ -18,15 +18,14 @@ from ..images import (
     to_image_array,
 )
 from ..masks import iter_training_masks
+from ._value_range import check_value_range, learn_range, scale, share_outside
 
 #: What the parameter ``channels`` can be.
 CHANNELS = ("auto", "bands", "rgba")
-# Learned ranges leave out this share of the values at either end, which are outliers.
-_OUTLIERS = 0.001
 # An image with no larger value cannot be seen. Masks have such labels.
 _ALMOST_BLACK = 1 / 15
-# Pixels from which ranges are learned, of all images together, and at least of each.
-_SAMPLED, _LEAST_SAMPLED = 2**21, 256
+# A range that leaves out more of the values is not that of the images.
+_MOST_CLIPPED = 0.5
 
 
 class ReadImage(NamedTuple):
@@ -41,11 +40,14 @@ class ReadImage(NamedTuple):
         Where there are data; None if that is everywhere.
     bands : bool
         Whether the channels are bands, and not red, green and blue.
+    clipped : float, default=0.0
+        Share of the values with data that are outside of the declared range.
     """
 
     image: NDArray[Any]
     valid: NDArray[np.bool_] | None
     bands: bool
+    clipped: float = 0.0
 
     @property
     def n_pixels(self) -> int:
@@ -122,7 +124,7 @@ class Reading:
         """
         check_sequence(images, name, "an image", single_ndim=3)
         read = [self.read_one(image, f"{name}[{i}]") for i, image in enumerate(images)]
-        _warn_of_black_images(read)
+        _warn_of_doubtful_values(read)
         return read
 
     def read_one(
@@ -159,7 +161,7 @@ class Reading:
             if i == 0:
                 learned = replace(self, n_channels=self._count(raw.values))
             read.append(learned._convert(raw))
-        _warn_of_black_images(read)
+        _warn_of_doubtful_values(read)
         return learned, read
 
     def learn_range(self, images: Any) -> tuple["Reading", list[ReadImage]]:
@@ -170,7 +172,8 @@ class Reading:
             raws.append(learned._open(image, f"images[{i}]"))
             if i == 0:
                 learned = replace(self, n_channels=self._count(raws[0].values))
-        value_range = _learn_range(raws, learned.n_channels)
+        data = [(raw.values, raw.valid, raw.name) for raw in raws]
+        value_range = learn_range(data, learned.n_channels)
         learned = replace(learned, value_range=value_range)
         return learned, [learned._convert(raw) for raw in raws]
 
@@ -214,6 +217,7 @@ class Reading:
     def _convert(self, raw: _Raw) -> ReadImage:
         """Bring the values to 0..1, and fill pixels without data."""
         values, valid, name = raw
+        clipped = 0.0
         ranges = self._ranges_of(values, name)
         if ranges is None:
             check_values(values, name, valid)
@@ -221,13 +225,14 @@ class Reading:
             check_finite_values(values, name, valid)
             if len(np.unique(ranges, axis=0)) > 1:
                 values = as_three_channels(values)
-            values = _scale(values, ranges)
+            clipped = share_outside(values, ranges, valid)
+            values = scale(values, ranges)
         if valid is not None:
             values = _fill(values, valid)
         bands = values.shape[2] not in (1, 3) or (
             values.shape[2] == 3 and self.channels == "bands"
         )
-        return ReadImage(as_three_channels(values), valid, bands)
+        return ReadImage(as_three_channels(values), valid, bands, clipped)
 
     def _ranges_of(self, values: NDArray[Any], name: str) -> NDArray[np.float64] | None:
         """Return the range of every channel, None if values are as they should be."""
@@ -297,73 +302,6 @@ def check_masks_of(read: Sequence[ReadImage], masks: Any) -> list[NDArray[Any]]:
         raise
 
 
-def check_value_range(value_range: Any) -> tuple[tuple[float, float], ...]:
-    """Check the parameter ``value_range`` and make it a tuple of pairs.
-
-    Parameters
-    ----------
-    value_range : array-like of shape (2,) or (n_channels, 2)
-        The lowest and the highest value of all channels, or of each.
-
-    Returns
-    -------
-    tuple of (float, float)
-
-    Raises
-    ------
-    ValueError
-        If they are no pairs of finite numbers, the first below the second.
-    """
-    try:
-        pairs = np.atleast_2d(np.asarray(value_range, dtype=np.float64))
-    except (TypeError, ValueError):
-        pairs = np.empty(0)
-    good = pairs.ndim == 2 and pairs.shape[1] == 2 and len(pairs) > 0
-    if not good or not np.isfinite(pairs).all() or (pairs[:, 0] >= pairs[:, 1]).any():
-        raise ValueError(
-            "value_range: expected (low, high) with low < high, such as (0, 4095), a "
-            f'pair for every channel, "learn" or None, got {value_range!r}.'
-        )
-    return tuple((float(low), float(high)) for low, high in pairs)
-
-
-def _learn_range(
-    raws: Sequence[_Raw], n_counted: int | None
-) -> tuple[tuple[float, float], ...]:
-    """Return quantiles of each channel over all images together."""
-    n_channels = max(raw.values.shape[2] for raw in raws)
-    n_pixels = max(_SAMPLED // len(raws), _LEAST_SAMPLED)
-    samples = []
-    for values, valid, name in raws:
-        check_finite_values(values, name, valid)
-        flat = values.reshape(-1, values.shape[2])
-        places = np.arange(len(flat)) if valid is None else np.flatnonzero(valid)
-        chosen = np.linspace(0, len(places) - 1, min(n_pixels, len(places)))
-        sample = flat[places[chosen.astype(np.intp)]]
-        samples.append(np.broadcast_to(sample, (len(sample), n_channels)))
-    together = np.concatenate(samples)
-    if len(together) == 0:
-        raise ValueError(
-            'images: expected pixels with data, from which value_range="learn" learns, '
-            "got none."
-        )
-    low, high = np.quantile(together, [_OUTLIERS, 1 - _OUTLIERS], axis=0)
-    high = np.where(high > low, high, low + 1)  # a constant channel becomes 0
-    if n_channels == 1 and n_counted == 3:  # gray has three equal channels
-        low, high = np.repeat(low, 3), np.repeat(high, 3)
-    return tuple(zip(low.tolist(), high.tolist(), strict=True))
-
-
-def _scale(values: NDArray[Any], ranges: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Map the range of each channel linearly to 0..1, and clip what is outside."""
-    scaled = np.empty(values.shape, dtype=np.float32)
-    for c in range(values.shape[2]):
-        low, high = ranges[c]
-        plane = (values[..., c].astype(np.float64) - low) / (high - low)
-        np.clip(plane, 0, 1, out=scaled[..., c], casting="same_kind")
-    return scaled
-
-
 def _fill(values: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[Any]:
     """Give pixels without data the mean of the others, or 0 if there are no others."""
     filled = values.copy()
@@ -372,8 +310,8 @@ def _fill(values: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[Any]:
     return filled
 
 
-def _warn_of_black_images(read: Sequence[ReadImage]) -> None:
-    """Warn of images that are almost black, but not black."""
+def _warn_of_doubtful_values(read: Sequence[ReadImage]) -> None:
+    """Warn of images that are almost black, or mostly outside of the declared range."""
     largest = [image.image.max(initial=0) for image in read]
     scaled = [x / 255 if isinstance(x, np.uint8) else float(x) for x in largest]
     black = [i for i, x in enumerate(scaled) if 0 < x <= _ALMOST_BLACK]
@@ -384,5 +322,14 @@ def _warn_of_black_images(read: Sequence[ReadImage]) -> None:
             "value_range too wide? Pass images as they are: uint8, or floating point "
             "in 0..1.",
             BlackImageWarning,
+            stacklevel=5,
+        )
+    clipped = [i for i, image in enumerate(read) if image.clipped > _MOST_CLIPPED]
+    if clipped:
+        warnings.warn(
+            f"images{clipped}: {read[clipped[0]].clipped:.0%} of the values are "
+            "outside of value_range, and become its lowest or highest value. Declare "
+            "the range of the sensor.",
+            ClippedImageWarning,
             stacklevel=5,
         )

@@ -21,10 +21,11 @@ from .._utils.params import validate_params
 from ..cache import FeatureCache, entry_key, open_cache
 from ..masks._present import PresentLabels, refuse_unlabeled
 from ._one_image import call_method, slic_image
-from ._reading import CHANNELS, ReadImage, Reading, check_masks_of, check_value_range
+from ._reading import CHANNELS, ReadImage, Reading, check_masks_of
 from ._scale import superpixel_areas, warn_of_another_scale, warn_of_few_pixels
 from ._segmented_image import SegmentedImage
 from ._sequence import CheckedMasks, Superpixels
+from ._value_range import check_value_range
 
 
 class SuperpixelSegmenter(  # type: ignore[call-arg]
@@ -97,6 +98,8 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
     -----
     BlackImageWarning
         If images are almost black.
+    ClippedImageWarning
+        If most values of an image are outside of ``value_range``.
     SuperpixelWarning
         If images have fewer pixels than ``n_segments``.
     ScaleWarning
@@ -332,8 +335,8 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         )
         # Worker processes return only label maps. The images are those of this process.
         return Superpixels(
-            SegmentedImage(image, segments, valid, bands=bands)
-            for (image, valid, bands), segments in zip(read, bar, strict=True)
+            SegmentedImage(one.image, segments, one.valid, bands=one.bands)
+            for one, segments in zip(read, bar, strict=True)
         )
 
     def _segment(

@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from sklearn_zoomout import SegmentedImage, SuperpixelSegmenter
-from sklearn_zoomout.exceptions import BlackImageWarning
+from sklearn_zoomout.exceptions import BlackImageWarning, ClippedImageWarning
 from sklearn_zoomout.superpixels import slic
 
 NAN = float("nan")
@@ -318,3 +318,23 @@ def test_almost_black_images_warn(spoil):
 def test_black_images_do_not_warn():
     """Black is a color."""
     SuperpixelSegmenter(4).fit_transform([np.zeros((20, 30, 3), dtype=np.uint8)])
+
+
+def test_images_that_the_declared_range_clips_warn(images):
+    """The range of 8 bits cuts images of 12 bits to white, for instance."""
+    deep = [image.astype(np.uint16) * 16 for image in images]
+    with pytest.warns(ClippedImageWarning, match=r"images\[0, 1, .*% of the values"):
+        SuperpixelSegmenter(20, value_range=(0, 255)).fit(deep)
+    some = [*images[:1], deep[1]]
+    with pytest.warns(ClippedImageWarning, match=r"images\[1\]: "):
+        SuperpixelSegmenter(20, value_range=(0, 256)).fit(some)
+
+
+def test_a_few_clipped_values_do_not_warn(images):
+    """Neither do many that have no data."""
+    deep = [image.astype(np.int32) for image in images]
+    for image in deep:
+        image[:10] = 5000
+    SuperpixelSegmenter(20, value_range=(0, 256)).fit(deep)
+    deep[0][:40] = -9999
+    SuperpixelSegmenter(20, value_range=(0, 256), nodata=-9999).fit(deep)
