@@ -16,8 +16,8 @@ from ._container import FORMAT, Header
 _LONGEST_REPR = 10_000
 _LONGEST_PARAMETER = 500
 _CARD = {
-    *("class_name", "model", "classes", "n_columns", "largest_image", "n_channels"),
-    *("networks", "parameters", "scores", "notes", "date"),
+    *("class_name", "model", "classes", "n_columns", "n_images", "largest_image"),
+    *("n_channels", "networks", "parameters", "scores", "notes", "date"),
 }
 
 
@@ -47,6 +47,8 @@ class ModelInfo:
         The labels that it predicts.
     n_columns : int or None
         Number of features of a superpixel.
+    n_images : int or None
+        Number of images of fit.
     largest_image : int or None
         Number of pixels of the largest image of fit.
     n_channels : int or None
@@ -73,6 +75,7 @@ class ModelInfo:
     model: str
     classes: list[Any] | None
     n_columns: int | None
+    n_images: int | None
     largest_image: int | None
     n_channels: int | None
     networks: dict[str, str]
@@ -100,10 +103,11 @@ class ModelInfo:
         return f"{card}\n\n{self.model}"
 
     def _images(self) -> str:
-        if self.largest_image is None:
+        if self.n_images is None:
             return ""
+        images = "1 image" if self.n_images == 1 else f"{self.n_images:,} images"
         channels = f" of {self.n_channels} channels" if self.n_channels else ""
-        return f"images{channels}, the largest of {self.largest_image:,} pixels"
+        return f"{images}{channels}, the largest of {self.largest_image:,} pixels"
 
 
 def describe_model(
@@ -148,6 +152,7 @@ def describe_model(
         "model": _print(model),
         "classes": None if classes is None else np.asarray(classes).tolist(),
         "n_columns": _first(parts, "n_features_in_"),
+        "n_images": _first(parts, "n_images_"),
         "largest_image": _first(parts, "largest_image_"),
         "n_channels": _first(parts, "n_channels_"),
         "networks": {

@@ -79,6 +79,8 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         Pixels per superpixel in the images of `fit`, the median.
     segment_areas_ : tuple of 2 float
         The smallest and the largest.
+    n_images_ : int
+        Number of images of `fit`.
     largest_image_ : int
         Pixels of the largest image of `fit`.
     n_channels_ : int
@@ -275,6 +277,7 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
             areas = superpixel_areas(read, self.n_segments, self.segment_area)
             self.segment_area_ = float(np.median(areas))
             self.segment_areas_ = (min(areas), max(areas))
+            self.n_images_ = len(read)
             self.largest_image_ = max(image.n_pixels for image in read)
             self.n_channels_ = learned.n_channels
             known = learned.value_range

@@ -1,6 +1,7 @@
 """Every estimator of the library, saved and loaded, computes the same."""
 
 import inspect
+import os
 import pickle
 import subprocess
 import sys
@@ -49,10 +50,12 @@ from sklearn_zoomout import (
     ZoomoutClassifier,
     ZoomoutUnion,
     load_model,
+    model_info,
     save_model,
     zoomout_pipeline,
 )
 from sklearn_zoomout.metrics import mean_iou_scorer
+from sklearn_zoomout.persistence._container import FORMAT
 
 NET = ZoomoutClassifier((4,), max_epochs=2, random_state=0)
 MAPS = ConvnetSuperpixelFeatures("zoomnet", input_size=64)
@@ -353,17 +356,59 @@ class TestUse:
 
 
 @pytest.mark.slow
-def test_fresh_process(model, path, images, tmp_path):
-    """Another process predicts the same."""
+@pytest.mark.filterwarnings("ignore::sklearn_zoomout.exceptions.FewIslandsWarning")
+@pytest.mark.filterwarnings("ignore::sklearn_zoomout.exceptions.AbsentClassWarning")
+def test_every_estimator_in_a_fresh_process(images, masks, tmp_path):
+    """Another process predicts the same labels, with another number of threads."""
+    models = {
+        name: make_model(
+            clone(level),
+            segmenter=SuperpixelSegmenter(
+                n_segments=40, channels="bands" if name == "bands" else "auto"
+            ),
+        )
+        for name, level in LEVELS.items()
+    }
+    models |= {name: make_model(classifier=c) for name, c in CLASSIFIERS.items()}
+    for name, model in models.items():
+        save_model(model.fit(images, masks), tmp_path / f"{name}.zoomout")
     np.savez(tmp_path / "images.npz", *images)
     code = (
-        "import sys, numpy as np, sklearn_zoomout as s\n"
-        "images = list(np.load(sys.argv[2]).values())\n"
-        "labels = s.load_model(sys.argv[1]).predict(images)\n"
-        "np.savez(sys.argv[3], *labels)\n"
+        "import sys, warnings, numpy as np, torch, sklearn_zoomout as s\n"
+        "from pathlib import Path\n"
+        "torch.set_num_threads(2)\n"
+        "folder = Path(sys.argv[1])\n"
+        "images = list(np.load(folder / 'images.npz').values())\n"
+        "for path in folder.glob('*.zoomout'):\n"
+        "    labels = s.load_model(path).predict(images)\n"
+        "    np.savez(path.with_suffix('.npz'), *labels)\n"
     )
-    files = [path, tmp_path / "images.npz", tmp_path / "labels.npz"]
-    subprocess.run([sys.executable, "-c", code, *map(str, files)], check=True)
-    with np.load(files[-1]) as labels:
-        for found, expected in zip(labels.values(), model.predict(images), strict=True):
-            assert np.array_equal(found, expected)
+    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
+    subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], check=True, env=environment
+    )
+    for name, model in models.items():
+        with np.load(tmp_path / f"{name}.npz") as labels:
+            found = list(labels.values())
+        for one, other in zip(found, model.predict(images), strict=True):
+            np.testing.assert_array_equal(one, other, err_msg=name)
+
+
+OLD_FILES = sorted((Path(__file__).parent / "old_files").glob("*.zoomout"))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.InconsistentVersionWarning")
+@pytest.mark.filterwarnings("ignore::sklearn_zoomout.exceptions.ModelVersionWarning")
+@pytest.mark.parametrize("path", OLD_FILES, ids=lambda path: path.stem)
+def test_files_of_every_format_stay_readable(path):
+    """A file that an earlier version has saved still labels an image as it did."""
+    with np.load(path.with_suffix(".npz")) as expected:
+        image, labels = expected["image"], expected["labels"]
+    model = load_model(path)
+    assert np.mean(model.predict([image])[0] == labels) > 0.99
+    assert model_info(path).n_images == 4
+
+
+def test_there_is_a_file_of_the_present_format():
+    """A new format comes with a file of its own."""
+    assert {model_info(path).format for path in OLD_FILES} == set(range(1, FORMAT + 1))

@@ -74,7 +74,9 @@ class TestInfo:
         assert info.class_name == "Pipeline"
         assert info.classes == [0, 1, 2]
         assert info.n_columns == model[-1].n_features_in_
+        assert info.n_images == model[0].n_images_ == 4
         assert info.largest_image == model[0].largest_image_
+        assert "trained on 4 images of 3 channels, the largest of" in str(info)
         assert info.n_channels == 3
         assert info.size == len(content)
         assert 0 < info.n_bytes < info.size
