@@ -1,4 +1,4 @@
-"""Processes that are forked: they come to an end, and compute the same."""
+"""Every backend of joblib and every way to start a process: they end, and agree."""
 
 import os
 import subprocess
@@ -44,6 +44,34 @@ if child == 0:
 assert os.waitpid(child, 0)[1] == 0
 assert torch.get_num_threads() == 2
 """
+# The parts that joblib may spread: superpixels, levels, predictions, and searches.
+BACKEND = """
+def train():
+    labels = model.fit(images, masks).predict(images)
+    grid = {"classifier__hidden_units": [(2,), (4,)]}
+    search = GridSearchCV(model, grid, cv=2, error_score="raise").fit(images, masks)
+    return labels, search.cv_results_["mean_test_score"]
+
+model.set_params(superpixels__n_jobs=2, zoomout__n_jobs=2)
+expected = train()
+with parallel_config(NAME, n_jobs=2):
+    found = train()
+assert all(np.array_equal(*pair) for pair in zip(*(x[0] for x in (expected, found))))
+assert np.array_equal(expected[1], found[1])
+"""
+START = """
+import multiprocessing
+
+def label(model, images):
+    return model.predict(images)
+
+if __name__ == "__main__":
+    expected = model.fit(images, masks).predict(images)
+    with multiprocessing.get_context(NAME).Pool(2) as pool:
+        found = pool.starmap(label, [(model, images)] * 2)
+    for labels in found:
+        assert all(np.array_equal(*pair) for pair in zip(labels, expected))
+"""
 PROGRAMS = {
     "fit": "with parallel_config('multiprocessing', n_jobs=2):\n"
     "    model.fit(images, masks)\n"
@@ -54,22 +82,31 @@ PROGRAMS = {
     + "with parallel_config('multiprocessing', n_jobs=2):"
     + SEARCH,
     "fork": USED + FORK,
+    "loky": BACKEND.replace("NAME", "'loky'"),
+    "threading": BACKEND.replace("NAME", "'threading'"),
+    "multiprocessing": BACKEND.replace("NAME", "'multiprocessing'"),
+    "start_fork": USED + START.replace("NAME", "'fork'"),
+    "start_spawn": START.replace("NAME", "'spawn'"),
+    "start_forkserver": START.replace("NAME", "'forkserver'"),
 }
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_a_forked_process_ends(name):
-    """joblib's "multiprocessing", and a fork of a process that has used torch."""
+def test_processes_end_and_compute_the_same(name, tmp_path):
+    """A process that waits for another without end runs into the time limit."""
     root = Path(__file__).parents[1]
     environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "2"}
+    # A file, and no text: processes that are spawned import it.
+    program = tmp_path / "program.py"
+    program.write_text(BEGIN + PROGRAMS[name])
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", BEGIN + PROGRAMS[name]],
+        [sys.executable, "-W", "ignore", program],
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr
