@@ -10,7 +10,7 @@ from scipy import sparse
 from .._utils.digests import digest_array
 from .._utils.shared_results import SharedResults
 from ..descriptors import bands_to_lightness, rgb_to_lab
-from ..images import as_float
+from ..images import as_float, check_values
 from ._label_maps import borders, renumber
 
 # Enough for the color, texture and word counts of two models with own dictionaries.
@@ -55,7 +55,8 @@ class SegmentedImage:
     Raises
     ------
     ValueError
-        If the shapes differ, or the label map holds no integers.
+        If the shapes differ, the label map holds no integers, or the image has NaN or
+        values outside of its range.
 
     Examples
     --------
@@ -103,6 +104,7 @@ class SegmentedImage:
         self._bands = bands
         if valid is not None:
             self._separate(np.asarray(valid))
+        check_values(image, "image", valid)
         self._share()
 
     def _separate(self, valid: NDArray[np.bool_]) -> None:

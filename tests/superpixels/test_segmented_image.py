@@ -137,3 +137,13 @@ def test_a_label_map_of_another_shape_is_refused():
         SegmentedImage(np.zeros((4, 4, 3)), np.zeros((4, 5), int))
     with pytest.raises(ValueError, match=r"segments.*integer.*float64"):
         SegmentedImage(np.zeros((4, 4, 3)), np.zeros((4, 4)))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -0.5, 255.0])
+def test_values_that_no_image_has_are_refused(value):
+    """They would become features; where there are no data they do not matter."""
+    image, segments = np.zeros((2, 3, 3)), np.array([[0, 0, 1], [0, 1, 1]])
+    image[1, 2, 0] = value
+    with pytest.raises(ValueError, match="image: expected"):
+        SegmentedImage(image, segments)
+    assert SegmentedImage(image, segments, image[..., 0] == 0).n_segments == 3
