@@ -66,6 +66,12 @@ def test_loss_of_nothing_is_zero():
     assert logits.grad.shape == (0, 3)
 
 
+def test_loss_of_one_row_is_its_own():
+    """It is divided by one."""
+    loss = weighted_log_loss(torch.zeros(1, 2), torch.tensor([1]), torch.ones(2))
+    assert float(loss) == pytest.approx(np.log(2))
+
+
 def test_loss_with_unit_weights_is_cross_entropy():
     """The symmetric loss is the ordinary one."""
     logits, target, _ = random_batch()
@@ -100,6 +106,7 @@ CLASSES, FREQUENCY = np.array([3, 10, 20]), np.array([0.5, 0.25, 0.25])
         (0, [1, 1, 1]),
         (None, [1, 1, 1]),
         ({10: 0.5, 20: 0}, [1, 0.5, 0]),
+        ({3: 1, 10: 2, 20: 3}, [1, 2, 3]),
     ],
 )
 def test_weights_are_powers_of_the_inverse_frequency_or_those_given(
