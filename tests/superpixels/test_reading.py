@@ -194,7 +194,7 @@ def test_learned_ranges_leave_out_outliers_and_what_has_no_data():
     values = np.concatenate([images[0], images[1][10:], images[2]]).reshape(-1, 2)
     expected = np.quantile(values, [0.001, 0.999], axis=0).T
     np.testing.assert_allclose(reading.value_range, expected)
-    assert all(0 <= x.image.min() and x.image.max() <= 1 for x in read)
+    assert all(x.image.min() >= 0 and x.image.max() <= 1 for x in read)
     assert reading.read(images)[2].image.tolist() == read[2].image.tolist()
 
 
