@@ -293,6 +293,15 @@ def test_pixels_that_are_predicted_to_have_no_data_do_not_count(halves):
         pixel_accuracy(masks, [predicted] * 6)
 
 
+@pytest.mark.parametrize("n", [2, 4])
+def test_scorers_count_images_and_masks(halves, n):
+    """The error gives both numbers."""
+    images, masks = halves
+    model = Constant().fit(images, masks)
+    with pytest.raises(ValueError, match=f"as many .* as in y_true, {n}, got 3"):
+        mean_iou_scorer(model, images[:3], masks[:n])
+
+
 def test_scorers_have_the_name_of_their_measure():
     """So that scikit-learn prints it; a partial function has none."""
     assert "mean_iou" in repr(mean_iou_scorer)

@@ -197,7 +197,7 @@ class TestForgedHeaders:
 
     @pytest.mark.parametrize("name", ["dtype", "shape", "order"])
     def test_nested_lists(self, path, content, name):
-        """Newer versions of Python read lists that they can neither follow nor print."""
+        """Newer versions of Python read lists that they cannot follow or print."""
 
         def change(text):
             nested = '[["a", ' * 2000 + "1" + "]]" * 2000
