@@ -1,6 +1,6 @@
 PYTHON = .venv/bin/python
 
-.PHONY: install test lint format docs bench
+.PHONY: install test coverage lint format docs bench
 
 install:
 	python -m venv .venv
@@ -8,6 +8,9 @@ install:
 
 test:
 	$(PYTHON) -m pytest
+
+coverage:
+	$(PYTHON) -m pytest -n 2 --cov
 
 lint:
 	$(PYTHON) -m ruff check .

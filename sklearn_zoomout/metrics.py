@@ -27,7 +27,6 @@ __all__ = [
     "segmentation_scorer",
 ]
 
-
 # Lists of arrays, or the object arrays that classifiers predict.
 LabelMaps = Sequence[Any] | NDArray[np.object_]
 
@@ -291,11 +290,12 @@ class _WherePredicted:
         self.__name__ = getattr(metric, "__name__", repr(metric))
 
     def __call__(self, y_true: Any, y_pred: Any, **kwargs: Any) -> float:
-        known = [np.asarray(predicted) != UNLABELED for predicted in y_pred]
-        y_true = [
-            true if has.all() else np.where(has, np.asarray(true, np.int64), UNLABELED)
-            for true, has in zip(y_true, known, strict=True)
-        ]
+        if len(y_true) == len(y_pred):  # otherwise, the measure says so
+            known = (np.asarray(predicted) != UNLABELED for predicted in y_pred)
+            y_true = [
+                m if has.all() else np.where(has, np.asarray(m, np.int64), UNLABELED)
+                for m, has in zip(y_true, known, strict=True)
+            ]
         return self._metric(y_true, y_pred, **kwargs)
 
 

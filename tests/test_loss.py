@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_zoomout.loss import class_weights, weighted_log_loss
+from sklearn_zoomout.exceptions import AbsentClassWarning, LostClassWarning
+from sklearn_zoomout.labels import LabeledRows
+from sklearn_zoomout.loss import (
+    class_weights,
+    warn_of_lost_classes,
+    weighted_log_loss,
+)
 
 
 def log_softmax(logits):
@@ -60,6 +66,12 @@ def test_loss_of_nothing_is_zero():
     assert logits.grad.shape == (0, 3)
 
 
+def test_loss_of_one_row_is_its_own():
+    """It is divided by one."""
+    loss = weighted_log_loss(torch.zeros(1, 2), torch.tensor([1]), torch.ones(2))
+    assert float(loss) == pytest.approx(np.log(2))
+
+
 def test_loss_with_unit_weights_is_cross_entropy():
     """The symmetric loss is the ordinary one."""
     logits, target, _ = random_batch()
@@ -81,3 +93,50 @@ def test_a_class_that_wins_no_superpixel_is_named():
         class_weights("balanced", np.array([0, 1]), np.array([1.0, 0.0]))
     with pytest.raises(ValueError, match="only class 0; .*mark_unlabeled"):
         class_weights("balanced", np.array([0]), np.array([1.0]))
+
+
+CLASSES, FREQUENCY = np.array([3, 10, 20]), np.array([0.5, 0.25, 0.25])
+
+
+@pytest.mark.parametrize(
+    ("class_weight", "expected"),
+    [
+        ("balanced", [2, 4, 4]),
+        (0.5, [2**0.5, 2, 2]),
+        (0, [1, 1, 1]),
+        (None, [1, 1, 1]),
+        ({10: 0.5, 20: 0}, [1, 0.5, 0]),
+        ({3: 1, 10: 2, 20: 3}, [1, 2, 3]),
+    ],
+)
+def test_weights_are_powers_of_the_inverse_frequency_or_those_given(
+    class_weight, expected
+):
+    """Classes that a mapping leaves out have the weight 1."""
+    weights = class_weights(class_weight, CLASSES, FREQUENCY)
+    assert weights.dtype == np.float64
+    np.testing.assert_allclose(weights, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("class_weight", ["balanced", 0.5, None, {3: 1, 10: 1, 20: 1}])
+def test_classes_without_superpixels_weigh_nothing_and_are_named(class_weight):
+    """They take no part in the loss."""
+    frequency = np.array([0.5, 0, 0.5])
+    with pytest.warns(AbsentClassWarning, match=r"classes \[10\]"):
+        weights = class_weights(class_weight, CLASSES, frequency)
+    assert weights[1] == 0
+    assert (weights[[0, 2]] >= 1).all()
+
+
+def labeled(kept):
+    """Labels of rows of three classes, which keep these shares of their pixels."""
+    none = np.empty(0, dtype=np.int64)
+    return LabeledRows(none, none, none, CLASSES, np.array(kept))
+
+
+def test_classes_that_lose_most_of_their_pixels_are_named():
+    """Those that keep exactly half are not lost, and those without any are absent."""
+    warn_of_lost_classes(labeled([0, 0.5, 1]))
+    message = "class 10 keeps 49%, 20 keeps 1% of its pixels"
+    with pytest.warns(LostClassWarning, match=message):
+        warn_of_lost_classes(labeled([0.5, 0.49, 0.01]))

@@ -133,6 +133,15 @@ def test_a_missing_mask_is_counted(image):
         check_masks(mask, [image])
 
 
+def test_a_stack_is_a_list_of_masks(image):
+    """Errors have the name of the argument."""
+    stack = np.zeros((2, 6, 8), int)
+    assert len(check_masks(stack, [image] * 2)) == 2
+    for wrong in (None, stack[0], stack[:1], stack - 2):
+        with pytest.raises((TypeError, ValueError), match="^truth"):
+            check_masks(wrong, [image] * 2, "truth")
+
+
 COLORS = [(200, 0, 0), (0, 0, 200)]
 WHITE = (255, 255, 255)
 

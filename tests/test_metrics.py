@@ -1,6 +1,7 @@
 """Measures of label maps and their scorers, against scikit-learn's on flat labels."""
 
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from sklearn_zoomout.metrics import (
     pixel_accuracy_scorer,
     recall_per_class,
     segmentation_report,
+    segmentation_scorer,
 )
 
 CLASSES = [10, 20, 255]
@@ -242,3 +244,88 @@ def test_scorer_can_be_pickled(halves):
 def test_all_public_names_exist():
     """Every name that the module lists is there."""
     assert all(hasattr(metrics, name) for name in metrics.__all__)
+
+
+def test_reports_are_aligned():
+    """Columns are as wide as their longest entry, and numbers end together."""
+    truth, predicted = [[[1] * 9 + [2] * 3]], [[[1] * 9 + [2, 2, 1]]]
+    lines = segmentation_report(truth, predicted, digits=3).splitlines()
+    assert lines == [
+        "          IoU   recall  precision   pixels",
+        "1      90.000  100.000     90.000        9",
+        "2      66.667   66.667    100.000        3",
+        "",
+        "mean   78.333   83.333     95.000       12",
+        "pixel accuracy 91.667",
+    ]
+    names = {1: "firmament", 2: "a"}
+    many = [np.ones((3000, 4000), dtype=np.uint8)]
+    lines = segmentation_report(many, many, class_names=names).splitlines()
+    assert lines[0] == "             IoU  recall  precision    pixels"
+    assert lines[1] == "firmament  100.0   100.0      100.0  12000000"
+
+
+@pytest.mark.parametrize("digits", [0, 2])
+def test_reports_have_as_many_digits_as_they_are_asked_for(digits):
+    """Also in the last line."""
+    maps = [[[1, 1, 2]]], [[[1, 2, 2]]]
+    lines = segmentation_report(*maps, digits=digits).splitlines()
+    assert lines[1].split()[1:4] == ["50.00"[: 2 + digits + (digits > 0)]] * 2 + [
+        "100.00"[: 3 + digits + (digits > 0)]
+    ]
+    assert lines[-1] == f"pixel accuracy {200 / 3:.{digits}f}"
+
+
+def test_pixels_that_are_predicted_to_have_no_data_do_not_count(halves):
+    """Only scorers leave them out; a measure refuses them."""
+    images, masks = halves
+    predicted = np.array([[0, -1, 1, 1]])
+
+    class Holes(Constant):
+        def predict(self, images):
+            return [predicted] * len(images)
+
+    model = Holes().fit(images, masks)
+    unsigned = [mask.astype(np.uint8) for mask in masks]
+    for truth in (masks, unsigned, [mask.tolist() for mask in masks]):
+        assert pixel_accuracy_scorer(model, images, truth) == pytest.approx(2 / 3)
+    with pytest.raises(ValueError, match=r"^y_pred\[0\]: expected a class"):
+        pixel_accuracy(masks, [predicted] * 6)
+
+
+@pytest.mark.parametrize("n", [2, 4])
+def test_scorers_count_images_and_masks(halves, n):
+    """The error gives both numbers."""
+    images, masks = halves
+    model = Constant().fit(images, masks)
+    with pytest.raises(ValueError, match=f"as many .* as in y_true, {n}, got 3"):
+        mean_iou_scorer(model, images[:3], masks[:n])
+
+
+def test_scorers_have_the_name_of_their_measure():
+    """So that scikit-learn prints it; a partial function has none."""
+    assert "mean_iou" in repr(mean_iou_scorer)
+
+    def own(y_true, y_pred):
+        return 0.25
+
+    assert "own" in repr(segmentation_scorer(own))
+    assert "functools.partial" in repr(segmentation_scorer(partial(mean_iou)))
+
+
+def test_scorers_take_estimators_without_classes(halves):
+    """Of them, any label may be known."""
+    images, masks = halves
+    model = Constant(1).fit(images, masks)
+    del model.classes_
+    assert (
+        segmentation_scorer(lambda y_true, y_pred: 0.25)(model, images, masks) == 0.25
+    )
+
+
+def test_one_class_has_a_matrix_too():
+    """Of one cell; lists of no images have none."""
+    assert confusion_matrix([[[7, -1]]], [[[7, 7]]]).tolist() == [[1]]
+    for labels in (None, [1, 2]):
+        with pytest.raises(ValueError, match="at least one item|all pixels"):
+            confusion_matrix([], [], labels=labels)

@@ -1,6 +1,6 @@
 """Shapes that annotation programs store, and how they become pixels."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import cv2
@@ -103,8 +103,7 @@ def turn(shape: Shape, degrees: float, x: float, y: float) -> Shape:
     angle = np.deg2rad(degrees)
     cosine, sine = np.cos(angle), np.sin(angle)
     matrix = np.array([[cosine, sine], [-sine, cosine]])
-    points = (shape.points - (x, y)) @ matrix + (x, y)
-    return Shape(shape.label, shape.kind, points, shape.patch)
+    return replace(shape, points=(shape.points - (x, y)) @ matrix + (x, y))
 
 
 def paint(drawing: Drawing, labels: dict[str, int], background: int) -> NDArray[Any]:
@@ -139,9 +138,8 @@ def _fill(mask: NDArray[np.int32], shape: Shape, label: int) -> None:
 
 
 def _draw_line(mask: NDArray[np.int32], shape: Shape, label: int) -> None:
-    cv2.polylines(
-        mask, [_fixed(shape.points)], False, label, _LINE_WIDTH, cv2.LINE_8, _BITS
-    )
+    corners = [_fixed(shape.points)]
+    cv2.polylines(mask, corners, False, label, thickness=_LINE_WIDTH, shift=_BITS)
 
 
 def _draw_points(mask: NDArray[np.int32], shape: Shape, label: int) -> None:

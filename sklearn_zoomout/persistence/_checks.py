@@ -80,14 +80,15 @@ def parse_dtype(descr: Any) -> np.dtype[Any]:
     FormatError
         If it describes no dtype of plain values.
     """
+    wrong = FormatError(f"expected a dtype of numbers or text, got {descr!r}")
+    if not _are_plain(descr):
+        raise wrong
     try:
-        if not _are_plain(descr):
-            raise FormatError(f"expected a dtype of numbers or text, got {descr!r}")
         dtype = np.lib.format.descr_to_dtype(_as_descr(descr))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise FormatError(f"expected a dtype, got {descr!r} ({error})") from None
-    if dtype.hasobject or dtype.itemsize == 0:
-        raise FormatError(f"expected a dtype of numbers or text, got {descr!r}")
+    except (TypeError, ValueError):
+        raise wrong from None
+    if dtype.itemsize == 0:
+        raise wrong
     return dtype
 
 

@@ -172,6 +172,8 @@ def _opened(
             yield file, header
         except FormatError as error:
             raise ValueError(f"{path}: {error}.") from error.__cause__
+        except RecursionError as error:
+            raise ValueError(f"{path}: expected fewer lists within lists.") from error
 
 
 def _are_texts(versions: Any) -> bool:

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pickle
+import re
 import zipfile
 
 import numpy as np
@@ -193,6 +194,17 @@ class TestForgedHeaders:
     def test_header(self, path, content, old, new, match):
         """Names, places and types of arrays are those of the manifest."""
         refuse(path, sign(content, lambda text: text.replace(old, new, 1)), match)
+
+    @pytest.mark.parametrize("name", ["dtype", "shape", "order"])
+    def test_nested_lists(self, path, content, name):
+        """Newer versions of Python read lists that they cannot follow or print."""
+
+        def change(text):
+            nested = '[["a", ' * 2000 + "1" + "]]" * 2000
+            pattern = rf'"{name}": (".*?"|\[.*?\])'
+            return re.sub(pattern, f'"{name}": {nested}', text, count=1)
+
+        refuse(path, change_manifest(content, change), "expected")
 
     def test_length_of_the_header(self, path, content):
         """It cannot be longer than the file."""

@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 from sklearn_zoomout import load_model, model_info, save_model
 from sklearn_zoomout.persistence import _save
+from sklearn_zoomout.persistence._info import _in_units, _print
 
 
 class TestPaths:
@@ -123,6 +124,23 @@ class TestInfo:
         with pytest.raises((TypeError, ValueError), match=match):
             save_model(model, tmp_path / "model", **options)
         assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize(
+        ("n_bytes", "text"),
+        [(50, "0.1 kB"), (999_900, "999.9 kB"), (10**6, "1.0 MB"), (3 * 10**9, "3000")],
+    )
+    def test_sizes(self, n_bytes, text):
+        """In kilobytes below a megabyte."""
+        assert _in_units(n_bytes).startswith(text)
+
+    def test_own_print(self):
+        """An estimator may print in its own way."""
+
+        class Plain:
+            def __repr__(self):
+                return "Plain" * 5000
+
+        assert _print(Plain()) == "Plain" * 2000
 
     def test_estimator_of_sklearn(self, tmp_path):
         """What is not known is left out."""

@@ -1,0 +1,88 @@
+"""The pixels of shapes, exactly."""
+
+import numpy as np
+import pytest
+
+from sklearn_zoomout.masks._shapes import (
+    Drawing,
+    Shape,
+    ellipse,
+    paint,
+    pixels,
+    polygon,
+    turn,
+)
+
+SIZE = (30, 50)
+# The centers of all pixels.
+Y, X = np.mgrid[: SIZE[0], : SIZE[1]] + 0.5
+
+
+def drawn(shape, size=SIZE):
+    """Return which pixels a shape has."""
+    mask = paint(Drawing("a.json", "a", size, [shape]), {"a": 1}, 0)
+    assert mask.dtype == np.int32
+    return mask == 1
+
+
+def line(*points):
+    """Return a line."""
+    return Shape("a", "line", np.array(points, dtype=np.float64))
+
+
+def test_a_pixel_belongs_to_an_area_if_its_center_does():
+    """Corners are at the edges of pixels, and need not be floats."""
+    corners = polygon("a", [[2, 3], [12, 3], [12, 9], [2, 9]])
+    assert corners.points.dtype == np.float64
+    np.testing.assert_array_equal(
+        drawn(corners), (X > 2) & (X < 12) & (Y > 3) & (Y < 9)
+    )
+
+
+def test_an_ellipse_has_128_corners_on_it():
+    """They are evenly spaced, so that none is twice there."""
+    shape = ellipse("a", 20, 10, 8, 4)
+    assert len(np.unique(shape.points.round(9), axis=0)) == 128
+    across, down = ((shape.points - (20, 10)) / (8, 4)).T
+    np.testing.assert_allclose(across**2 + down**2, 1)
+    inside = ((X - 20) / 8) ** 2 + ((Y - 10) / 4) ** 2
+    assert drawn(shape)[inside < 0.98].all()
+    assert not drawn(shape)[inside > 1].any()
+
+
+def test_a_line_is_10_pixels_wide_and_open():
+    """It is centered on its points, and the last is not joined to the first."""
+    found = drawn(line((8, 20), (8, 8), (42, 8)))
+    across, down = np.flatnonzero(found[18]), np.flatnonzero(found[:, 30])
+    assert (across[0] + across[-1] + 1) / 2 == pytest.approx(8, abs=0.5)
+    assert (down[0] + down[-1] + 1) / 2 == pytest.approx(8, abs=0.5)
+    assert len(across) == pytest.approx(10, abs=1)
+    assert len(down) == pytest.approx(10, abs=1)
+    assert not found[20, 30]
+
+
+def test_a_point_is_a_disk_of_radius_5():
+    """Around its place, to the pixel, and cut off at the edges."""
+    for x, y in [(20.5, 10.5), (14, 17), (0.5, 1), (49, 29.5)]:
+        shape = Shape("a", "points", np.array([[x, y]]))
+        np.testing.assert_array_equal(drawn(shape), np.hypot(X - x, Y - y) < 5)
+
+
+@pytest.mark.parametrize("corner", [(-2, 4), (27, 4), (7, -3), (7, 44), (3, 5)])
+def test_pixels_lie_where_they_were_and_are_cut_off_at_the_edges(corner):
+    """The corner is the row and the column of the first pixel of the picture."""
+    inside = np.zeros((5, 9), dtype=bool)
+    inside[1:, 2:] = True
+    inside[2, 4] = False
+    rows, columns = np.nonzero(inside)
+    rows, columns = rows + corner[0], columns + corner[1]
+    kept = (rows >= 0) & (rows < SIZE[0]) & (columns >= 0) & (columns < SIZE[1])
+    expected = np.zeros(SIZE, dtype=bool)
+    expected[rows[kept], columns[kept]] = True
+    np.testing.assert_array_equal(drawn(pixels("a", inside, corner)), expected)
+
+
+def test_shapes_turn_clockwise_around_any_point():
+    """A quarter turn moves what lies to the right of the point below it."""
+    turned = turn(polygon("a", [[12, 5], [16, 5], [16, 7]]), 90, 10, 5)
+    np.testing.assert_allclose(turned.points, [[10, 7], [10, 11], [8, 11]])
