@@ -196,12 +196,10 @@ def _open_temporary(folder: Path, name: str) -> tuple[Path, IO[bytes]]:
             file.close()
             raise
         file.close()
-    unnamed = tempfile.NamedTemporaryFile(
-        dir=folder, prefix=f".{name}.", suffix=_SUFFIX, delete=False
-    )
-    path = Path(unnamed.name)
+    descriptor, random = tempfile.mkstemp(_SUFFIX, f".{name}.", folder)
+    path = Path(random)
     path.chmod(0o644)  # the default of such files is 0o600
-    return path, unnamed
+    return path, os.fdopen(descriptor, "r+b")
 
 
 @contextmanager
