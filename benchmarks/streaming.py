@@ -26,8 +26,8 @@ pages of mapped files while they are mapped. The system can take these back at a
 and the library unmaps them after each use. "before" is "own" before fit: Python and
 torch.
 
-"first pass" measures mean and deviation of all columns. It also compares the checksum of
-every image, unless --unchecked is given.
+"first pass" measures mean and deviation of all columns. It also compares the checksum
+of every image, unless --unchecked is given.
 """
 
 import argparse

@@ -28,6 +28,7 @@ EMBEDDED_SHA256 = {
     "zoomnet_large": "65b5afb49343a61080e3122d92184910200d5bbffbf9267065c404a8a984a0af",
 }
 _REINSTALL = "it comes with sklearn-zoomout: install that again"
+_STATED = 64  # digits of a digest, of which file names have fewer
 _CAFFE = ".caffemodel"
 _SUFFIXES = (".safetensors", ".pth", ".pt")
 _CONVERTER = "tools/convert_caffemodel.py"
@@ -136,6 +137,8 @@ def read_weights(found: WeightsFile) -> tuple[dict[str, "torch.Tensor"], str]:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     if not sha256.startswith(found.sha256):
         remedy = "delete it and download it again"
+        if len(found.sha256) == _STATED:
+            remedy = "bring the original file, or state its digest as weights_sha256"
         if path.parent == EMBEDDED_FOLDER:
             remedy = _REINSTALL
         raise ValueError(

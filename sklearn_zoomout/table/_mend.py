@@ -142,7 +142,8 @@ def _check_sizes(
             raise ValueError(
                 f"{folder}: images[{i}] is damaged. Its height, width and number of "
                 f"superpixels were {one[_SIZES].item()}; computed again they are "
-                f"{other[_SIZES].item()}, which do not fit between the others; {DELETE}."
+                f"{other[_SIZES].item()}, which does not fit between the other images; "
+                f"{DELETE}."
             )
 
 

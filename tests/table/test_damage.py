@@ -204,7 +204,7 @@ def test_superpixels_that_do_not_fit_any_more_are_refused(features, images, stor
     flip(stored / "block_0.bin", 5)
     other = make_features(20).fit(images)
     manifest = _layout.read_manifest(stored)
-    with pytest.raises(ValueError, match=r"images\[0\] is damaged.*do not fit between"):
+    with pytest.raises(ValueError, match=r"images\[0\] is damaged.*does not fit"):
         _mend.mend_features(other, images, stored, manifest, 16, 0)
 
 
