@@ -56,8 +56,8 @@ class Backbone(FrozenParams):
         such as a damaged file, are an error. It is what ``sha256sum`` prints for a
         file, and ``weights_sha256_`` of a fitted level: for weights of timm, of a
         callable and random ones, that of their tensors. None checks files that come
-        with the library and files that torchvision downloads, whose digests are known.
-        In any case a fitted level refuses other weights than those of its ``fit``.
+        with the library and files that have torchvision's names, whose digests are
+        known. In any case a fitted level refuses other weights than those of ``fit``.
     dtype : {"float32", "bfloat16", "float16"}, default="float32"
         The type that the network computes in; features are float32 in any case.
         "bfloat16" is 1.4 to 2 times as fast on processors with instructions for it
