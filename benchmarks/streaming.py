@@ -25,6 +25,9 @@ of RssAnon, the memory that only this process has. "peak" is VmHWM, which also c
 pages of mapped files while they are mapped. The system can take these back at any time,
 and the library unmaps them after each use. "before" is "own" before fit: Python and
 torch.
+
+"first pass" measures mean and deviation of all columns. It also compares the checksum
+of every image, unless --unchecked is given.
 """
 
 import argparse
@@ -49,6 +52,7 @@ from sklearn_zoomout import (
     ZoomoutClassifier,
 )
 from sklearn_zoomout.table import Block
+from sklearn_zoomout.table._checksums import RowChecks, checksum
 
 ROWS_OF_AN_IMAGE, N_CLASSES = 500, 21
 CHUNK = 2000  # different rows, written again and again
@@ -68,6 +72,7 @@ def parse(args=None):
     )
     parser.add_argument("--sparse", action="store_true")
     parser.add_argument("--cold", action="store_true")
+    parser.add_argument("--unchecked", action="store_true", help="compare no checksums")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--ratio", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args(args)
@@ -83,10 +88,23 @@ def files_of(args, n_rows):
     ]
 
 
+def make_chunk(args, width):
+    return np.random.default_rng(0).normal(1, 1, (CHUNK, width)).astype(args.dtype)
+
+
+def make_checks(args, path, shape, per_image):
+    """Return the checksums that `store_features` would have written."""
+    chunk, size = make_chunk(args, shape[1]), 1 if per_image else ROWS_OF_AN_IMAGE
+    of_chunk = [checksum(rows) for rows in np.split(chunk, CHUNK // size)]
+    sums = np.resize(np.array(of_chunk, np.uint32), shape[0] // size)
+    if args.sparse and not per_image:
+        sums[len(of_chunk) :] = checksum(np.zeros_like(chunk[:size]))
+    return RowChecks(path, np.arange(0, shape[0] + 1, size), sums)
+
+
 def write_files(args, n_rows):
-    rng = np.random.default_rng(0)
     for path, (length, width), per_image in files_of(args, n_rows):
-        chunk = rng.normal(1, 1, (CHUNK, width)).astype(args.dtype)
+        chunk = make_chunk(args, width)
         with open(path, "wb") as file:
             for start in range(0, length, CHUNK):
                 file.write(chunk[: length - start].data)
@@ -104,10 +122,13 @@ def make_table(args, n_rows, in_memory=False):
     blocks = []
     for path, shape, per_image in files_of(args, n_rows):
         values = np.memmap(path, args.dtype, mode="r", shape=shape)
+        checks = None
         if in_memory:
             values = values.astype(np.float32)
+        elif not args.unchecked:
+            checks = make_checks(args, path, shape, per_image)
         columns = tuple(f"{i:05d}" for i in range(shape[1]))
-        blocks.append(Block(path.stem, columns, values, per_image))
+        blocks.append(Block(path.stem, columns, values, per_image, checks))
     return FeatureTable(Superpixels([item] * (n_rows // ROWS_OF_AN_IMAGE)), blocks)
 
 
@@ -255,13 +276,15 @@ def measure_ratio(args):
 
 def run(args, n_rows, *flags):
     """Measure in a process of its own."""
-    own = {"rows", "one", "ratio", "sparse", "cold"}
+    own = {"rows", "one", "ratio", "sparse", "cold", "unchecked"}
     options = [
         part
         for name, value in vars(args).items()
         if name not in own
         for part in ("--" + name.replace("_", "-"), str(value))
     ]
+    switches = ("sparse", "unchecked")
+    options += [f"--{name}" for name in switches if getattr(args, name)]
     command = [sys.executable, __file__, "--one", str(n_rows), *options, *flags]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])

@@ -5,9 +5,8 @@ import io
 import os
 import re
 import stat
-import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from numbers import Integral
@@ -19,21 +18,25 @@ from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval
 
 from ._utils.params import validate_params
-from ._utils.writing import write_whole
+from ._utils.writing import remove_abandoned, write_whole
 from .exceptions import CacheWarning
 
 # The layout of keys and files. Raise it when either changes.
 _FORMAT = 2
 _CHECKSUM_SIZE = hashlib.sha256().digest_size
 _ENTRY = re.compile(r"[0-9a-f]{64}\.npy")
-_TEMPORARY = re.compile(r"tmp[a-z0-9_]{8}")  # as the module tempfile names them
-# Seconds after which a temporary file belongs to a process that was killed.
-_ABANDONED = 3600
+# The folder of entries that are being written. It can be listed at every write.
+_TEMPORARY = "tmp"
+# How often a write is tried when other processes delete the folder meanwhile.
+_TRIALS = 3
 # A writer lists the whole folder after it has written, on average, this share of
 # `max_bytes`.
 _LOOK = 1 / 50
 # The share of `max_bytes` that is left when the oldest entries are removed.
 _KEEP = 0.9
+
+
+_Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class FeatureCache:
     FeatureCache, or only the name of the folder. An entry is found by the content of
     the image and by all that the result depends on, never by a file name. So folds,
     candidates of a search, processes and later sessions share the entries. The folder
-    can be deleted at any time to clear the cache.
+    can be deleted at any time to clear the cache, also while a model is being fitted.
 
     Parameters
     ----------
@@ -66,8 +69,10 @@ class FeatureCache:
     -----
     CacheWarning
         If an entry is damaged. Its result is computed and written again. Also if the
-        folder cannot be written, for instance because the disk is full. The returned
-        results are correct in both cases.
+        folder cannot be read or written, for instance because the disk is full. A call
+        of ``fit`` or ``transform`` of a transformer says that once, and Python's
+        default filter leaves out repetitions by other calls. The returned results are
+        correct in both cases.
 
     Notes
     -----
@@ -80,8 +85,10 @@ class FeatureCache:
     ``model[:-1].fit_transform(images, masks)``.
 
     An entry is a .npy file followed by a SHA-256 checksum. It is moved to its place
-    when it is complete. Entries are never run as code. The checksum detects damage by
-    accident. It does not protect against a person who can write to the folder.
+    when it is complete. What a killed process has left is removed at the next write.
+    Entries are never run as code, and one of another shape or type than the result has
+    counts as damaged. The checksum detects damage by accident. It does not protect
+    against a person who can write to the folder.
 
     The folder is not listed at every write. Its size can therefore exceed `max_bytes`
     for a while, by 2 % on average, however many processes write.
@@ -119,39 +126,35 @@ class FeatureCache:
     def __contains__(self, key: str) -> bool:
         return os.path.exists(self._path(key))
 
-    def get(self, key: str) -> NDArray[Any] | None:
+    def get(
+        self,
+        key: str,
+        *,
+        shape: tuple[int, ...] | None = None,
+        dtype: Any = None,
+    ) -> NDArray[Any] | None:
         """Read an entry.
 
         Parameters
         ----------
         key : str
             A key from `entry_key`.
+        shape : tuple of int, default=None
+            The shape that the result has. None is any.
+        dtype : dtype or abstract type of NumPy, default=None
+            Its dtype, or a kind of dtypes, such as `numpy.unsignedinteger`.
 
         Returns
         -------
         array : ndarray or None
-            None if the entry does not exist or is damaged.
+            None if the entry does not exist, is damaged, or is no such array.
 
         Warns
         -----
         CacheWarning
             If the entry is damaged or cannot be read.
         """
-        path = self._path(key)
-        try:
-            content = path.read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            _warn(f"{path}: cannot be read ({error.strerror}); it is computed again.")
-            return None
-        array, checksum = content[:-_CHECKSUM_SIZE], content[-_CHECKSUM_SIZE:]
-        if _checksum(key, array) != checksum:
-            _warn(f"{path}: damaged; it is computed and written again.")
-            return None
-        with suppress(OSError):  # the folder can be read-only
-            os.utime(path)  # now the most recently used entry
-        return np.lib.format.read_array(io.BytesIO(array), allow_pickle=False)
+        return self._get(key, shape, dtype, _warn)
 
     def put(self, key: str, array: NDArray[Any]) -> None:
         """Write an entry.
@@ -168,29 +171,73 @@ class FeatureCache:
         CacheWarning
             If the entry cannot be written, or is larger than the cache may be.
         """
+        self._put(key, array, _warn)
+
+    def _get(
+        self, key: str, shape: tuple[int, ...] | None, dtype: Any, tell: _Tell
+    ) -> NDArray[Any] | None:
+        path = self._path(key)
+        try:
+            content = path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            tell(
+                f"{self.folder}: entries cannot be read ({error.strerror}); they are "
+                "computed again."
+            )
+            return None
+        array = _parse(key, content)
+        if (
+            array is None
+            or (shape is not None and array.shape != shape)
+            or (dtype is not None and not np.issubdtype(array.dtype, dtype))
+        ):
+            tell(f"{path}: damaged; it is computed and written again.")
+            return None
+        with suppress(OSError):  # the folder can be read-only
+            os.utime(path)  # now the most recently used entry
+        return array
+
+    def _put(self, key: str, array: NDArray[Any], tell: _Tell) -> None:
         buffer = io.BytesIO()
         np.lib.format.write_array(buffer, array, allow_pickle=False)
         content = buffer.getvalue()
         size = len(content) + _CHECKSUM_SIZE
         if size > _KEEP * self.max_bytes:
-            _warn(
-                f"{self.folder}: an entry of {size} bytes is not kept, because "
+            tell(
+                f"{self.folder}: an entry is not kept, because it is too large and "
                 f"max_bytes is {self.max_bytes}; choose a far larger max_bytes."
             )
             return
         try:
-            with write_whole(self._path(key)) as file:
-                file.write(content)
-                file.write(_checksum(key, content))
+            self._write(key, content)
             # Keys are as good as random numbers, so the key decides whether to list
             # the folder. Processes need not count what the others have written.
             if int(key[:8], 16) * _LOOK * self.max_bytes < size * 16**8:
                 self._remove_oldest()
         except OSError as error:
-            _warn(
+            tell(
                 f"{self.folder}: cannot be written ({error.strerror}); results are "
                 "returned, but not kept."
             )
+
+    def _write(self, key: str, content: bytes) -> None:
+        temporary = self._root / _TEMPORARY
+        remove_abandoned(temporary)
+        for trial in range(_TRIALS):
+            try:
+                # Not durable: an entry that a loss of power has torn is noticed.
+                with write_whole(
+                    self._path(key), durable=False, folder=temporary
+                ) as file:
+                    file.write(content)
+                    file.write(_checksum(key, content))
+                return
+            except (FileNotFoundError, FileExistsError):
+                # The folder is being deleted, if it is not a file.
+                if trial == _TRIALS - 1:
+                    raise
 
     @property
     def _root(self) -> Path:
@@ -200,14 +247,12 @@ class FeatureCache:
         return self._root / key[:2] / f"{key}.npy"
 
     def _remove_oldest(self) -> None:
-        """Remove the oldest entries beyond `max_bytes`, and abandoned files."""
-        entries = []
-        for path, status in self._files():
-            age = time.time() - status.st_mtime
-            if _ENTRY.fullmatch(path.name):
-                entries.append((status.st_mtime_ns, status.st_size, path))
-            elif _TEMPORARY.fullmatch(path.name) and age > _ABANDONED:
-                path.unlink(missing_ok=True)
+        """Remove the oldest entries beyond `max_bytes`."""
+        entries = [
+            (status.st_mtime_ns, status.st_size, path)
+            for path, status in self._files()
+            if _ENTRY.fullmatch(path.name)
+        ]
         total = sum(size for _, size, _ in entries)
         if total <= self.max_bytes:
             return
@@ -220,14 +265,45 @@ class FeatureCache:
     def _files(self) -> Iterator[tuple[Path, os.stat_result]]:
         """Yield the regular files in the folders of entries."""
         for path in self._root.glob("[0-9a-f][0-9a-f]/*"):
-            with suppress(FileNotFoundError):  # another process removed it
+            # Another process may have removed it, or its folder.
+            with suppress(FileNotFoundError, NotADirectoryError):
                 status = path.lstat()
                 if stat.S_ISREG(status.st_mode):
                     yield path, status
 
 
-def open_cache(memory: Any) -> FeatureCache | None:
-    """Return the cache of a parameter `memory`.
+class OpenCache:
+    """A cache during one call of a transformer, which gives every warning once.
+
+    Parameters
+    ----------
+    cache : FeatureCache
+        The cache.
+    """
+
+    def __init__(self, cache: FeatureCache) -> None:
+        self._cache = cache
+        self._told: dict[str, object] = {}
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._cache
+
+    def get(self, key: str, shape: tuple[int, ...], dtype: Any) -> NDArray[Any] | None:
+        """Read an entry, see `FeatureCache.get`."""
+        return self._cache._get(key, shape, dtype, self._tell)
+
+    def put(self, key: str, array: NDArray[Any]) -> None:
+        """Write an entry, see `FeatureCache.put`."""
+        self._cache._put(key, array, self._tell)
+
+    def _tell(self, message: str) -> None:
+        mine = object()  # threads share this cache, and only one of them is the first
+        if self._told.setdefault(message, mine) is mine:
+            _warn(message)
+
+
+def open_cache(memory: Any) -> OpenCache | None:
+    """Return the cache of a parameter `memory`, for one call of a transformer.
 
     Parameters
     ----------
@@ -236,7 +312,7 @@ def open_cache(memory: Any) -> FeatureCache | None:
 
     Returns
     -------
-    FeatureCache or None
+    OpenCache or None
         None if `memory` is None.
 
     Raises
@@ -246,13 +322,15 @@ def open_cache(memory: Any) -> FeatureCache | None:
     """
     if memory is None:
         return None
-    opened = memory if isinstance(memory, FeatureCache) else FeatureCache(memory)
-    if os.path.exists(opened._root) and not os.path.isdir(opened._root):
-        raise ValueError(
-            f"memory: expected a folder, got the file {os.fspath(opened.folder)!r}; "
-            "name a folder; it may be missing."
-        )
-    return opened
+    cache = memory if isinstance(memory, FeatureCache) else FeatureCache(memory)
+    # One look, since the folder can be deleted between two.
+    with suppress(OSError):
+        if not stat.S_ISDIR(cache._root.stat().st_mode):
+            raise ValueError(
+                f"memory: expected a folder, got the file {os.fspath(cache.folder)!r}; "
+                "name a folder; it may be missing."
+            )
+    return OpenCache(cache)
 
 
 def entry_key(transformer: str, image: str) -> str:
@@ -280,5 +358,26 @@ def _checksum(key: str, content: bytes) -> bytes:
     return digest.digest()
 
 
+def _parse(key: str, content: bytes) -> NDArray[Any] | None:
+    """Return the array of an entry, None if the entry is damaged."""
+    array, checksum = content[:-_CHECKSUM_SIZE], content[-_CHECKSUM_SIZE:]
+    if _checksum(key, array) != checksum:
+        return None
+    # A right checksum does not make it an entry that this library has written.
+    file = io.BytesIO(array)
+    try:
+        version = np.lib.format.read_magic(file)
+        if version != (1, 0):
+            return None
+        shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+        values = np.frombuffer(array, dtype, offset=file.tell())
+        # A copy, since the result may be changed and the file's bytes may not.
+        return values.reshape(shape, order="F" if fortran else "C").copy()
+    except (ValueError, TypeError):
+        return None
+
+
 def _warn(message: str) -> None:
-    warnings.warn(message, CacheWarning, stacklevel=3)
+    # The place of the warning is always this line, so that Python's default filter
+    # shows a message once, whichever transformers give it.
+    warnings.warn(message, CacheWarning, stacklevel=1)

@@ -46,7 +46,7 @@ class FewIslandsWarning(UserWarning):
 
 
 class CacheWarning(UserWarning):
-    """A `FeatureCache` has a damaged entry, or does not store a result."""
+    """Kept results are damaged and computed again, or a result is not kept."""
 
 
 class PrecisionWarning(UserWarning):

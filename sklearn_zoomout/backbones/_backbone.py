@@ -1,6 +1,7 @@
 """The description of a network: all that decides what it computes."""
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from numbers import Integral
@@ -10,6 +11,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from .._utils.frozen_params import FrozenParams
 from ._training import FineTuning
+
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
 @dataclass(frozen=True, repr=False)
@@ -46,7 +49,15 @@ class Backbone(FrozenParams):
           ImageNet weights, or timm's own, downloaded with a progress bar unless they
           have been already. For a callable: the weights of the network that it returns.
         - a path: a .safetensors file or a state dict (.pth, .pt). No code in it is run.
+          Such files have no checksum: state it as ``weights_sha256``.
         - None: random weights.
+    weights_sha256 : str, default=None
+        The SHA-256 that the weights must have, as 64 hexadecimal digits. Other weights,
+        such as a damaged file, are an error. It is what ``sha256sum`` prints for a
+        file, and ``weights_sha256_`` of a fitted level: for weights of timm, of a
+        callable and random ones, that of their tensors. None checks files that come
+        with the library and files that have torchvision's names, whose digests are
+        known. In any case a fitted level refuses other weights than those of ``fit``.
     dtype : {"float32", "bfloat16", "float16"}, default="float32"
         The type that the network computes in; features are float32 in any case.
         "bfloat16" is 1.4 to 2 times as fast on processors with instructions for it
@@ -86,6 +97,7 @@ class Backbone(FrozenParams):
     name: str | Callable[[], Any] = "zoomnet"
     weights: str | os.PathLike | None = "default"
     _: KW_ONLY
+    weights_sha256: str | None = None
     dtype: str = "float32"
     flip: bool = False
     device: str = "cpu"
@@ -95,6 +107,7 @@ class Backbone(FrozenParams):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "name": [str, callable],
         "weights": [str, os.PathLike, None],
+        "weights_sha256": [str, None],
         "dtype": [StrOptions({"float32", "bfloat16", "float16"})],
         "flip": ["boolean"],
         "device": [str],
@@ -107,6 +120,13 @@ class Backbone(FrozenParams):
         if isinstance(self.fine_tune, bool):
             chosen = FineTuning() if self.fine_tune else None
             object.__setattr__(self, "fine_tune", chosen)
+        if self.weights_sha256 is not None:
+            if not _SHA256.fullmatch(self.weights_sha256):
+                raise ValueError(
+                    "weights_sha256: expected 64 hexadecimal digits, as sha256sum "
+                    f"prints them, got {self.weights_sha256!r}."
+                )
+            object.__setattr__(self, "weights_sha256", self.weights_sha256.lower())
 
     @property
     def is_callable(self) -> bool:

@@ -52,8 +52,8 @@ def load_network(
     Raises
     ------
     ValueError
-        If the backbone or the device is unknown, or the weights cannot be used, or are
-        not those that were fine-tuned.
+        If the backbone or the device is unknown, or the weights cannot be used, have
+        another digest than stated, or are not those that were fine-tuned.
     """
     limit_after_fork()
     check_device(backbone.device)
@@ -68,6 +68,8 @@ def load_network(
         source, sha256 = "timm", None
     else:
         spec = found.spec
+        if backbone.weights_sha256 is not None and not spec.of_timm:
+            found = replace(found, sha256=backbone.weights_sha256)
         state, sha256 = read_weights(found)
         module = _build(backbone, spec, meta=not own)
         load_state(module, state, found)
@@ -75,6 +77,12 @@ def load_network(
     if sha256 is None or spec.of_timm:
         # timm's weights are the same, whether timm loads them or a file of the user's.
         sha256 = digest_tensors(module.state_dict())
+    if backbone.weights_sha256 not in (None, sha256):
+        raise ValueError(
+            f"weights: expected those of weights_sha256, {backbone.weights_sha256}, "
+            f"found {source} (sha256 of its tensors {sha256}); bring the same weights, "
+            "or state their digest."
+        )
     if fine_tuned is not None:
         if sha256 != fine_tuned.origin:
             cure = "bring the same file, or fit again"

@@ -28,6 +28,7 @@ EMBEDDED_SHA256 = {
     "zoomnet_large": "65b5afb49343a61080e3122d92184910200d5bbffbf9267065c404a8a984a0af",
 }
 _REINSTALL = "it comes with sklearn-zoomout: install that again"
+_STATED = 64  # digits of a digest, of which file names have fewer
 _CAFFE = ".caffemodel"
 _SUFFIXES = (".safetensors", ".pth", ".pt")
 _CONVERTER = "tools/convert_caffemodel.py"
@@ -97,8 +98,8 @@ def find_weights(spec: BackboneSpec, weights: str | os.PathLike) -> WeightsFile 
                 f"{', '.join(_SUFFIXES)}. Convert it with {_CONVERTER} of the source "
                 "distribution."
             )
-        owner = _owner(path, spec)
-        return WeightsFile(path, spec if owner is None else owner)
+        owner = _owner(path, spec) or spec
+        return WeightsFile(path, owner, _published_digest(path, owner))
     if spec.name in EMBEDDED:
         path = EMBEDDED_FOLDER / f"{spec.name}.safetensors"
         if not path.is_file():
@@ -135,7 +136,9 @@ def read_weights(found: WeightsFile) -> tuple[dict[str, "torch.Tensor"], str]:
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     if not sha256.startswith(found.sha256):
-        remedy = "delete it and download it again"
+        remedy = "download it again, or rename it if it is another file"
+        if len(found.sha256) == _STATED:
+            remedy = "bring the original file, or state its digest as weights_sha256"
         if path.parent == EMBEDDED_FOLDER:
             remedy = _REINSTALL
         raise ValueError(
@@ -236,7 +239,8 @@ def _find_in_folder(spec: BackboneSpec) -> WeightsFile | None:
         if owner is not None and path.is_file():
             # An exact name wins, then a file of this backbone, then of a variant.
             rank = 0 if path.stem == spec.file_stem else 1 + (owner.name != spec.name)
-            ranked.setdefault(rank, []).append(WeightsFile(path, owner))
+            digest = _published_digest(path, owner)
+            ranked.setdefault(rank, []).append(WeightsFile(path, owner, digest))
     if not ranked:
         return None
     best = ranked[min(ranked)]
@@ -262,6 +266,26 @@ def _owner(path: Path, spec: BackboneSpec) -> BackboneSpec | None:
     return owner if owner.name.startswith(spec.name) else None
 
 
+def _digest_in_name(name: str) -> str:
+    match = re.search(r"-([0-9a-f]{8,})\.", name)
+    return match.group(1) if match else ""
+
+
+def _published_digest(path: Path, spec: BackboneSpec) -> str:
+    """Return the beginning of the digest of a file, if it has torchvision's name."""
+    digest = _digest_in_name(path.name)
+    if not digest or spec.of_timm:
+        return ""
+    from torchvision.models import get_model_weights
+
+    try:
+        choices = get_model_weights(spec.architecture)
+    except ValueError:  # a network that torchvision does not have
+        return ""
+    names = [choice.url.rsplit("/", 1)[-1] for choice in choices]
+    return digest if path.name in names else ""
+
+
 def _find_torchvision(spec: BackboneSpec) -> WeightsFile:
     import torch
 
@@ -282,8 +306,7 @@ def _find_torchvision(spec: BackboneSpec) -> WeightsFile:
         )
     choice = getattr(choices, "IMAGENET1K_V1", None) or choices.DEFAULT
     name = choice.url.rsplit("/", 1)[-1]
-    match = re.search(r"-([0-9a-f]{8,})\.", name)
-    prefix = match.group(1) if match else ""
+    prefix = _digest_in_name(name)
     path = Path(torch.hub.get_dir()) / "checkpoints" / name
     if not path.is_file():
         _download(choice.url, path, prefix)

@@ -15,7 +15,7 @@ from .._utils.digests import digest_state
 from .._utils.fitting import fresh_fit
 from .._utils.parallel import run_in_turn
 from .._utils.params import validate_params
-from ..cache import FeatureCache, entry_key, open_cache
+from ..cache import OpenCache, entry_key, open_cache
 from ..superpixels import SegmentedImage, Superpixels, check_superpixels
 from ..table import Block, FeatureTable
 
@@ -242,14 +242,13 @@ class RegionFeatures(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         missing = superpixels[np.flatnonzero(np.logical_not(known))]
         described = self._describe_all(missing)
         for segmented, key, is_known in zip(superpixels, keys, known, strict=True):
-            rows = cache.get(key) if is_known else None
+            shape = self._shape_of(segmented)
+            rows = cache.get(key, shape, np.float32) if is_known else None
             if rows is None:
                 # The entry may be damaged, or may have been removed meanwhile.
                 rows = self.describe(segmented) if is_known else next(described)
                 rows = np.asarray(rows, dtype=np.float32)
-                if rows.shape == self._shape_of(
-                    segmented
-                ):  # RowCollector refuses others
+                if rows.shape == shape:  # RowCollector refuses others
                     cache.put(key, rows)
             yield rows
 
@@ -257,7 +256,7 @@ class RegionFeatures(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         shape = (self.n_features_out_,)
         return shape if self.per_image else (segmented.n_segments, *shape)
 
-    def _open_cache(self) -> FeatureCache | None:
+    def _open_cache(self) -> OpenCache | None:
         cache = open_cache(getattr(self, "memory", None))
         if cache is not None and vars(type(self)).get("cache_version") is None:
             raise ValueError(

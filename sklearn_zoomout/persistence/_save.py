@@ -114,7 +114,7 @@ def save_model(
         "card": card,
         "model": encoder.encode(model, ""),
     }
-    with write_whole(path, durable=True) as file:
+    with write_whole(path) as file:
         write_container(file, manifest, encoder.arrays)
 
 

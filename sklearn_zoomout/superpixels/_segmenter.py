@@ -18,7 +18,7 @@ from .._utils.digests import digest_array, digest_state
 from .._utils.fitting import fresh_fit
 from .._utils.parallel import run_in_turn
 from .._utils.params import validate_params
-from ..cache import FeatureCache, entry_key, open_cache
+from ..cache import FeatureCache, OpenCache, entry_key, open_cache
 from ..masks._present import PresentLabels, refuse_unlabeled
 from ._one_image import call_method, slic_image
 from ._reading import CHANNELS, ReadImage, Reading, check_masks_of
@@ -343,19 +343,19 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         )
 
     def _segment(
-        self, read: ReadImage, index: int, cache: FeatureCache | None, state: str
+        self, read: ReadImage, index: int, cache: OpenCache | None, state: str
     ) -> NDArray[Any]:
         if callable(self.method):
             return call_method(self.method, read.image, index)
         return self._recall_or_slic(read, cache, state)
 
     def _recall_or_slic(
-        self, read: ReadImage, cache: FeatureCache | None, state: str
+        self, read: ReadImage, cache: OpenCache | None, state: str
     ) -> NDArray[Any]:
         if cache is None:
             return self._slic(read)
         key = entry_key(state, digest_array(read.image))
-        segments = cache.get(key)
+        segments = cache.get(key, read.image.shape[:2], np.unsignedinteger)
         if segments is None:
             segments = self._slic(read)
             cache.put(key, segments.astype(np.min_scalar_type(segments.max())))

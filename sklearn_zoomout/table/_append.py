@@ -2,6 +2,8 @@
 
 import os
 import warnings
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ from numpy.typing import NDArray
 from ..exceptions import PrecisionWarning
 from . import _layout
 from ._block import Block
+from ._check_table import check_table
+from ._checksums import checksum, checksums_of_records
 from ._feature_table import FeatureTable
 
 # float16 has 11 bits of precision, and its smallest steps are 2**-24.
@@ -19,19 +23,31 @@ _HALF_STEP, _MIN_HALF_STEP = 2.0**-11, 2.0**-25
 _COARSE = 0.01
 
 
-def append_features(
-    table: FeatureTable, folder: Path, manifest: dict[str, Any]
-) -> None:
-    """Append the features of some images to the files of a folder.
+#: What is written of some images, by the names of the files.
+Parts = dict[str, NDArray[Any]]
+
+
+def compute_parts(
+    transformer: Any, images: Sequence[Any], part: slice, manifest: dict[str, Any]
+) -> Parts:
+    """Compute what is stored of some images.
 
     Parameters
     ----------
-    table : FeatureTable
-        The features. It must not be a view.
-    folder : path
-        The folder.
+    transformer : estimator
+        A fitted transformer of images into a `FeatureTable`.
+    images : sequence
+        All images.
+    part : slice
+        Which images are computed.
     manifest : dict
-        The manifest of the folder. It is updated, and written after all other files.
+        The manifest of the folder. The first images tell it the blocks, and all
+        widen the range of its columns.
+
+    Returns
+    -------
+    dict of ndarray
+        By the names of the files.
 
     Raises
     ------
@@ -39,26 +55,66 @@ def append_features(
         If the columns differ from those of earlier images, a value is out of range, or
         an image has too many superpixels.
     """
-    first = manifest["n_done"]
-    if first == 0:
+    first = part.start
+    table = _transform(transformer, images[part], first)
+    if not manifest["blocks"]:
         manifest["blocks"] = [_describe_block(block) for block in table.blocks]
     _check_columns(table, manifest["blocks"], first)
     records, segments = _record_superpixels(table, first)
-    parts = {_layout.IMAGES: records, _layout.SEGMENTS: segments}
+    parts = {_layout.SEGMENTS: segments}
     for i, (known, block) in enumerate(
         zip(manifest["blocks"], table.blocks, strict=True)
     ):
+        block.check()
         values = block.values
         known["low"] = np.fmin(known["low"], values.min(axis=0)).tolist()
         known["high"] = np.fmax(known["high"], values.max(axis=0)).tolist()
         parts[_layout.block_file(i)] = _convert(table, block, manifest["dtype"], first)
+        offsets = _layout.row_offsets(records, block.per_image)
+        records["checksums"][:, 1 + i] = _checksums_of(
+            parts[_layout.block_file(i)], offsets
+        )
+    records["checksum"] = checksums_of_records(records, first)
+    return parts | {_layout.IMAGES: records}
+
+
+def append_parts(parts: Parts, folder: Path, manifest: dict[str, Any]) -> None:
+    """Append images to the files of a folder.
+
+    Parameters
+    ----------
+    parts : dict of ndarray
+        See `compute_parts`.
+    folder : path
+        The folder.
+    manifest : dict
+        The manifest of the folder. It is updated, and written after all other files.
+    """
+    first = manifest["n_done"]
     if first == 0:  # without a manifest, other files would look like a stranger's
         _layout.write_manifest(folder, manifest)
-    ends = _layout.file_sizes(manifest, _layout.read_records(folder, first))
+    records = _layout.read_records(folder, manifest)
+    ends = _layout.byte_offsets(manifest, records)
     for name, array in parts.items():
-        _write_at(folder / name, ends[name], array)
-    manifest["n_done"] += len(table)
+        _write_at(folder / name, int(ends[name][-1]), array)
+    manifest["n_done"] += len(parts[_layout.IMAGES])
     _layout.write_manifest(folder, manifest)
+
+
+def _transform(transformer: Any, images: Sequence[Any], start: int) -> FeatureTable:
+    """Compute the features of the images from position ``start`` on."""
+    try:
+        table = check_table(transformer.transform(images)).compact()
+    except Exception as error:
+        if start:
+            error.add_note(f"images[0] is images[{start}] of store_features.")
+        raise
+    if len(table) != len(images):
+        raise ValueError(
+            f"transformer: expected features of {len(images)} images, got those of "
+            f"{len(table)}."
+        )
+    return table
 
 
 def _write_at(path: Path, position: int, array: NDArray[Any]) -> None:
@@ -68,6 +124,11 @@ def _write_at(path: Path, position: int, array: NDArray[Any]) -> None:
         file.write(np.ascontiguousarray(array).data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _checksums_of(rows: NDArray[Any], offsets: NDArray[np.int64]) -> list[int]:
+    """Compute the checksums of the rows of every image."""
+    return [checksum(rows[i:j]) for i, j in pairwise(offsets.tolist())]
 
 
 def _describe_block(block: Block) -> dict[str, Any]:
@@ -100,7 +161,7 @@ def _record_superpixels(
     table: FeatureTable, first: int
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the records of the images, and their label maps one after the other."""
-    records = np.empty(len(table), _layout.IMAGE_RECORD)
+    records = np.zeros(len(table), _layout.record_type(len(table.blocks)))
     segments = []
     for i, item in enumerate(table.superpixels):
         if item.n_segments > _layout.MAX_SEGMENTS:
@@ -111,8 +172,10 @@ def _record_superpixels(
         digest = _layout.digest_image(item.image)
         nodata = -1 if item.nodata_segment is None else item.nodata_segment
         counts = item.n_segments, nodata, item.n_bands or 0
-        records[i] = (*item.shape, *counts, digest)
         segments.append(item.segments.astype(_layout.SEGMENT_TYPE).ravel())
+        sums = np.zeros_like(records["checksums"][i])
+        sums[0] = checksum(segments[-1])
+        records[i] = (*item.shape, *counts, digest, sums, 0)
     return records, np.concatenate(segments)
 
 

@@ -1,7 +1,7 @@
 """A block: the columns of a feature table that one transformer computed."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain, count
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._utils.memory_maps import is_mapped
+from ._checksums import RowChecks
 
 
 @dataclass(frozen=True)
@@ -23,15 +24,34 @@ class Block:
         The names of the columns.
     values : ndarray of shape (n_rows, n_columns) or (n_images, n_columns)
         One row per superpixel, or one row per image if ``per_image``. The values of a
-        `numpy.memmap` stay in its file.
+        `numpy.memmap` stay in its file. Call `check` before you read them.
     per_image : bool
         Whether all superpixels of an image share one row of ``values``.
+    checks : RowChecks, default=None
+        The checksums of the file of ``values``.
     """
 
     name: str
     columns: tuple[str, ...]
     values: NDArray[Any]
     per_image: bool = False
+    checks: RowChecks | None = field(default=None, repr=False, compare=False)
+
+    def check(self, images: NDArray[Any] | None = None) -> None:
+        """Raise an error if values of images are damaged in their file.
+
+        Parameters
+        ----------
+        images : ndarray of integers of shape (n,), default=None
+            Numbers of images. None is all.
+
+        Raises
+        ------
+        ValueError
+            If a checksum is wrong. Each is computed once.
+        """
+        if self.checks is not None:
+            self.checks.check(self.values, images)
 
     @property
     def in_file(self) -> bool:
@@ -45,8 +65,9 @@ class Block:
             state = (self.name, self.columns, self.values, self.per_image)
             return _block_in_memory, state
         values: Any = self.values
+        rest = self.per_image, self.checks
         source = str(values.filename), values.dtype, values.shape, values.offset
-        return _block_in_file, (self.name, self.columns, *source, self.per_image)
+        return _block_in_file, (self.name, self.columns, *source, *rest)
 
 
 def _block_in_memory(
@@ -65,9 +86,10 @@ def _block_in_file(
     shape: tuple[int, ...],
     offset: int,
     per_image: bool,
+    checks: RowChecks | None,
 ) -> Block:
     values = np.memmap(path, dtype, mode="r", offset=offset, shape=shape)
-    return Block(name, columns, values, per_image)
+    return Block(name, columns, values, per_image, checks)
 
 
 def number_repeated_names(blocks: Iterable[Block]) -> list[Block]:

@@ -46,6 +46,9 @@ def _join_images(cells: list[FeatureTable]) -> FeatureTable:
     if all(c._base is first._base and c.blocks is first.blocks for c in cells):
         return first._view(images=np.concatenate([cell._images for cell in cells]))
     parts = [cell.compact() for cell in cells]
+    for part in parts:
+        for block in part.blocks:
+            block.check()
     blocks = (
         Block(
             block.name,

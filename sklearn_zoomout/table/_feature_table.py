@@ -258,6 +258,11 @@ class FeatureTable:
         Returns
         -------
         ndarray of float32 of shape (n, n_columns)
+
+        Raises
+        ------
+        ValueError
+            If the rows are in a file, and those of an image are damaged.
         """
         rows = np.asarray(rows)
         if out is None:
@@ -268,6 +273,7 @@ class FeatureTable:
         for block in self.blocks:
             stop = start + len(block.columns)
             index = base_images if block.per_image else base_rows
+            block.check(base_images)
             out[:, start:stop] = block.values[index]
             forget_pages(block.values)
             start = stop
@@ -322,6 +328,8 @@ class FeatureTable:
         """
         if self.superpixels is self._base:
             return self
+        for block in self.blocks:
+            block.check(self._images)
         blocks = (
             Block(
                 block.name,

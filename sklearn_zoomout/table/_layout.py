@@ -3,18 +3,21 @@
 A folder contains
 
 - ``manifest.json``: the dtype, the blocks with the names of their columns, the number
-  of images, how many of them are finished, and how images are read. It is replaced as
-  a whole after other files were written, so that bytes beyond what it describes can be
-  ignored.
-- ``images.bin``: a record of each image, see `IMAGE_RECORD`.
+  of images, how many of them are finished, how images are read, and a checksum. It is
+  replaced as a whole after other files were written, so that bytes beyond what it
+  describes can be ignored.
+- ``images.bin``: a record of each image, see `record_type`.
 - ``segments.bin``: the label maps of all images, one after the other.
 - ``block_0.bin``, ``block_1.bin``, ...: the values of each block, one row after the
   other. A block that is the same for all superpixels of an image has one row per image.
 - ``lock``: an empty file that is locked while `store_features` writes.
+
+The record of an image has checksums of its label map and of its rows in every block.
+They are compared when these are read, see ``_checksums``.
 """
 
+import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -27,23 +30,48 @@ from ..superpixels import SegmentedImage
 from ..superpixels._reading import Reading
 
 #: The version of the layout. Raise it when files or entries of the manifest change.
-FORMAT = 3
+FORMAT = 4
 MANIFEST, IMAGES, SEGMENTS = "manifest.json", "images.bin", "segments.bin"
+DTYPES = ("float32", "float16")
 _ENTRIES = {
-    *("finished", "dtype", "n_images", "n_done", "blocks"),
+    *("format", "finished", "dtype", "n_images", "n_done", "blocks"),
     *("transformer", "digest", "reading"),
 }
-#: The size of an image, the number of its superpixels, the one that has no data or -1,
-#: the number of bands, 0 of an RGB image, and a hash of the pixels.
-IMAGE_RECORD = np.dtype(
-    [
-        *(("height", "<i8"), ("width", "<i8"), ("n_segments", "<i8")),
-        *(("nodata_segment", "<i8"), ("n_bands", "<i8"), ("digest", "S16")),
-    ]
-)
+_CHECKSUM = "sha256"
 SEGMENT_TYPE = np.dtype("<u2")
 #: The largest number of superpixels of an image, since label maps are uint16.
 MAX_SEGMENTS = 2**16
+#: The cure of a damaged file.
+CALL_AGAIN = (
+    "call store_features again with the same arguments, which computes only the "
+    "damaged images again"
+)
+DELETE = "delete the folder and compute the features again with store_features"
+
+
+def record_type(n_blocks: int) -> "np.dtype[Any]":
+    """Return the dtype of the record of an image.
+
+    Parameters
+    ----------
+    n_blocks : int
+        The number of blocks.
+
+    Returns
+    -------
+    dtype
+        The size of the image, the number of its superpixels, the one that has no data
+        or -1, the number of bands, 0 of an RGB image, and a hash of the pixels. Then
+        the checksums of the label map and of the rows in every block, and last that of
+        the record itself.
+    """
+    return np.dtype(
+        [
+            *(("height", "<i8"), ("width", "<i8"), ("n_segments", "<i8")),
+            *(("nodata_segment", "<i8"), ("n_bands", "<i8"), ("digest", "S16")),
+            *(("checksums", "<u4", (1 + n_blocks,)), ("checksum", "<u4")),
+        ]
+    )
 
 
 def block_file(i: int) -> str:
@@ -101,21 +129,34 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_bytes())
         version = manifest["format"]
-        missing = _ENTRIES - manifest.keys() if version == FORMAT else ()
-        if missing:
-            raise KeyError(*missing)
-    except (ValueError, LookupError, TypeError) as error:
-        raise ValueError(
-            f"{path} cannot be read ({error!r}); delete the folder and compute the "
-            "features again with store_features."
-        ) from error
+        if version == FORMAT:
+            _check_entries(manifest)
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise ValueError(f"{path} cannot be read ({error!r}); {DELETE}.") from error
     if version != FORMAT:
         raise ValueError(
             f"{path}: expected format {FORMAT}, got {version!r}, which another version "
-            "of sklearn-zoomout wrote; use that version, or delete the folder and "
-            "compute the features again with store_features."
+            f"of sklearn-zoomout wrote; use that version, or {DELETE}."
         )
     return manifest
+
+
+def _check_entries(manifest: dict[str, Any]) -> None:
+    """Remove the checksum of a manifest, and refuse what was not written like this."""
+    if manifest.pop(_CHECKSUM) != _digest(manifest):
+        raise ValueError("its checksum is wrong")
+    if manifest.keys() != _ENTRIES:
+        raise KeyError(*sorted(manifest.keys() ^ _ENTRIES))
+    n_done, n_images = manifest["n_done"], manifest["n_images"]
+    if not 0 <= int(n_done) <= int(n_images) or manifest["dtype"] not in DTYPES:
+        raise ValueError(n_done, n_images, manifest["dtype"])
+    for block in manifest["blocks"]:
+        if not block["columns"] or {type(c) for c in block["columns"]} != {str}:
+            raise ValueError(block["name"])
+
+
+def _digest(manifest: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest).encode()).hexdigest()
 
 
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
@@ -129,60 +170,59 @@ def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
         The new manifest.
     """
     with write_whole(folder / MANIFEST) as file:
-        file.write(json.dumps(manifest).encode())
-        file.flush()
-        os.fsync(file.fileno())
+        file.write(json.dumps(manifest | {_CHECKSUM: _digest(manifest)}).encode())
 
 
-def read_records(folder: Path, n_images: int) -> NDArray[Any]:
-    """Read the records of the first images.
+def row_offsets(records: NDArray[Any], per_image: bool) -> NDArray[np.int64]:
+    """Return the first row of each image in the file of a block.
 
     Parameters
     ----------
-    folder : path
-        The folder.
-    n_images : int
-        The number of images.
+    records : ndarray of records of shape (n_images,)
+        The images.
+    per_image : bool
+        Whether an image has one row.
 
     Returns
     -------
-    ndarray of IMAGE_RECORD of shape (n_images,)
+    ndarray of int64 of shape (n_images + 1,)
+        The last one is the number of rows.
     """
-    if n_images == 0:  # the file can be missing
-        return np.empty(0, IMAGE_RECORD)
-    return np.fromfile(folder / IMAGES, IMAGE_RECORD, n_images)
+    counts = np.ones(len(records), np.int64) if per_image else records["n_segments"]
+    return np.concatenate([[0], np.cumsum(counts)])
 
 
-def file_sizes(manifest: dict[str, Any], records: NDArray[Any]) -> dict[str, int]:
-    """Compute the size of each file.
+def byte_offsets(
+    manifest: dict[str, Any], records: NDArray[Any]
+) -> dict[str, NDArray[np.int64]]:
+    """Compute where the bytes of each image begin in each file.
 
     Parameters
     ----------
     manifest : dict
         The manifest, which lists the blocks.
-    records : ndarray of IMAGE_RECORD of shape (n_images,)
+    records : ndarray of records of shape (n_images,)
         The images.
 
     Returns
     -------
-    dict of int
-        The size in bytes by the name of the file.
+    dict of ndarray of int64 of shape (n_images + 1,)
+        By the name of the file. The last offset is the size of the file.
     """
-    n_images, n_rows = len(records), int(records["n_segments"].sum())
-    n_pixels = int((records["height"] * records["width"]).sum())
-    sizes = {
-        IMAGES: n_images * IMAGE_RECORD.itemsize,
-        SEGMENTS: n_pixels * SEGMENT_TYPE.itemsize,
+    pixels = np.cumsum(records["height"] * records["width"])
+    offsets = {
+        SEGMENTS: SEGMENT_TYPE.itemsize * np.concatenate([[0], pixels]),
     }
     itemsize = np.dtype(manifest["dtype"]).itemsize
     for i, block in enumerate(manifest["blocks"]):
-        rows = n_images if block["per_image"] else n_rows
-        sizes[block_file(i)] = rows * len(block["columns"]) * itemsize
-    return sizes
+        row = itemsize * len(block["columns"])
+        offsets[block_file(i)] = row * row_offsets(records, block["per_image"])
+    offsets[IMAGES] = records.itemsize * np.arange(len(records) + 1)
+    return offsets
 
 
-def check_files(folder: Path, manifest: dict[str, Any]) -> NDArray[Any]:
-    """Check the sizes of the files, and read the records of the finished images.
+def read_records(folder: Path, manifest: dict[str, Any]) -> NDArray[Any]:
+    """Read the records of the finished images. They can be damaged.
 
     Parameters
     ----------
@@ -193,25 +233,13 @@ def check_files(folder: Path, manifest: dict[str, Any]) -> NDArray[Any]:
 
     Returns
     -------
-    ndarray of IMAGE_RECORD of shape (n_done,)
-
-    Raises
-    ------
-    ValueError
-        If a file is too short, or too long although the folder is finished.
+    ndarray of records of shape (n_done,)
+        Records that the file does not have are zero.
     """
-    n_images = manifest["n_done"]
-    found = {p.name: p.stat().st_size for p in folder.glob("*.bin")}
-    expected = {IMAGES: n_images * IMAGE_RECORD.itemsize}
-    if found.get(IMAGES, 0) >= expected[IMAGES]:
-        expected = file_sizes(manifest, read_records(folder, n_images))
-    for name, size in expected.items():
-        actual = found.get(name, 0)
-        # Bytes of images that were not finished are overwritten.
-        if actual < size or (manifest["finished"] and actual > size):
-            raise ValueError(
-                f"{folder / name}: expected {size} bytes, got {actual}; the file is "
-                "damaged. Delete the folder and compute the features again with "
-                "store_features."
-            )
-    return read_records(folder, n_images)
+    dtype, path = record_type(len(manifest["blocks"])), folder / IMAGES
+    n_done = manifest["n_done"]
+    size = path.stat().st_size if path.is_file() else 0
+    # The number of images is not believed before the file is found to be as large.
+    n_read = min(n_done, size // dtype.itemsize)
+    records = np.fromfile(path, dtype, n_read) if n_read else np.empty(0, dtype)
+    return np.concatenate([records, np.zeros(n_done - n_read, dtype)])

@@ -5,11 +5,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from .._utils.memory_maps import open_map
 from ..superpixels._reading import Reading
 from ._block import Block
+from ._checksums import RowChecks, check_files
 from ._feature_table import FeatureTable
-from ._layout import block_file, check_files, read_manifest
+from ._layout import block_file, read_manifest, row_offsets
 from ._stored_superpixels import StoredSuperpixels
 
 
@@ -23,6 +26,10 @@ def open_features(
     ahead of its network, and trains on the rows of a part in random order. Indexing
     returns views, and a pickle contains only the names of the files, so
     cross-validation copies no values.
+
+    Each file has a checksum for each image. It is compared when rows of the image are
+    read for the first time, and that of a label map whenever it is read. Damage is an
+    error that names the file and the image.
 
     Parameters
     ----------
@@ -44,8 +51,9 @@ def open_features(
     FileNotFoundError
         If the folder contains no stored features.
     ValueError
-        If the folder is not finished or has another format, a file is damaged, or the
-        number of images is wrong.
+        If the folder is not finished or has another format, the number of images is
+        wrong, or the manifest, a record or the size of a file is. Other damage is
+        found when it is read.
 
     Examples
     --------
@@ -80,14 +88,16 @@ def open_features(
     records = check_files(folder, manifest)
     reading = Reading.from_json(manifest["reading"])
     superpixels = StoredSuperpixels(folder, records, images, reading=reading)
-    return FeatureTable(superpixels, _open_blocks(folder, manifest, superpixels.n_rows))
+    return FeatureTable(superpixels, _open_blocks(folder, manifest, records))
 
 
 def _open_blocks(
-    folder: Path, manifest: dict[str, Any], n_rows: int
+    folder: Path, manifest: dict[str, Any], records: NDArray[Any]
 ) -> Iterator[Block]:
+    offsets = {kind: row_offsets(records, kind) for kind in (False, True)}
     for i, block in enumerate(manifest["blocks"]):
-        columns = tuple(block["columns"])
-        shape = manifest["n_done"] if block["per_image"] else n_rows, len(columns)
-        values = open_map(folder / block_file(i), manifest["dtype"], shape)
-        yield Block(block["name"], columns, values, block["per_image"])
+        columns, path = tuple(block["columns"]), folder / block_file(i)
+        rows, per_image = offsets[block["per_image"]], block["per_image"]
+        values = open_map(path, manifest["dtype"], (int(rows[-1]), len(columns)))
+        checks = RowChecks(path, rows, records["checksums"][:, 1 + i].copy())
+        yield Block(block["name"], columns, values, per_image, checks)

@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..superpixels import Superpixels
 from ..superpixels._reading import Reading
-from ._layout import check_files, digest_image, pixels_of
-from ._stored_superpixels import StoredSuperpixels
+from ._layout import SEGMENT_TYPE, SEGMENTS, byte_offsets, digest_image, pixels_of
 
 
-def check_same_features(
-    folder: Path, stored: dict[str, Any], asked: dict[str, Any], images: Sequence[Any]
+def check_same_settings(
+    folder: Path, stored: dict[str, Any], asked: dict[str, Any]
 ) -> None:
-    """Check that a folder contains the features that are asked for, or some of them.
+    """Check that a folder was written by the same transformer, and so on.
 
     Parameters
     ----------
@@ -25,16 +25,12 @@ def check_same_features(
         Its manifest.
     asked : dict
         The manifest of a new folder for the features that are asked for.
-    images : sequence of array-like of shape (height, width, 3), or Superpixels
-        All images.
 
     Raises
     ------
     ValueError
-        If the dtype, the transformer, the number of images, or the pixels or
-        superpixels of a stored image differ, or if a file is damaged.
+        If the dtype, the transformer or the number of images differ.
     """
-    records = check_files(folder, stored)
     differences = [
         f"{key} was {stored[key]}, now it is {asked[key]}"
         for key in ("dtype", "n_images")
@@ -44,14 +40,78 @@ def check_same_features(
         differences.append(
             _compare_transformers(stored["transformer"], asked["transformer"])
         )
-    if not differences:
-        reading = Reading.from_json(stored["reading"])
-        differences = _compare_images(folder, records, images, reading)
     if differences:
-        raise ValueError(
-            f"{folder} contains other features than those asked for: "
-            f"{'; '.join(differences)}. Choose another folder, or delete this one."
+        raise _other_features(folder, "; ".join(differences))
+
+
+def check_same_pixels(
+    folder: Path,
+    manifest: dict[str, Any],
+    records: NDArray[Any],
+    images: Sequence[Any],
+    chosen: NDArray[np.int64],
+) -> None:
+    """Check that images have the pixels whose features are stored.
+
+    Parameters
+    ----------
+    folder : path
+        The folder.
+    manifest : dict
+        Its manifest.
+    records : ndarray of records of shape (n_done,)
+        The finished images.
+    images : sequence of array-like of shape (height, width, 3), or Superpixels
+        All images.
+    chosen : ndarray of integers of shape (n,)
+        The images that are compared.
+
+    Raises
+    ------
+    ValueError
+        If an image has other pixels.
+    """
+    reading = Reading.from_json(manifest["reading"])
+    for i in chosen.tolist():
+        pixels = pixels_of(images[i], reading, f"images[{i}]")
+        if digest_image(pixels) != records["digest"][i]:
+            raise _other_features(folder, f"images[{i}] has other pixels")
+
+
+def check_same_superpixels(
+    folder: Path,
+    manifest: dict[str, Any],
+    records: NDArray[Any],
+    images: Sequence[Any],
+    chosen: NDArray[np.int64],
+) -> None:
+    """Check that superpixels are those whose features are stored.
+
+    Parameters
+    ----------
+    folder, manifest, records, images, chosen
+        See `check_same_pixels`. Nothing is done unless ``images`` are `Superpixels`.
+
+    Raises
+    ------
+    ValueError
+        If an image has other superpixels.
+    """
+    starts = byte_offsets(manifest, records)[SEGMENTS]
+    for i in chosen.tolist() if isinstance(images, Superpixels) else ():
+        segments = images[i].segments.ravel()
+        stored = np.fromfile(
+            folder / SEGMENTS, SEGMENT_TYPE, segments.size, offset=int(starts[i])
         )
+        if not np.array_equal(segments, stored):
+            raise _other_features(folder, f"images[{i}] has other superpixels")
+
+
+def _other_features(folder: Path, differences: str) -> ValueError:
+    return ValueError(
+        f"{folder} contains other features than those asked for: {differences}. "
+        "Choose another folder, or delete this one."
+    )
 
 
 def _compare_transformers(there: str, now: str) -> str:
@@ -65,18 +125,3 @@ def _compare_transformers(there: str, now: str) -> str:
         f"the transformer was {there}, now it is {now} (n_jobs, verbose, memory and "
         "device may differ)"
     )
-
-
-def _compare_images(
-    folder: Path, records: NDArray[Any], images: Sequence[Any], reading: Reading
-) -> list[str]:
-    """Return a description of the first image that differs, in a list, if any does."""
-    stored = StoredSuperpixels(folder, records)
-    for i, digest in enumerate(records["digest"]):
-        image = images[i]
-        if digest_image(pixels_of(image, reading, f"images[{i}]")) != digest:
-            return [f"images[{i}] has other pixels"]
-        segments = getattr(image, "segments", None)
-        if segments is not None and not np.array_equal(segments, stored[i].segments):
-            return [f"images[{i}] has other superpixels"]
-    return []

@@ -1,7 +1,6 @@
 """Features that are written to files while they are computed."""
 
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from numbers import Integral
@@ -11,16 +10,15 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from .._utils.digests import digest_transformer
+from .._utils.writing import lock
 from ..images import check_sequence
 from ..superpixels._reading import reading_of
-from ._append import append_features, warn_of_coarse_columns
-from ._check_table import check_table
+from ._append import append_parts, compute_parts, warn_of_coarse_columns
 from ._feature_table import FeatureTable
-from ._layout import FORMAT, MANIFEST, read_manifest, write_manifest
+from ._layout import DTYPES, FORMAT, MANIFEST, read_manifest, write_manifest
+from ._mend import mend_features
 from ._open import open_features
-from ._resume import check_same_features
-
-_DTYPES = ("float32", "float16")
+from ._resume import check_same_settings
 
 
 def store_features(
@@ -36,8 +34,9 @@ def store_features(
 
     The features need not fit in memory. Only ``images_at_once`` images and their
     features are held in memory at a time. If the call is interrupted, even by a loss of
-    power, the same call continues after the last finished images. If the folder is
-    finished, the call computes nothing.
+    power, the same call continues after the last finished images. It reads what is
+    stored of them, and computes again what is damaged. If the folder is finished and
+    sound, it computes nothing.
 
     Parameters
     ----------
@@ -72,7 +71,7 @@ def store_features(
         If an argument is out of its range; if the folder contains other files, or
         features of other images, of another transformer or of another dtype; if a
         value is beyond the range of float16; if an image has more than 65,536
-        superpixels; or if a file is damaged.
+        superpixels; or if ``manifest.json`` is damaged.
     RuntimeError
         If another process is storing features in the folder.
 
@@ -80,13 +79,16 @@ def store_features(
     -----
     PrecisionWarning
         If the variation of a column is small compared with the steps of float16.
+    CacheWarning
+        If something that was stored before was damaged. It has been computed again.
 
     Notes
     -----
     The folder contains one file of rows for each block of columns, one file of all
     label maps, and ``manifest.json``, which is replaced after every ``images_at_once``
     images. A block that is the same for all superpixels of an image, such as the global
-    level, takes one row per image. The pixels are not stored.
+    level, takes one row per image. The pixels are not stored. Each image has a checksum
+    in each file.
 
     To continue a folder, the transformer must be the same as before. Its parameters,
     its fitted attributes and the versions of sklearn-zoomout and of the packages that
@@ -134,8 +136,10 @@ def store_features(
     with _sole_writer(folder):
         if (folder / MANIFEST).exists():
             stored = read_manifest(folder)
-            check_same_features(folder, stored, manifest, images)
+            check_same_settings(folder, stored, manifest)
             manifest = stored
+            again = images_at_once, verbose
+            mend_features(transformer, images, folder, manifest, *again)
         else:
             _refuse_other_files(folder)
         if not manifest["finished"]:
@@ -152,8 +156,8 @@ def _check_arguments(
             f"got {type(transformer).__name__}, which has no method transform; of a "
             "pipeline that ends with a classifier, pass all other steps, pipeline[:-1]."
         )
-    if dtype not in _DTYPES:
-        raise ValueError(f"dtype: expected one of {list(_DTYPES)}, got {dtype!r}.")
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype: expected one of {list(DTYPES)}, got {dtype!r}.")
     whole = isinstance(images_at_once, Integral) and images_at_once is not True
     if not whole or images_at_once < 1:
         raise ValueError(
@@ -164,16 +168,11 @@ def _check_arguments(
 
 @contextmanager
 def _sole_writer(folder: Path) -> Iterator[None]:
-    """Lock the folder for other processes; does nothing on Windows."""
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    with open(folder / "lock", "a") as file:
+    """Lock the folder for other processes, if the system can."""
+    with open(folder / "lock", "ab") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError) as error:
+            lock(file, wait=False)
+        except BlockingIOError as error:
             raise RuntimeError(
                 f"{folder}: another process is storing features in this folder; wait "
                 "until it has ended, or choose another folder."
@@ -182,8 +181,8 @@ def _sole_writer(folder: Path) -> Iterator[None]:
 
 
 def _refuse_other_files(folder: Path) -> None:
-    # A temporary file is a manifest that a killed process did not finish.
-    ours = ("lock", tempfile.gettempprefix())
+    # A process that was killed early may have left a part of a manifest.
+    ours = ("lock", f".{MANIFEST}")
     names = sorted(path.name for path in folder.iterdir())
     others = [name for name in names if not name.startswith(ours)]
     if others:
@@ -212,28 +211,10 @@ def _compute(
     )
     with bar:
         for start in range(n_done, n_images, images_at_once):
-            chunk = images[start : start + images_at_once]
-            table = _transform_chunk(transformer, chunk, start)
-            append_features(table, folder, manifest)
-            bar.update(len(table))
+            part = slice(start, min(start + images_at_once, n_images))
+            parts = compute_parts(transformer, images, part, manifest)
+            append_parts(parts, folder, manifest)
+            bar.update(part.stop - start)
     if manifest["dtype"] == "float16":
         warn_of_coarse_columns(manifest["blocks"])
     write_manifest(folder, manifest | {"finished": True})
-
-
-def _transform_chunk(
-    transformer: Any, chunk: Sequence[Any], start: int
-) -> FeatureTable:
-    """Compute the features of the images from position ``start`` on."""
-    try:
-        table = check_table(transformer.transform(chunk)).compact()
-    except Exception as error:
-        if start:
-            error.add_note(f"images[0] is images[{start}] of store_features.")
-        raise
-    if len(table) != len(chunk):
-        raise ValueError(
-            f"transformer: expected features of {len(chunk)} images, got those of "
-            f"{len(table)}."
-        )
-    return table

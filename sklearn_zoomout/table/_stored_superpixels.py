@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .._utils.memory_maps import forget_pages, open_map
 from ..superpixels import SegmentedImage, Superpixels
 from ..superpixels._reading import Reading
+from ._checksums import check_label_map
 from ._layout import SEGMENT_TYPE, SEGMENTS, digest_image, pixels_of
 
 
@@ -22,8 +23,8 @@ class StoredSuperpixels(Superpixels):
     ----------
     folder : path
         The folder that `store_features` wrote.
-    records : ndarray of IMAGE_RECORD of shape (n_stored,)
-        The records of all stored images.
+    records : ndarray of records of shape (n_stored,)
+        Those of all stored images, see `record_type`.
     images : sequence of array-like of shape (height, width, 3), default=None
         All stored images. They are read when their pixels are used.
     positions : ndarray of integers of shape (n_images,), default=None
@@ -70,7 +71,9 @@ class StoredSuperpixels(Superpixels):
             return StoredSuperpixels(self._folder, self._records, *rest)
         i = int(self._positions[int(key)])
         height, width = self._records[["height", "width"]][i].item()
-        flat = self._segments[self._starts[i] : self._starts[i + 1]].astype(np.int32)
+        stored = self._segments[self._starts[i] : self._starts[i + 1]]
+        check_label_map(self._folder, self._records, i, stored)
+        flat = stored.astype(np.int32)
         forget_pages(self._segments)
         return _StoredImage(self, i, flat.reshape(height, width), self._records[i])
 

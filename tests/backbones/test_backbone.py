@@ -22,6 +22,7 @@ from sklearn_zoomout import (
 OPTIONS = {
     "name": "resnet18",
     "weights": None,
+    "weights_sha256": "0" * 64,
     "dtype": "bfloat16",
     "flip": True,
     "device": "cuda",

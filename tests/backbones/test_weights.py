@@ -3,6 +3,9 @@
 import hashlib
 import io
 import pickle
+import random
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -354,3 +357,76 @@ def test_an_interruption_does_not_blame_the_file(state, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         read_weights(found)
     assert read_weights(found)[0].keys() == state.keys()
+
+
+# A file that is just being opened is closed when it is forgotten.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_ctrl_c_stays_ctrl_c(state, tmp_path, suffix):
+    """At any moment of reading; torch makes other errors of some of them."""
+    if not hasattr(signal, "setitimer"):
+        pytest.skip("there is no timer")
+    found = WeightsFile(save(state, tmp_path / f"w{suffix}"), SPEC)
+    read_weights(found)
+    start = time.perf_counter()
+    read_weights(found)
+    duration, draw, n_interrupted = time.perf_counter() - start, random.Random(0), 0
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        for _ in range(300):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, draw.uniform(1e-4, duration))
+                read_weights(found)
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            except KeyboardInterrupt:
+                n_interrupted += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert n_interrupted > 50
+
+
+def flip(path, position):
+    content = bytearray(path.read_bytes())
+    content[position] ^= 16
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_a_stated_digest_finds_every_flip(state, tmp_path, suffix):
+    """Also in a number, which gives other features silently without it."""
+    path = save(state, tmp_path / f"w{suffix}")
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    backbone = Backbone("squeezenet1_1", path, weights_sha256=sha256.upper())
+    assert backbone.weights_sha256 == sha256
+    assert equal_weights(load_network(backbone), state)
+    size = path.stat().st_size
+    for position in range(0, size, size // 10):
+        flip(path, position)
+        with pytest.raises(ValueError, match=f"damaged.*{sha256}.*the original file"):
+            load_network(backbone)
+        flip(path, position)
+    flip(path, size // 2)
+    assert not equal_weights(load_network(Backbone("squeezenet1_1", path)), state)
+
+
+@pytest.mark.parametrize("name", ["squeezenet1_1", lambda: torch.nn.Conv2d(3, 4, 1)])
+def test_a_stated_digest_of_tensors(name):
+    """Random networks and those of a callable have no file."""
+    weights = None if isinstance(name, str) else "default"
+    sha256 = load_network(Backbone(lambda: torch.nn.Identity())).sha256
+    with pytest.raises(ValueError, match=f"expected those of weights_sha256, {sha256}"):
+        load_network(Backbone(name, weights, weights_sha256=sha256))
+    if weights is None:
+        sha256 = load_network(Backbone(name, None)).sha256
+        assert (
+            load_network(Backbone(name, None, weights_sha256=sha256)).sha256 == sha256
+        )
+
+
+@pytest.mark.parametrize("sha256", ["", "12ab", "g" * 64, "0" * 65, 12])
+def test_what_is_no_digest_is_refused(sha256):
+    """A prefix would be too weak."""
+    with pytest.raises((ValueError, TypeError), match="weights_sha256"):
+        Backbone(weights_sha256=sha256)

@@ -1,15 +1,19 @@
 """`FeatureCache`: its entries, its bound, and several processes that write to it."""
 
+import io
 import os
+import shutil
 import subprocess
 import sys
-import time
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
 from cached_levels import entries
 
 from sklearn_zoomout import FeatureCache
+from sklearn_zoomout import cache as module
 from sklearn_zoomout.cache import entry_key
 from sklearn_zoomout.exceptions import CacheWarning
 
@@ -73,7 +77,7 @@ def test_two_processes_on_one_folder(tmp_path):
     assert all(
         FeatureCache(tmp_path).get(p.stem) is not None for p in entries(tmp_path)
     )
-    assert not list(tmp_path.glob("*/tmp*"))
+    assert not list((tmp_path / "tmp").iterdir())
 
 
 def test_least_recently_used_entries_are_removed(tmp_path):
@@ -110,21 +114,111 @@ def test_bound_holds_although_the_folder_is_listed_rarely(tmp_path, monkeypatch)
 
 
 def test_only_files_of_the_cache_are_removed(tmp_path):
-    """An abandoned temporary file is removed after an hour; other files stay."""
+    """Other files stay, although they are old and large."""
     cache = FeatureCache(tmp_path, max_bytes=2 * 8160)
     cache.put(KEYS[0], np.zeros(1000))
     folder = tmp_path / KEYS[0][:2]
-    own = [folder / "tmpabcd1234", folder / "tmpabcd5678"]
-    foreign = [folder / "data.npy", tmp_path / "0a", folder / "temporary"]
-    for path in (*own, *foreign):
+    foreign = [folder / "data.npy", tmp_path / "0a", folder / ".data.npy.tmp"]
+    for path in foreign:
         path.write_bytes(bytes(10**5))
-    old = time.time() - 4000
-    for path in (own[0], *foreign):
-        os.utime(path, (old, old))
+        os.utime(path, (0, 0))
     cache.put(KEYS[1], np.zeros(1000))
-    assert not own[0].exists()
-    assert own[1].exists()
     assert all(path.exists() for path in foreign)
+
+
+KILLED = """
+import os, signal, sys
+import numpy as np
+from sklearn_zoomout import FeatureCache, cache
+cache._checksum = lambda key, content: os.kill(os.getpid(), signal.SIGKILL)
+FeatureCache(sys.argv[1]).put(sys.argv[2], np.zeros(1000))
+"""
+
+
+def test_the_first_write_removes_what_a_killed_process_left(tmp_path):
+    """The folder may be small, the kill recent, and the entry another one."""
+    pytest.importorskip("fcntl")
+    done = subprocess.run([sys.executable, "-c", KILLED, tmp_path, KEYS[0]])
+    assert done.returncode == -9
+    (left,) = (path for path in tmp_path.rglob("*") if path.is_file())
+    assert left.parent.name == "tmp"
+    FeatureCache(tmp_path).put(KEYS[1], np.zeros(3))
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert files == entries(tmp_path) != []
+
+
+def test_the_folder_can_be_deleted_while_an_entry_is_written(tmp_path, monkeypatch):
+    """The entry is written again; no warning is given."""
+    cache, write_whole, n_deleted = FeatureCache(tmp_path / "a"), module.write_whole, []
+
+    @contextmanager
+    def delete(path, **options):
+        with write_whole(path, **options) as file:
+            yield file
+            if not n_deleted:
+                n_deleted.append(shutil.rmtree(tmp_path / "a"))
+
+    monkeypatch.setattr(module, "write_whole", delete)
+    cache.put(KEYS[0], np.arange(3))
+    assert n_deleted
+    np.testing.assert_array_equal(cache.get(KEYS[0]), [0, 1, 2])
+
+
+def test_the_folder_can_be_deleted_between_two_looks(tmp_path, monkeypatch):
+    """A folder that is there and then is not is no file."""
+    monkeypatch.setattr(os.path, "isdir", lambda path: False)
+    monkeypatch.setattr(Path, "is_dir", lambda path: False)
+    assert module.open_cache(tmp_path) is not None
+
+
+def entry_of(array, **options):
+    """The bytes of an entry of the first key, with a right checksum."""
+    file = io.BytesIO()
+    np.lib.format.write_array(file, array, **options)
+    return file.getvalue() + module._checksum(KEYS[0], file.getvalue())
+
+
+class Attack:
+    def __reduce__(self):
+        return (pytest.fail, ("code of an entry was run",))
+
+
+HUGE = b"{'descr': '<f4', 'fortran_order': False, 'shape': (10**12,), }".replace(
+    b"10**12", b"1000000000000"
+)
+HUGE = b"\x93NUMPY\x01\x00" + len(HUGE).to_bytes(2, "little") + HUGE
+MALICIOUS = {
+    "object": entry_of(np.array([Attack(), None])),
+    "version 2": entry_of(np.zeros(3, np.float32), version=(2, 0)),
+    "huge": HUGE + module._checksum(KEYS[0], HUGE),
+    "no array": b"no array" + module._checksum(KEYS[0], b"no array"),
+    "empty": module._checksum(KEYS[0], b""),
+    "shape": entry_of(np.zeros((3, 1), np.float32)),
+    "dtype": entry_of(np.zeros(3)),
+    "structured": entry_of(np.zeros(3, [("a", "f4")])),
+}
+
+
+@pytest.mark.parametrize("content", MALICIOUS.values(), ids=MALICIOUS)
+def test_an_entry_that_is_no_such_result_is_damaged(tmp_path, content):
+    """Its checksum is right, but not its shape or type; it is never run."""
+    cache = FeatureCache(tmp_path)
+    cache.put(KEYS[0], np.zeros(3, np.float32))
+    assert cache.get(KEYS[0], shape=(3,), dtype=np.floating) is not None
+    entries(tmp_path)[0].write_bytes(content)
+    with pytest.warns(CacheWarning, match="damaged"):
+        assert cache.get(KEYS[0], shape=(3,), dtype=np.float32) is None
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (0, 3), (2, 3)])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_any_shape_and_order_is_kept(tmp_path, shape, order):
+    """Also arrays without values; the result can be changed."""
+    array = np.arange(np.prod(shape, dtype=int), dtype=np.uint8).reshape(shape)
+    FeatureCache(tmp_path).put(KEYS[0], np.asarray(array, order=order))
+    got = FeatureCache(tmp_path).get(KEYS[0], shape=shape, dtype=np.unsignedinteger)
+    np.testing.assert_array_equal(got, array)
+    got += 1
 
 
 def test_entry_larger_than_the_bound_is_not_kept(tmp_path):

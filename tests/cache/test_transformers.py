@@ -4,6 +4,8 @@ import errno
 import os
 import pickle
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from cached_levels import (
     values,
     with_memory,
 )
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, parallel_config
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
@@ -123,7 +125,7 @@ def test_directory_in_the_place_of_an_entry(superpixels, tmp_path):
 def test_results_are_returned_when_nothing_can_be_written(
     number, images, tmp_path, monkeypatch
 ):
-    """With a read-only or full disk a warning is given; old entries are read."""
+    """With a read-only or full disk each step warns once; old entries are read."""
 
     def fail(*args, **kwargs):
         raise OSError(number, os.strerror(number))
@@ -135,8 +137,52 @@ def test_results_are_returned_when_nothing_can_be_written(
     monkeypatch.setattr(cache_module.os, "utime", fail)
     with pytest.warns(CacheWarning, match=os.strerror(number)) as caught:
         np.testing.assert_array_equal(values(model.transform(images)), expected)
-    assert len(caught) == 4  # the other two images, twice
+    assert len(caught) == 2  # two steps, which keep two images each
     assert len(entries(tmp_path)) == 4
+
+
+FULL_DISK = """
+import errno, os, sys
+from sklearn_zoomout import LocalFeatures, SuperpixelSegmenter, cache
+from sklearn_zoomout.datasets import make_scenes
+def fail(*args, **kwargs):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+cache.write_whole = fail
+images, _ = make_scenes(3, random_state=0)
+for _ in range(2):
+    superpixels = SuperpixelSegmenter(20, memory=sys.argv[1]).transform(images)
+    LocalFeatures(("color",), memory=sys.argv[1]).fit_transform(superpixels)
+"""
+
+
+def test_python_shows_a_warning_once(tmp_path):
+    """Unless a filter says otherwise, for all steps and images together."""
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, tmp_path / "cache"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr.count(": CacheWarning: ") == 1
+    assert "No space left on device" in done.stderr
+
+
+@pytest.mark.parametrize("backend", ["threading", "sequential"])
+def test_an_unreadable_cache_is_told_once(images, tmp_path, monkeypatch, backend):
+    """All label maps are computed again."""
+    segmenter = with_memory(SEGMENTER, tmp_path, n_jobs=2)
+    expected = segmenter.transform(images)
+    for path in entries(tmp_path):
+        replace_by_directory(path)
+    monkeypatch.setattr(cache_module, "remove_abandoned", lambda folder: os.stat(""))
+    with pytest.warns(CacheWarning) as caught, parallel_config(backend):
+        again = segmenter.transform(images)
+    assert sorted(str(w.message).partition(": ")[2][:20] for w in caught) == [
+        "cannot be written (N",
+        "entries cannot be re",
+    ]
+    for one, other in zip(again, expected, strict=True):
+        np.testing.assert_array_equal(one.segments, other.segments)
 
 
 def test_folder_below_a_file_cannot_be_written(images, tmp_path):

@@ -110,8 +110,9 @@ def test_a_kill_before_the_first_manifest_leaves_an_empty_folder(
 ):
     """The temporary file of the manifest is not a file of the user."""
     folder.mkdir()
-    (folder / "tmpx2f9").write_bytes(b'{"format": 2, "fin')
+    (folder / ".manifest.json.tmp").write_bytes(b'{"format": 4, "fin')
     assert len(store_features(features, images, folder)) == len(images)
+    assert not list(folder.glob(".*"))
 
 
 def test_features_of_other_settings_or_images_are_refused(features, images, folder):

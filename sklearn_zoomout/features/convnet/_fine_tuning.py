@@ -15,7 +15,7 @@ from ...backbones import Backbone, FineTuning, Network, load_network
 from ...backbones._fine_tuned import FineTunedWeights
 from ...backbones._loading import load_shared_network
 from ...backbones._training import train
-from ...cache import FeatureCache, entry_key
+from ...cache import OpenCache, entry_key
 from ...labels import LabeledRows, label_rows
 from ...loss import class_weights
 from ...masks import UNLABELED
@@ -36,7 +36,7 @@ def fine_tune(
     backbone: Backbone,
     superpixels: Superpixels,
     masks: Any,
-    cache: FeatureCache | None = None,
+    cache: OpenCache | None = None,
     verbose: int = 0,
 ) -> FineTunedWeights:
     """Train a backbone, once for all levels that are fitted on the same superpixels.
@@ -49,7 +49,7 @@ def fine_tune(
         The training images.
     masks : sequence of array-like of integers of shape (height, width)
         Their label maps.
-    cache : FeatureCache or None, default=None
+    cache : OpenCache or None, default=None
         Where to keep the weights.
     verbose : int, default=0
         Show a progress bar if positive.
@@ -126,10 +126,11 @@ def _entry_key(
 
 
 def _recall(
-    cache: FeatureCache, entry: str, like: dict[str, NDArray[np.float32]]
+    cache: OpenCache, entry: str, like: dict[str, NDArray[np.float32]]
 ) -> dict[str, NDArray[np.float32]] | None:
     """Return weights that were kept, None if there are none."""
-    kept = cache.get(entry)
+    size = sum(values.size for values in like.values())
+    kept = cache.get(entry, (size,), np.float32)
     if kept is None:
         return None
     parts = np.split(kept, np.cumsum([v.size for v in like.values()])[:-1])

@@ -21,7 +21,7 @@ from ...backbones._backbone import BackboneLike, as_backbone
 from ...backbones._fine_tuned import FineTunedWeights
 from ...backbones._loading import load_shared_network
 from ...backbones._network import Taps
-from ...cache import FeatureCache
+from ...cache import FeatureCache, OpenCache
 from ...exceptions import CacheWarning
 from ...masks._present import PresentLabels
 from ...superpixels import SegmentedImage, Superpixels
@@ -206,7 +206,7 @@ class ConvnetLevel(FrozenParamsMixin, RegionFeatures):
             self._loaded = (backbone, network)
         return network
 
-    def _open_cache(self) -> FeatureCache | None:
+    def _open_cache(self) -> OpenCache | None:
         cache = super()._open_cache()
         if cache is not None and self._backbone.is_callable:
             warnings.warn(
