@@ -45,6 +45,10 @@ class CacheWarning(UserWarning):
     """A `FeatureCache` has a damaged entry, or does not store a result."""
 
 
+class CheckpointWarning(UserWarning):
+    """A checkpoint is damaged, so that a training starts from its beginning."""
+
+
 class PrecisionWarning(UserWarning):
     """The steps of float16 are too coarse for the range of some columns."""
 
