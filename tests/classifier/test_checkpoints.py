@@ -93,7 +93,7 @@ def test_a_table_in_files_goes_on_too(in_files, tmp_path, every_step, monkeypatc
     data = in_files, masks
     whole = make(None)
     n_steps = steps_of(whole, data)
-    for step in (2, 6, n_steps // 6, n_steps // 6 + 1, n_steps - 1):
+    for step in (2, n_steps // 6, n_steps - 1):
         folder = tmp_path / str(step)
         interrupt(make(folder, step).fit, *data)
         resumed = make(folder)
@@ -227,29 +227,15 @@ def test_what_does_not_change_the_weights_may_change(data, tmp_path, capsys):
     assert f"classifier: is trained, from {path}\n" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("finished", [False, True])
-def test_a_damaged_checkpoint_is_noticed(data, tmp_path, finished):
-    """A bit flipped anywhere is a warning, and the training starts anew."""
-    whole = make(tmp_path / "a").fit(*data)
-    folder = tmp_path / "b"
-    if finished:
-        make(folder).fit(*data)
-    else:
-        interrupt(make(folder, 9).fit, *data)
-    (path,) = folder.iterdir()
-    content = path.read_bytes()
-    places = np.linspace(0, len(content) - 1, 40).astype(int)
-    for at in places:
-        path.write_bytes(content)
-        damage(path, at)
-        resumed = make(folder)
-        with pytest.warns(CheckpointWarning, match="damaged .* from its beginning"):
-            assert steps_of(resumed, data) == 30
-        assert_same(resumed, whole)
-    for cut in (0, 5, 100, len(content) - 1):
-        path.write_bytes(content[:cut])
-        with pytest.warns(CheckpointWarning, match="damaged"):
-            make(folder).fit(*data)
+def test_a_damaged_checkpoint_is_noticed(data, tmp_path):
+    """The training starts anew, with a warning."""
+    interrupt(make(tmp_path, 9).fit, *data)
+    (path,) = tmp_path.iterdir()
+    damage(path, -1)
+    resumed = make(tmp_path)
+    with pytest.warns(CheckpointWarning, match="damaged .* from its beginning"):
+        assert steps_of(resumed, data) == 30
+    assert_same(resumed, make(None).fit(*data))
 
 
 def test_other_versions_are_refused(data, tmp_path, monkeypatch):
@@ -299,16 +285,11 @@ def test_a_search_goes_on(tmp_path, every_step):
         return GridSearchCV(classifier, grid, scoring=mean_iou_scorer, cv=2)
 
     whole = search(make(None)).fit(*data)
-    # 4 steps an epoch: within the second candidate.
-    stop = InterruptAt(70)
-    classifier = make(tmp_path)
-    classifier.set_params(callbacks=[Shared(stop)])
-    interrupt(search(classifier).fit, *data)
-    counter = InterruptAt(0)
-    resumed = search(make(tmp_path, callbacks=[Shared(counter)])).fit(*data)
-    total = InterruptAt(0)
-    search(make(None, callbacks=[Shared(total)])).fit(*data)
-    assert counter.n_steps == total.n_steps - 70
+    interrupt(search(make(tmp_path, callbacks=[Shared(70)])).fit, *data)
+    left, total = Shared(0), Shared(0)
+    resumed = search(make(tmp_path, callbacks=[left])).fit(*data)
+    search(make(None, callbacks=[total])).fit(*data)
+    assert left.n_steps == total.n_steps - 70
     np.testing.assert_array_equal(
         resumed.cv_results_["mean_test_score"], whole.cv_results_["mean_test_score"]
     )
@@ -316,17 +297,10 @@ def test_a_search_goes_on(tmp_path, every_step):
 
 
 class Shared(InterruptAt):
-    """Counts the steps of all copies that a search makes of it."""
+    """One callback in all copies that a search makes of a classifier."""
 
-    def __init__(self, of):
-        self.of = of
-
-    def __deepcopy__(self, memo):
+    def __sklearn_clone__(self):
         return self
-
-    def on_batch_end(self, net, **kwargs):
-        """Count the steps."""
-        self.of.on_batch_end(net, **kwargs)
 
 
 def test_a_pipeline_passes_the_folder_on(tmp_path):
