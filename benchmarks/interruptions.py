@@ -49,13 +49,17 @@ def make_models(checkpoint):
     smoothed = zoomout_pipeline(pixels=False, **steps, **small)
     smoothed.set_params(classifier=GraphSmoothing(smoothed["classifier"], cv=2))
     return {
-        "default": zoomout_pipeline(**common),
+        "default": zoomout_pipeline(input_size=160, **common).set_params(
+            classifier__n_pixels=500
+        ),
         "four levels": zoomout_pipeline(levels=levels, **steps, **small),
         "two threads": zoomout_pipeline(levels=levels, n_jobs=2, **steps, **small),
         "fine-tuned": zoomout_pipeline(
             levels=["maps"], **{**steps, **small, "backbone": backbone}
         ),
-        "pixels": zoomout_pipeline(**steps, **small, pixels=True),
+        "pixels": zoomout_pipeline(**steps, **small, pixels=True).set_params(
+            classifier__n_pixels=500, classifier__weight=0.5
+        ),
         "smoothing": smoothed,
         "checkpoint": zoomout_pipeline(
             levels=["distant"], checkpoint=checkpoint, **steps, **small

@@ -249,6 +249,7 @@ def train(
     """
     n_steps = len(batches)
     rates = [group["lr"] for group in optimizer.param_groups]
+    lower = f"lower learning_rate, which is {rates[0]:g}"
     first = 0 if checkpoint is None else _go_on(checkpoint, optimizer, rng)
     bar = tqdm(
         range(first, n_steps),
@@ -265,7 +266,7 @@ def train(
         loss = loss_of(batches[step])
         value = loss.item()
         if not math.isfinite(value):
-            cure = "lower learning_rate" if step else "its input or maps are not finite"
+            cure = lower if step else "its input or maps are not finite"
             raise ValueError(
                 f"{name}: the training loss became {value} in step {step + 1} of "
                 f"{n_steps}; {cure}."
@@ -280,7 +281,7 @@ def train(
     if not all(bool(w.isfinite().all()) for w in _weights(optimizer)):
         raise ValueError(
             f"{name}: the weights became NaN or infinite in step {n_steps} of "
-            f"{n_steps}; lower learning_rate."
+            f"{n_steps}; {lower}."
         )
     if checkpoint is not None and first < n_steps:
         _write(checkpoint, optimizer, rng, n_steps, finished=True)

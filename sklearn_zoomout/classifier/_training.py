@@ -90,8 +90,8 @@ class RowNet(NeuralNet):
             kind = "training" if training else "validation"
             raise ValueError(
                 f"the {kind} loss became {loss} in epoch {len(self.history)}, batch "
-                f"{len(self.history[-1, 'batches'])}; lower learning_rate, or scale "
-                "the features (standardize=True)."
+                f"{len(self.history[-1, 'batches'])}; lower learning_rate, which is "
+                f"{self.lr:g}, or scale the features (standardize=True)."
             )
 
 
@@ -250,8 +250,8 @@ def refuse_weights(net: RowNet, when: str) -> None:
     """Raise an error if a weight is NaN or infinite."""
     if not all(bool(p.isfinite().all()) for p in net.module_.parameters()):
         raise ValueError(
-            f"the weights became NaN or infinite {when}; lower learning_rate, or scale "
-            "the features (standardize=True)."
+            f"the weights became NaN or infinite {when}; lower learning_rate, which is "
+            f"{net.lr:g}, or scale the features (standardize=True)."
         )
 
 
