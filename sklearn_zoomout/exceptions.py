@@ -49,6 +49,10 @@ class CacheWarning(UserWarning):
     """Kept results are damaged and computed again, or a result is not kept."""
 
 
+class CheckpointWarning(UserWarning):
+    """A checkpoint is damaged, so that a training starts from its beginning."""
+
+
 class PrecisionWarning(UserWarning):
     """The steps of float16 are too coarse for the range of some columns."""
 

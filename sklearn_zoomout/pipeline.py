@@ -8,7 +8,7 @@ from numbers import Integral
 from typing import Any, NamedTuple
 
 from ._utils.params import validate_params
-from .backbones import Backbone
+from .backbones import Backbone, Training
 from .backbones._backbone import BackboneLike
 from .cache import FeatureCache
 from .classifier import ZoomoutClassifier
@@ -176,7 +176,7 @@ def zoomout_pipeline(
         Show progress bars if positive.
     **classifier
         Further parameters of `ZoomoutClassifier`, such as ``hidden_units``.
-        ``classes`` reaches the local convnets too.
+        ``classes`` and ``checkpoint`` reach the local convnets too.
 
     Returns
     -------
@@ -244,8 +244,10 @@ def zoomout_pipeline(
         "input_size": input_size,
         "input_scale": input_scale,
     }
+    checkpoint = classifier.get("checkpoint")
     trained: dict[str, Any] = {
         "classes": classifier.get("classes"),
+        "training": checkpoint and Training(checkpoint=checkpoint),
         "device": network.device,
         "random_state": random_state,
         "verbose": verbose,

@@ -27,7 +27,7 @@ _PACKAGES = (
     "timm",
 )
 # Parameters that change how a result is computed, but not the result.
-_IGNORED = {"n_jobs", "verbose", "memory", "device"}
+_IGNORED = {"n_jobs", "verbose", "memory", "device", "checkpoint"}
 
 
 def _installed_versions() -> Iterator[str]:
@@ -94,7 +94,8 @@ def digest_state(owner: Any, state: dict[str, Any]) -> str:
         The object.
     state : dict
         The values that results depend on, by name. The names "n_jobs", "verbose",
-        "memory" and "device" are ignored. A function or a class counts by its name.
+        "memory", "device" and "checkpoint" are ignored. A function or a class counts
+        by its name.
 
     Returns
     -------
@@ -121,6 +122,22 @@ def digest_state(owner: Any, state: dict[str, Any]) -> str:
                 "parameters and of the attributes whose names end with '_'."
             ) from error
     return _hash([_name_of(kind), versions, values])
+
+
+def digest_values(values: dict[str, Any]) -> str:
+    """Return a digest of values, which is the same in all versions of packages.
+
+    Parameters
+    ----------
+    values : dict
+        Numbers, strings, arrays, tensors, functions, and containers of these.
+
+    Returns
+    -------
+    str
+        40 hexadecimal digits.
+    """
+    return _hash(_reduce(values))
 
 
 def _state_of(transformer: Any) -> dict[str, Any]:

@@ -71,8 +71,8 @@ def fresh_fit(estimator: Any) -> Iterator[None]:
     ------
     None
     """
-    forget_fit(estimator)
     try:
+        forget_fit(estimator)
         yield
     except BaseException:
         forget_fit(estimator)

@@ -1,19 +1,25 @@
 """How networks are trained: settings, and the one loop that trains them."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sklearn.utils._param_validation import Interval, StrOptions
 from tqdm.auto import tqdm
 
+from .._utils.checkpoints import Checkpoint, Progress, arrays_of, put_arrays
 from .._utils.frozen_params import FrozenParams
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
     from numpy.typing import NDArray
+
+# A training of n steps writes a checkpoint after every n divided by this.
+_CHECKPOINTS = 20
 
 
 @dataclass(frozen=True, repr=False)
@@ -35,6 +41,10 @@ class Training(FrozenParams):
         The weight of a class in the log-loss. None is 1. "balanced" is one over the
         frequency of the class among the training superpixels, as in equation (2). A
         number a in 0..1 is one over the frequency to the power a.
+    checkpoint : str, path or None, default=None
+        A folder of checkpoints, from which the same fit goes on after an interruption;
+        see `ZoomoutClassifier`. A checkpoint is written after every
+        twentieth of the steps, and every 30 seconds.
 
     Raises
     ------
@@ -53,6 +63,9 @@ class Training(FrozenParams):
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
     class_weight: str | float | None = None
+    _: KW_ONLY
+    # Two trainings that differ in their files only train the same.
+    checkpoint: str | os.PathLike | None = field(default=None, compare=False)
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "max_steps": [Interval(Integral, 1, None, closed="left"), None],
@@ -64,7 +77,49 @@ class Training(FrozenParams):
             Interval(Real, 0, 1, closed="both"),
             None,
         ],
+        "checkpoint": [str, os.PathLike, None],
     }
+
+    def open_checkpoint(
+        self,
+        name: str,
+        depends_on: "Mapping[str, Any]",
+        *,
+        n_steps: int,
+        device: str,
+        verbose: int = 0,
+    ) -> Checkpoint | None:
+        """Return the checkpoint of a training with these settings.
+
+        Parameters
+        ----------
+        name : str
+            What is trained.
+        depends_on : dict
+            All that the training depends on besides these settings.
+        n_steps : int
+            Number of its steps.
+        device : str
+            Where torch trains.
+        verbose : int, default=0
+            If positive, print where the training goes on.
+
+        Returns
+        -------
+        Checkpoint or None
+            None if there is no folder for it.
+        """
+        if self.checkpoint is None:
+            return None
+        settings = self.replace(checkpoint=None).get_params()
+        return Checkpoint(
+            self.checkpoint,
+            name,
+            {"settings": settings, **depends_on},
+            device=device,
+            every=math.ceil(n_steps / _CHECKPOINTS),
+            verbose=verbose,
+        )
 
 
 @dataclass(frozen=True, repr=False)
@@ -98,6 +153,11 @@ class FineTuning(Training):
         Longer side in pixels of the images of a step, multiplied by a random factor of
         3/4 to 4/3. Larger images are cropped. It may differ from the ``input_size`` of
         the levels.
+    checkpoint : str, path or None, default=None
+        A folder of checkpoints, from which the same fit goes on after an interruption;
+        see `ZoomoutClassifier`. A checkpoint is written after every
+        twentieth of the steps, and every 30 seconds. It holds three times the weights,
+        and at the end the weights alone.
 
     Raises
     ------
@@ -157,6 +217,8 @@ def train(
     decay: Callable[[float], float],
     name: str,
     verbose: int = 0,
+    checkpoint: Checkpoint | None = None,
+    rng: "np.random.Generator | None" = None,
 ) -> None:
     """Train until the batches are used up.
 
@@ -174,6 +236,10 @@ def train(
         What is trained, for errors and the progress bar.
     verbose : int, default=0
         Show a progress bar if positive.
+    checkpoint : Checkpoint or None, default=None
+        From where to go on, and what to write meanwhile.
+    rng : numpy.random.Generator or None, default=None
+        What ``loss_of`` draws from.
 
     Raises
     ------
@@ -181,17 +247,26 @@ def train(
         If the loss or a weight becomes NaN or infinite, or the weights of a group get
         no gradient.
     """
-    from torch.optim.lr_scheduler import LambdaLR
-
     n_steps = len(batches)
-    schedule = LambdaLR(optimizer, lambda step: decay(step / n_steps))
-    bar = tqdm(batches, name, disable=not verbose, unit="step")
-    for step, batch in enumerate(bar):
+    rates = [group["lr"] for group in optimizer.param_groups]
+    lower = f"lower learning_rate, which is {rates[0]:g}"
+    first = 0 if checkpoint is None else _go_on(checkpoint, optimizer, rng)
+    bar = tqdm(
+        range(first, n_steps),
+        name,
+        n_steps,
+        initial=first,
+        disable=not verbose,
+        unit="step",
+    )
+    for step in bar:
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate * decay(step / n_steps)
         optimizer.zero_grad()
-        loss = loss_of(batch)
+        loss = loss_of(batches[step])
         value = loss.item()
         if not math.isfinite(value):
-            cure = "lower learning_rate" if step else "its input or maps are not finite"
+            cure = lower if step else "its input or maps are not finite"
             raise ValueError(
                 f"{name}: the training loss became {value} in step {step + 1} of "
                 f"{n_steps}; {cure}."
@@ -201,12 +276,43 @@ def train(
         if step == 0:
             _check_gradients(optimizer, name)
         optimizer.step()
-        schedule.step()
+        if checkpoint is not None and checkpoint.is_due(step + 1):
+            _write(checkpoint, optimizer, rng, step + 1)
     if not all(bool(w.isfinite().all()) for w in _weights(optimizer)):
         raise ValueError(
             f"{name}: the weights became NaN or infinite in step {n_steps} of "
-            f"{n_steps}; lower learning_rate."
+            f"{n_steps}; {lower}."
         )
+    if checkpoint is not None and first < n_steps:
+        _write(checkpoint, optimizer, rng, n_steps, finished=True)
+
+
+def _go_on(
+    checkpoint: Checkpoint,
+    optimizer: "torch.optim.Optimizer",
+    rng: "np.random.Generator | None",
+) -> int:
+    """Set weights and generator as they were; return the number of steps done."""
+    found = checkpoint.load()
+    if found is None:
+        return 0
+    put_arrays(optimizer, found.arrays)
+    if rng is not None:
+        rng.bit_generator.state = found.facts["rng"]
+    return found.step
+
+
+def _write(
+    checkpoint: Checkpoint,
+    optimizer: "torch.optim.Optimizer",
+    rng: "np.random.Generator | None",
+    step: int,
+    *,
+    finished: bool = False,
+) -> None:
+    arrays = arrays_of(optimizer, finished=finished)
+    facts = {} if rng is None else {"rng": rng.bit_generator.state}
+    checkpoint.write(Progress(step, finished, arrays, facts))
 
 
 def _weights(optimizer: "torch.optim.Optimizer") -> Iterable["torch.Tensor"]:

@@ -10,7 +10,12 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler
 
 from ..table import FeatureTable
-from ._row_windows import read_windows, rows_of_window, split_into_windows
+from ._row_windows import (
+    read_windows,
+    rows_of_window,
+    skip_batches,
+    split_into_windows,
+)
 
 #: Features and classes of some rows.
 Batch = tuple[NDArray[np.float32], NDArray[np.int64]]
@@ -66,23 +71,29 @@ class EvenBatches(Sampler[NDArray[np.int64]]):
         The largest number of rows of a batch.
     rng : numpy.random.Generator, default=None
         Draws a new order for every epoch. None keeps the order.
+    n_skipped : int, default=0
+        Number of batches of an epoch to skip, because an earlier training had them.
     """
 
     def __init__(
-        self, n_rows: int, batch_size: int, rng: np.random.Generator | None = None
+        self,
+        n_rows: int,
+        batch_size: int,
+        rng: np.random.Generator | None = None,
+        n_skipped: int = 0,
     ) -> None:
-        self.n_rows, self.rng = n_rows, rng
+        self.n_rows, self.rng, self.n_skipped = n_rows, rng, n_skipped
         self.n_batches = math.ceil(n_rows / batch_size)
 
     def __len__(self) -> int:
-        return self.n_batches
+        return self.n_batches - self.n_skipped
 
     def __iter__(self) -> Iterator[NDArray[np.int64]]:
         order = np.arange(self.n_rows)
         if self.rng is not None:
             order = self.rng.permutation(self.n_rows)
         # In ascending order, neighboring rows are read together.
-        return map(np.sort, np.array_split(order, self.n_batches))
+        return map(np.sort, np.array_split(order, self.n_batches)[self.n_skipped :])
 
 
 class RowsInFiles(IterableDataset):
@@ -101,27 +112,37 @@ class RowsInFiles(IterableDataset):
         The largest number of rows of a batch.
     rng : numpy.random.Generator, default=None
         Draws a new order for every epoch. None keeps the order.
+    n_skipped : int, default=0
+        Number of batches of an epoch to skip. They are not read.
     """
 
     def __init__(
-        self, rows: TableRows, batch_size: int, rng: np.random.Generator | None = None
+        self,
+        rows: TableRows,
+        batch_size: int,
+        rng: np.random.Generator | None = None,
+        n_skipped: int = 0,
     ) -> None:
-        self.rows, self.rng = rows, rng
+        self.rows, self.rng, self.n_skipped = rows, rng, n_skipped
         self.n_batches = math.ceil(len(rows) / batch_size)
 
     def __len__(self) -> int:
-        return self.n_batches
+        return self.n_batches - self.n_skipped
 
     def __iter__(self) -> Iterator[Batch]:
         data = self.rows
         window = rows_of_window(data.table.n_columns)
         windows = split_into_windows(len(data), self.n_batches, window, self.rng)
+        windows = skip_batches(windows, self.n_skipped)
         for chosen, values in read_windows(data.table, data.rows, windows):
             yield values, data.targets[chosen]
 
 
 def load_batches(
-    rows: TableRows, batch_size: int, rng: np.random.Generator | None = None
+    rows: TableRows,
+    batch_size: int,
+    rng: np.random.Generator | None = None,
+    n_skipped: int = 0,
 ) -> DataLoader:
     """Return torch's loader of the batches of an epoch.
 
@@ -133,6 +154,8 @@ def load_batches(
         The largest number of rows of a batch.
     rng : numpy.random.Generator, default=None
         Draws a new order for every epoch. None keeps the order.
+    n_skipped : int, default=0
+        Number of batches to skip.
 
     Returns
     -------
@@ -143,6 +166,7 @@ def load_batches(
     # The loader draws from its generator, and otherwise from torch's global one.
     options: dict[str, Any] = {"batch_size": None, "generator": torch.Generator()}
     if rows.table.in_files:
-        return DataLoader(RowsInFiles(rows, batch_size, rng), **options)
-    sampler = EvenBatches(len(rows), batch_size, rng)
+        in_files = RowsInFiles(rows, batch_size, rng, n_skipped)
+        return DataLoader(in_files, **options)
+    sampler = EvenBatches(len(rows), batch_size, rng, n_skipped)
     return DataLoader(rows, sampler=sampler, **options)

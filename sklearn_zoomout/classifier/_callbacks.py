@@ -16,11 +16,13 @@ def check_callbacks(params: Mapping[str, Any]) -> None:
     ------
     ValueError
         If an item is no callback, needs single rows, monitors a loss that is not
-        computed, or changes the learning rate as the schedule does.
+        computed, changes the learning rate as the schedule does, or has a state that
+        is not in a checkpoint.
     """
     for i, item in enumerate(params["callbacks"] or ()):
         callback = item[-1] if isinstance(item, (tuple, list)) else item
         name = type(callback).__name__
+        is_of_skorch = type(callback).__module__.startswith("skorch.")
         if not hasattr(callback, "on_epoch_end"):
             raise ValueError(
                 f"callbacks[{i}]: expected a skorch callback, or a pair of a name and "
@@ -42,4 +44,11 @@ def check_callbacks(params: Mapping[str, Any]) -> None:
             raise ValueError(
                 f"callbacks[{i}]: {name} changes the learning rate, as "
                 f"schedule={params['schedule']!r} does; pass schedule='constant'."
+            )
+        kept = name == "EarlyStopping" or not is_of_skorch
+        if params["checkpoint"] is not None and not kept:
+            raise ValueError(
+                f"callbacks[{i}]: expected EarlyStopping, the only callback of skorch "
+                f"whose state a checkpoint keeps, got {name}; leave it out, or pass "
+                "checkpoint=None."
             )

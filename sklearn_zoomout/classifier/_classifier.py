@@ -1,5 +1,6 @@
 """`ZoomoutClassifier`: its parameters, and fit from masks to a trained network."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, Self
@@ -11,6 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import has_fit_parameter
 
+from .._utils.checkpoints import check_checkpoint
 from .._utils.device import check_device
 from .._utils.fitting import fresh_fit
 from .._utils.params import validate_params
@@ -84,6 +86,9 @@ class ZoomoutClassifier(SuperpixelClassifier):
         hidden units are the same. A linear softmax becomes the same as without. A
         network is trained for 150 steps, if ``max_epochs`` is None. It has no effect on
         ``estimator``.
+    checkpoint : str, path or None, default=None
+        A folder that keeps the progress of every training, after every epoch and every
+        30 seconds. The same fit goes on from there. It needs a ``random_state``.
     device : str, default="cpu"
         Where torch trains and predicts. A classifier that was trained on "cuda"
         predicts on the CPU of a machine without CUDA.
@@ -128,6 +133,10 @@ class ZoomoutClassifier(SuperpixelClassifier):
     a copy of the training superpixels. With n of them it has ``C=30 / n``. It is
     trained in steps, like any network, with ``max_epochs``, ``callbacks`` or
     ``schedule="constant"``, or if the table is in files.
+
+    In ``checkpoint``, a training is found by its parameters and data, so that folds and
+    candidates of a search share the folder. A finished one is not repeated. Callbacks
+    of your own must not change the training. A solver writes no checkpoint.
 
     Small steps are computed on one thread, because threads would wait for each other.
 
@@ -174,6 +183,7 @@ class ZoomoutClassifier(SuperpixelClassifier):
         "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
         "callbacks": [list, tuple, None],
         "warm_start": ["boolean"],
+        "checkpoint": [str, os.PathLike, None],
         "device": [str],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -196,6 +206,7 @@ class ZoomoutClassifier(SuperpixelClassifier):
         validation_fraction: float | None = None,
         callbacks: Sequence[Any] | None = None,
         warm_start: bool = False,
+        checkpoint: "str | os.PathLike | None" = None,
         device: str = "cpu",
         random_state: "int | np.random.RandomState | None" = None,
         verbose: int = 0,
@@ -214,6 +225,7 @@ class ZoomoutClassifier(SuperpixelClassifier):
         self.validation_fraction = validation_fraction
         self.callbacks = callbacks
         self.warm_start = warm_start
+        self.checkpoint = checkpoint
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
@@ -293,6 +305,7 @@ class ZoomoutClassifier(SuperpixelClassifier):
             self._check_estimator()
         else:
             check_device(self.device)
+            check_checkpoint(self.checkpoint, self.random_state)
             check_callbacks(self.get_params(deep=False))
 
     def _check_estimator(self) -> None:

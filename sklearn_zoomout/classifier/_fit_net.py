@@ -11,6 +11,7 @@ from .._utils.threads import limit_after_fork, one_thread
 from ..labels import LabeledRows
 from ..table import FeatureTable
 from ._batches import TableRows
+from ._checkpoints import open_checkpoint
 from ._linear import fit_linear
 from ._progress import report
 from ._schedule import choose_hidden_units, count_epochs, is_convex, is_small_step
@@ -83,7 +84,19 @@ def fit_net(
             if convex:
                 fit_linear(net, train_rows, valid_rows, moments, warm=warm)
             else:
-                train_net(net, train_rows, valid_rows, params["schedule"])
+                checkpoint = open_checkpoint(
+                    params,
+                    net,
+                    train_rows,
+                    valid_rows,
+                    earlier,
+                    hidden_units=units,
+                    class_weight=class_weight,
+                    classes=train.classes,
+                    moments=moments,
+                    seed=seed,
+                )
+                train_net(net, train_rows, valid_rows, params["schedule"], checkpoint)
     tidy(net)
     history = [
         {key: value for key, value in epoch.items() if key != "batches"}

@@ -148,13 +148,17 @@ class ZoomoutNet(nn.Module):
     def _drop(self, x: Tensor) -> Tensor:
         if not self.training or self.dropout == 0:
             return x
-        if x.device not in self._generators:
-            generator = torch.Generator(x.device).manual_seed(self.random_state)
-            self._generators[x.device] = generator
         kept = torch.empty_like(x).bernoulli_(
-            1 - self.dropout, generator=self._generators[x.device]
+            1 - self.dropout, generator=self.generator(x.device)
         )
         return x * kept / (1 - self.dropout)
+
+    def generator(self, device: torch.device) -> torch.Generator:
+        """Return the generator of dropout on a device."""
+        if device not in self._generators:
+            generator = torch.Generator(device).manual_seed(self.random_state)
+            self._generators[device] = generator
+        return self._generators[device]
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_generators": {}}

@@ -31,7 +31,7 @@ class StepBar(Callback):
 
 
 @contextmanager
-def progress_bar(n_steps: int, verbose: int) -> Iterator[Any]:
+def progress_bar(n_steps: int, verbose: int, done: int = 0) -> Iterator[Any]:
     """Open a progress bar, and close it at the end or after an error.
 
     Parameters
@@ -40,6 +40,8 @@ def progress_bar(n_steps: int, verbose: int) -> Iterator[Any]:
         Number of steps.
     verbose : int
         If 0, nothing is shown.
+    done : int, default=0
+        Number of steps that an earlier training has done.
 
     Yields
     ------
@@ -47,7 +49,8 @@ def progress_bar(n_steps: int, verbose: int) -> Iterator[Any]:
         Without a terminal or notebook, it shows nothing.
     """
     shown = bool(verbose) and _is_watched()
-    with tqdm(total=n_steps, desc="classifier", unit="step", disable=not shown) as bar:
+    options = {"total": n_steps, "initial": done, "desc": "classifier", "unit": "step"}
+    with tqdm(**options, disable=not shown) as bar:
         yield bar
 
 

@@ -70,6 +70,16 @@ def split_into_windows(
     return windows
 
 
+def skip_batches(windows: Iterable[Window], n: int) -> list[Window]:
+    """Return the windows without their first n batches, and without empty windows."""
+    left = []
+    for window in windows:
+        if n < len(window):
+            left.append(window[n:])
+        n = max(0, n - len(window))
+    return left
+
+
 def read_windows(
     table: FeatureTable, rows: NDArray[Any], windows: Iterable[Window]
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
@@ -92,6 +102,8 @@ def read_windows(
         Their features. They are valid until the next batch is drawn.
     """
     windows = list(windows)
+    if not windows:
+        return
     largest = max(sum(map(len, window)) for window in windows)
     shape = largest, table.n_columns
     # One buffer is in use while the other is being filled.

@@ -3,16 +3,18 @@
 import contextlib
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from skorch import NeuralNet
-from skorch.callbacks import EarlyStopping, LRScheduler, PrintLog
-from torch.optim.lr_scheduler import LambdaLR
+from skorch.callbacks import Callback, EarlyStopping, PrintLog
 
+from .._utils.checkpoints import Checkpoint
 from ._batches import TableRows, load_batches
+from ._checkpoints import KeepProgress
 from ._net import WeightedLogLoss, ZoomoutNet
 from ._progress import StepBar, progress_bar
 from ._schedule import one_cycle
@@ -46,15 +48,30 @@ class RowNet(NeuralNet):
                 getattr(callback, method_name)(self, **cb_kwargs)
 
     def partial_fit(
-        self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any
+        self,
+        X: Any,
+        y: Any = None,
+        classes: Any = None,
+        n_epochs: int = 0,
+        n_skipped: int = 0,
+        **fit_params: Any,
     ) -> Self:
-        """Train for ``max_epochs``, or until a callback stops."""
+        """Train until epoch ``max_epochs``, or until a callback stops.
+
+        ``n_epochs`` of them, and ``n_skipped`` steps of the next one, are done already.
+        """
         if not self.initialized_:
             self.initialize()
         fit_params.pop("_routing_method", None)
         self.notify("on_train_begin", X=X, y=y)
         with contextlib.suppress(_StopTraining):
-            self.fit_loop(X, y, **fit_params)
+            if n_skipped:
+                whole = self.iterator_train
+                self.iterator_train = partial(whole, n_skipped=n_skipped)
+                self.fit_loop(X, y, 1, **fit_params)
+                self.iterator_train = whole
+                n_epochs += 1
+            self.fit_loop(X, y, self.max_epochs - n_epochs, **fit_params)
         self.notify("on_train_end", X=X, y=y)
         return self
 
@@ -73,8 +90,8 @@ class RowNet(NeuralNet):
             kind = "training" if training else "validation"
             raise ValueError(
                 f"the {kind} loss became {loss} in epoch {len(self.history)}, batch "
-                f"{len(self.history[-1, 'batches'])}; lower learning_rate, or scale "
-                "the features (standardize=True)."
+                f"{len(self.history[-1, 'batches'])}; lower learning_rate, which is "
+                f"{self.lr:g}, or scale the features (standardize=True)."
             )
 
 
@@ -164,7 +181,11 @@ def make_net(
 
 
 def train_net(
-    net: RowNet, train: TableRows, valid: TableRows | None, schedule: str = "constant"
+    net: RowNet,
+    train: TableRows,
+    valid: TableRows | None,
+    schedule: str = "constant",
+    checkpoint: Checkpoint | None = None,
 ) -> None:
     """Train a net in steps.
 
@@ -178,43 +199,59 @@ def train_net(
         The rows on which to compute ``valid_loss``.
     schedule : {"one_cycle", "constant"}, default="constant"
         How the rate changes.
+    checkpoint : Checkpoint or None, default=None
+        From where to go on, and what to write meanwhile.
 
     Raises
     ------
     ValueError
         If the loss or the weights become NaN or infinite.
     """
-    n_steps = net.max_epochs * math.ceil(len(train) / net.batch_size)
+    n_batches = math.ceil(len(train) / net.batch_size)
+    n_steps = net.max_epochs * n_batches
+    kept = None if checkpoint is None else KeepProgress(checkpoint, n_batches)
+    n_epochs, n_skipped = (0, 0) if kept is None else kept.go_on(net)
+    if n_epochs == net.max_epochs:
+        return
+    step = n_epochs * n_batches + n_skipped
     callbacks = net.callbacks_
-    with progress_bar(n_steps, net.verbose) as bar:
+    with progress_bar(n_steps, net.verbose, step) as bar:
         ours: list[tuple[str, Any]] = [("step_bar", StepBar(bar))]
         if schedule == "one_cycle":
-            ours.append(("one_cycle", _cycle_of_steps(n_steps)))
-        net.callbacks_ = [*callbacks, *ours]
+            ours.append(("one_cycle", _OneCycle(net.lr, n_steps, step)))
+        if kept is not None:
+            ours.append(("kept", kept))
+        net.callbacks_ = [*ours, *callbacks]
         try:
-            net.partial_fit((train, valid))
+            net.partial_fit((train, valid), n_epochs=n_epochs, n_skipped=n_skipped)
         finally:
             net.callbacks_ = callbacks
     refuse_weights(net, f"in epoch {len(net.history)}")
+    if kept is not None:
+        kept.finish(net)
 
 
-def _cycle_of_steps(n_steps: int) -> LRScheduler:
-    """Return the callback that sets the rate of every step."""
-    return LRScheduler(
-        LambdaLR,
-        step_every="batch",
-        event_name=None,
-        # The rate of a step is that of its middle, so that no step has the rate 0.
-        lr_lambda=lambda step: one_cycle((step + 0.5) / n_steps),
-    ).initialize()
+class _OneCycle(Callback):
+    """Set the rate of every step."""
+
+    def __init__(self, rate: float, n_steps: int, step: int) -> None:
+        self.rate, self.n_steps, self.step = rate, n_steps, step
+
+    def on_batch_begin(self, net: Any, training: bool = False, **kwargs: Any) -> None:
+        if training:
+            # The rate of a step is that of its middle, so that no step has the rate 0.
+            factor = one_cycle((self.step + 0.5) / self.n_steps)
+            for group in net.optimizer_.param_groups:
+                group["lr"] = self.rate * factor
+            self.step += 1
 
 
 def refuse_weights(net: RowNet, when: str) -> None:
     """Raise an error if a weight is NaN or infinite."""
     if not all(bool(p.isfinite().all()) for p in net.module_.parameters()):
         raise ValueError(
-            f"the weights became NaN or infinite {when}; lower learning_rate, or scale "
-            "the features (standardize=True)."
+            f"the weights became NaN or infinite {when}; lower learning_rate, which is "
+            f"{net.lr:g}, or scale the features (standardize=True)."
         )
 
 

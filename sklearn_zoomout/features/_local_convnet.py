@@ -12,6 +12,7 @@ from sklearn.model_selection import KFold
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 
+from .._utils.checkpoints import check_checkpoint
 from .._utils.device import check_device, device_to_predict_on
 from .._utils.fitting import fresh_fit
 from .._utils.frozen_params import FrozenParams, FrozenParamsMixin
@@ -68,7 +69,8 @@ class LocalConvnetFeatures(FrozenParamsMixin, RegionFeatures):
         All classes, so that a class that is absent from a fold keeps its column; by
         default the labels of the masks.
     training : Training or None, default=None
-        Steps, batches, rates and weights of the classes. None is ``Training()``.
+        Steps, batches, rates and weights of the classes, and a folder of checkpoints,
+        of which every fold has its own. None is ``Training()``.
     device : str, default="cpu"
         Where torch trains and predicts. A level that was trained on "cuda" predicts on
         the CPU where there is none.
@@ -262,6 +264,7 @@ class LocalConvnetFeatures(FrozenParamsMixin, RegionFeatures):
                 "images[..., [2, 1, 0]]."
             )
         check_device(self.device)
+        check_checkpoint(self._training.checkpoint, self.random_state)
         return superpixels
 
     def _label(
@@ -288,6 +291,7 @@ class LocalConvnetFeatures(FrozenParamsMixin, RegionFeatures):
     def _check_params_before_fit(self) -> None:
         super()._check_params_before_fit()
         check_device(self.device)
+        check_checkpoint(self._training.checkpoint, self.random_state)
         check_classes(self.classes)
 
     def _check_labels_before_fit(self, labels: PresentLabels | None) -> None:

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
+from .._utils.digests import digest_array
 from .._utils.threads import limit_after_fork
 from ..backbones import Training
 from ..backbones._training import train
@@ -141,6 +142,17 @@ def train_local_net(
         decay=lambda share: (1 + math.cos(math.pi * share)) / 2,
         name="training of the local convnet",
         verbose=verbose,
+        checkpoint=training.open_checkpoint(
+            "local convnet",
+            {
+                "data": [digest_array(a) for a in (patches, targets, batches)],
+                "class_weight": np.asarray(class_weight, dtype=np.float64),
+                "seed": seed,
+            },
+            n_steps=len(batches),
+            device=device,
+            verbose=verbose,
+        ),
     )
     return net.to("cpu").eval()
 

@@ -211,6 +211,11 @@ def train_net(
     -------
     ZoomoutNet
         On standardized features, ready to predict.
+
+    Raises
+    ------
+    ValueError
+        If the loss becomes NaN or infinite.
     """
     import torch
 
@@ -241,7 +246,14 @@ def train_net(
             losses = torch.nn.functional.cross_entropy(
                 net(x[rows]), y[rows], reduction="none"
             )
+            loss = (losses * weight[rows]).mean()
+            if not loss.isfinite():
+                raise ValueError(
+                    f"pixels: the training loss became {loss.item()} in step {step + 1} "
+                    f"of {steps}; the values of the images are too large or too far "
+                    "apart for float32; scale the images, or pass value_range."
+                )
             optimizer.zero_grad()
-            (losses * weight[rows]).mean().backward()
+            loss.backward()
             optimizer.step()
     return net.requires_grad_(False).eval()

@@ -120,8 +120,8 @@ class ZoomoutPipeline(Pipeline):
 
         Else a step that was fitted again would be followed by steps of an earlier fit.
         """
-        forget_unless_warm(self)
         try:
+            forget_unless_warm(self)
             check_params_before_fit(self)
             with self._checking_labels():
                 yield

@@ -92,6 +92,12 @@ def predict_tiles(
         If a parameter is out of its range, or the image has other channels than those
         of fit.
 
+    Notes
+    -----
+    A file is written completely or not at all. After an interruption, the same call
+    starts from the first tile. If the levels of the model have a ``memory``, the
+    features of the tiles that were finished are read from it.
+
     Examples
     --------
     >>> import numpy as np

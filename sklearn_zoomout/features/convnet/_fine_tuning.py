@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._utils.checkpoints import Checkpoint, check_checkpoint
 from ..._utils.digests import digest_array, digest_state
 from ..._utils.random_draws import draw_evenly
 from ...backbones import Backbone, FineTuning, Network, load_network
@@ -68,19 +69,23 @@ def fine_tune(
         refuse_no_masks()
     settings = backbone.fine_tune
     assert isinstance(settings, FineTuning)
+    refuse_wrong_checkpoint(backbone)
     plain = replace(backbone, flip=False, dtype="float32", fine_tune=None)
     labeled = _without_absent_classes(label_rows(superpixels, masks))
     of_labels = [labeled.rows, labeled.classes[labeled.codes]]
-    identity = (load_shared_network(plain).key, settings, backbone.random_state)
+    alike = settings.replace(checkpoint=None)
+    identity = (load_shared_network(plain).key, alike, backbone.random_state)
 
     def compute() -> FineTunedWeights:
         network = load_network(plain)
         before, after, entry = network.weights(), None, ""
+        data = _digest_data(superpixels, of_labels)
         if cache is not None:
-            entry = _entry_key(settings, identity, superpixels, of_labels)
+            state = digest_state(alike, {"identity": repr(identity)})
+            entry = entry_key(state, data)
             after = _recall(cache, entry, before)
         if after is None:
-            _train(network, settings, superpixels, labeled, backbone, verbose)
+            _train(network, settings, superpixels, labeled, backbone, data, verbose)
             after = network.weights()
             if cache is not None:
                 cache.put(entry, np.concatenate([v.ravel() for v in after.values()]))
@@ -110,19 +115,49 @@ def _without_absent_classes(labeled: LabeledRows) -> LabeledRows:
     return replace(labeled, codes=codes, classes=labeled.classes[present])
 
 
-def _entry_key(
-    settings: FineTuning,
-    identity: tuple[Any, ...],
-    superpixels: Superpixels,
-    of_labels: Sequence[NDArray[Any]],
-) -> str:
-    state = digest_state(settings, {"identity": repr(identity)})
+def refuse_wrong_checkpoint(backbone: Backbone) -> None:
+    """Raise an error if a fine-tuning could not go on from its checkpoint."""
+    settings = backbone.fine_tune
+    if not isinstance(settings, FineTuning) or settings.checkpoint is None:
+        return
+    check_checkpoint(settings.checkpoint, backbone.random_state)
+    if backbone.is_callable:
+        raise ValueError(
+            "checkpoint: expected the name of a backbone, got a callable, whose code "
+            "may change between two fits; pass checkpoint=None."
+        )
+
+
+def _digest_data(superpixels: Superpixels, of_labels: Sequence[NDArray[Any]]) -> str:
     data = hashlib.sha256()
     for segmented in superpixels:
         data.update(segmented.digest.encode())
     for labels in of_labels:
         data.update(digest_array(labels).encode())
-    return entry_key(state, data.hexdigest())
+    return data.hexdigest()
+
+
+def _open_checkpoint(
+    network: Network,
+    settings: FineTuning,
+    backbone: Backbone,
+    n_steps: int,
+    data: str,
+    verbose: int,
+) -> Checkpoint | None:
+    depends_on = {
+        "network": [network.sha256, repr(network.spec)],
+        "version": FineTuning.cache_version,
+        "random_state": backbone.random_state,
+        "data": data,
+    }
+    return settings.open_checkpoint(
+        f"fine-tuned {network.spec.file_stem}",
+        depends_on,
+        n_steps=n_steps,
+        device=backbone.device,
+        verbose=verbose,
+    )
 
 
 def _recall(
@@ -146,6 +181,7 @@ def _train(
     superpixels: Superpixels,
     labeled: LabeledRows,
     backbone: Backbone,
+    data: str,
     verbose: int,
 ) -> None:
     """Train the network together with a linear classifier of its maps."""
@@ -196,6 +232,10 @@ def _train(
         decay=lambda share: (1 - share) ** _DECAY_POWER,
         name=f"fine_tune of backbone {network.spec.name!r}",
         verbose=verbose,
+        checkpoint=_open_checkpoint(
+            network, settings, backbone, len(batches), data, verbose
+        ),
+        rng=rng,
     )
     network.freeze()
 

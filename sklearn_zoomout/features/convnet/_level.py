@@ -27,7 +27,7 @@ from ...masks._present import PresentLabels
 from ...superpixels import SegmentedImage, Superpixels
 from .._base import RegionFeatures
 from ._bands import Triple, choose_views, prefixes_of, views_of
-from ._fine_tuning import fine_tune, refuse_no_masks
+from ._fine_tuning import fine_tune, refuse_no_masks, refuse_wrong_checkpoint
 from ._resizing import blocks_shape, resize_blocks, resize_longer_side
 
 if TYPE_CHECKING:
@@ -139,6 +139,7 @@ class ConvnetLevel(FrozenParamsMixin, RegionFeatures):
         super()._check_params_before_fit()
         backbone = self._backbone
         check_device(backbone.device)
+        refuse_wrong_checkpoint(backbone)
         if not backbone.is_callable:  # it is called once, by `learn`
             load_shared_network(backbone).taps(self.layers)
 
