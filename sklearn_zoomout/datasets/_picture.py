@@ -6,6 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from .._utils.foreign_files import open_file
 from ._alpha import ALPHAS, apply_alpha
 from ._pillow_picture import read_with_pillow
 from ._tiff_picture import read_tiff
@@ -69,7 +70,7 @@ def read_image(
     """
     if alpha not in ALPHAS:
         raise ValueError(f"alpha: expected one of {list(ALPHAS)}, got {alpha!r}.")
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         is_tiff = file.read(4) in _TIFF
     read = read_tiff if is_tiff else read_with_pillow
     image, opacity = read(Path(path), page)
