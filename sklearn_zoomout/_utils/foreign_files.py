@@ -55,15 +55,15 @@ def check_regular(path: str | os.PathLike[str]) -> None:
 
 
 @contextmanager
-def explain_damage(name: object, kind: str, cure: str) -> Iterator[None]:
+def explain_damage(name: object, task: str, cure: str) -> Iterator[None]:
     """Turn whatever a parser raises into an error that names the file.
 
     Parameters
     ----------
     name : object
         The file.
-    kind : str
-        What it should be, such as "a TIFF file".
+    task : str
+        What cannot be done, such as "read as a TIFF file".
     cure : str
         The end of the error, which says what to do.
 
@@ -79,9 +79,7 @@ def explain_damage(name: object, kind: str, cure: str) -> Iterator[None]:
     # Parsers raise errors of any kind for damaged bytes, also MemoryError for sizes.
     except Exception as error:
         got = str(error) or type(error).__name__
-        raise FileError(
-            f"{name} cannot be read as {kind} ({got:.500}); {cure}."
-        ) from error
+        raise FileError(f"{name} cannot be {task} ({got:.500}); {cure}.") from error
 
 
 def check_size(name: object, height: int, width: int, n_bytes: int = 0) -> None:

@@ -77,7 +77,7 @@ def decode_picture(
         See `open_picture`.
     """
     with (
-        explain_damage(name, f"a {' or '.join(kinds)} file", cure),
+        explain_damage(name, f"read as a {' or '.join(kinds)} file", cure),
         _open(file, name, kinds) as picture,
     ):
         check_size(name, picture.height, picture.width)

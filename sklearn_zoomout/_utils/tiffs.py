@@ -51,7 +51,7 @@ def open_tiff(path: Path, cure: str) -> Iterator[Any]:
         import tifffile
     with (
         open_file(path) as stream,
-        explain_damage(path, "a TIFF file", cure),
+        explain_damage(path, "read as a TIFF file", cure),
         tifffile.TiffFile(stream) as file,
     ):
         yield file

@@ -39,8 +39,8 @@ def read_annotations(path: Path) -> list[Drawing]:
     ValueError
         If it is damaged, of another program, or holds something that is not known.
     """
-    kind = f"{path.suffix[1:].upper()} of an annotation program"
-    with open_file(path) as file, explain_damage(path, kind, "export it again"):
+    task = f"read as {path.suffix[1:].upper()} of an annotation program"
+    with open_file(path) as file, explain_damage(path, task, "export it again"):
         size = os.fstat(file.fileno()).st_size
         if size > LARGEST:
             raise FileError(

@@ -181,7 +181,7 @@ def _load_tiff(path: Path) -> NDArray[Any]:
 
 
 def _load_npy(path: Path) -> NDArray[Any]:
-    with open_file(path), explain_damage(path, "an array", _CURE):
+    with open_file(path), explain_damage(path, "read as an array", _CURE):
         check_file_size(path)
         # A map is not longer than its file, whatever shape the file declares.
         mapped = np.lib.format.open_memmap(path, mode="r")
@@ -200,7 +200,7 @@ def _load_hdf5(path: Path) -> NDArray[Any]:
     arrays: dict[str, Any] = {}
     with (
         open_file(path),
-        explain_damage(path, "an HDF5 file", _CURE),
+        explain_damage(path, "read as an HDF5 file", _CURE),
         h5py.File(path, "r") as file,
     ):
         file.visititems(

@@ -10,9 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._utils.foreign_files import FileError, open_file
 from .._utils.optional import explain_missing
 from ._source import Georeference, PaletteSource, Source
 from ._window import Window
+
+# Endings of text that names other files, or servers, from which GDAL then reads.
+_REFERRING = {".vrt", ".xml", ".json"}
 
 
 def open_with_rasterio(path: Path, page: int | None) -> Source:
@@ -43,7 +47,7 @@ def open_with_rasterio(path: Path, page: int | None) -> Source:
     name = str(path) if page is None else f"GTIFF_DIR:{page + 1}:{path}"
     try:
         with without_georeference_warning():
-            dataset = rasterio.open(name)
+            dataset = rasterio.open(name, driver=_driver(path))
     except rasterio.errors.RasterioIOError as error:
         raise OSError(f"{path} cannot be read by rasterio ({error}).") from error
     try:
@@ -54,6 +58,21 @@ def open_with_rasterio(path: Path, page: int | None) -> Source:
     except BaseException:
         dataset.close()
         raise
+
+
+def _driver(path: Path) -> str | None:
+    """Return the driver of TIFF files, since GDAL goes by the content of a file."""
+    suffix = path.suffix.lower()
+    if suffix in (".tif", ".tiff"):
+        return "GTiff"
+    with open_file(path) as file:
+        start = file.read(1024).lstrip(b"\xef\xbb\xbf \t\r\n")
+    if start[:1] in (b"<", b"{", b"[") and suffix not in _REFERRING:
+        raise FileError(
+            f"{path}: expected pixels, got XML or JSON, which can name other files; "
+            f"such a file needs one of the endings {sorted(_REFERRING)}."
+        )
+    return None
 
 
 @contextmanager

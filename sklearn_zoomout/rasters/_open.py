@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .._utils.foreign_files import check_regular, explain_damage
 from .._utils.optional import explain_missing
 from ..images import refuse_masked
 from ._axes import channels_are_first
@@ -124,6 +125,7 @@ def open_raster(
 def _open_path(path: Path, channel_axis: int | None, page: int | None) -> Source:
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file or folder.")
+    check_regular(path)
     suffix = path.suffix.lower()
     if page is not None and suffix not in (".tif", ".tiff"):
         raise ValueError(f"page: expected None for {path}, got {page!r}.")
@@ -156,13 +158,9 @@ def _open_tiff(path: Path, channel_axis: int | None, page: int | None) -> Source
 
 
 def _open_npy(path: Path, channel_axis: int | None) -> Source:
-    try:
-        array = np.load(path, mmap_mode="r")
-    except (ValueError, EOFError) as error:
-        raise ValueError(
-            f"{path} cannot be mapped ({error}); expected a file of one array of "
-            "numbers, written by numpy.save."
-        ) from error
+    cure = "expected a file of one array of numbers, written by numpy.save"
+    with explain_damage(path, "mapped", cure):
+        array = np.lib.format.open_memmap(path, mode="r")
     return _open_array(array, str(path), channel_axis, own_map=True)
 
 
@@ -171,14 +169,24 @@ def _open_zarr(path: Path, channel_axis: int | None) -> Source:
         raise ValueError(f"{path}: expected a zarr array, got another folder.")
     with explain_missing(f"{path}: reading zarr", "rasters"):
         import zarr
-    opened = zarr.open(path, mode="r")
+    with explain_damage(path, "read as zarr", "write it again"):
+        opened = zarr.open(path, mode="r")
     if isinstance(opened, zarr.Group):
         names = sorted(opened.array_keys())
         raise ValueError(
             f"{path}: expected a zarr array, got a group with the arrays {names}; pass "
             "the folder of one of them."
         )
+    _check_codecs(opened, path)
     return _open_array(opened, str(path), channel_axis)
+
+
+def _check_codecs(array: Any, path: Path) -> None:
+    """Refuse chunks that are pickles, which would be run when a window is read."""
+    filters = getattr(array.metadata, "filters", None) or ()
+    codecs = (*filters, getattr(array.metadata, "compressor", None))
+    if any(getattr(codec, "codec_id", None) == "pickle" for codec in codecs):
+        raise ValueError(f"{path}: expected chunks of numbers, got pickles.")
 
 
 def _open_array(

@@ -1,6 +1,5 @@
 """TIFF files that tifffile reads, without rasterio or if their pages are channels."""
 
-import struct
 import threading
 from contextlib import ExitStack
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .._utils.foreign_files import FileError, explain_damage
 from .._utils.optional import explain_missing
 from ._axes import channels_are_first
 from ._source import ArraySource, Georeference, PaletteSource, Source
@@ -49,12 +49,10 @@ def open_with_tifffile(
         import tifffile
     files = ExitStack()
     try:
-        try:
+        with explain_damage(path, "read as TIFF", "expected a whole file"):
             file = files.enter_context(tifffile.TiffFile(path))
-        except (tifffile.TiffFileError, ValueError, struct.error) as error:
-            raise ValueError(f"{path} cannot be read as TIFF ({error}).") from error
-        image = _choose_image(file, path, page)
-        shape, axes = tuple(image.shape), image.axes
+            image = _choose_image(file, path, page)
+            shape, axes = tuple(image.shape), image.axes
         if channel_axis is not None or len(shape) == 2:
             first = channels_are_first(shape, str(path), channel_axis)
         elif len(shape) == 3 and axes[0] in "CS":
@@ -80,7 +78,7 @@ def _choose_image(file: Any, path: Path, page: int | None) -> Any:
     if page is not None:
         n_pages = len(file.pages)
         if not 0 <= page < n_pages:
-            raise ValueError(f"page: expected 0..{n_pages - 1} for {path}, got {page}.")
+            raise FileError(f"page: expected 0..{n_pages - 1} for {path}, got {page}.")
         return file.pages[page]
     whole = [
         series
@@ -88,7 +86,7 @@ def _choose_image(file: Any, path: Path, page: int | None) -> Any:
         if not int(series.keyframe.subfiletype) & _REDUCED_OR_MASK
     ]
     if len(whole) != 1:
-        raise ValueError(
+        raise FileError(
             f"{path}: expected one image, got {len(whole)} of the shapes "
             f"{[series.shape for series in whole]}; pass page=0, 1, ... to read one."
         )
