@@ -70,11 +70,12 @@ def explain_damage(name: object, task: str, cure: str) -> Iterator[None]:
     Raises
     ------
     FileError
-        If the block raises an error. A FileError stays as it is.
+        If the block raises an error. A FileError stays as it is, and so does an
+        ImportError, for a library that is missing.
     """
     try:
         yield
-    except FileError:
+    except (FileError, ImportError):
         raise
     # Parsers raise errors of any kind for damaged bytes, also MemoryError for sizes.
     except Exception as error:

@@ -226,7 +226,7 @@ def decide_colors(
     notes = []
     if not table:
         known = [] if rgb is None else [rgb]
-        learned = [color for color in learn_colors(counts, known) if color != rgb]
+        learned = [c for c in _learn_colors(paths, counts, known) if c != rgb]
         table = {color: label for label, color in enumerate(learned)}
         notes = ["the labels are numbered by colors that were found in the files"]
     colors = {label: color for color, label in table.items() if color != rgb}
@@ -238,6 +238,23 @@ def decide_colors(
     return Decision(
         rule, list(paths), names, colors, [*marks, *transparent], is_missing, notes
     )
+
+
+def _learn_colors(
+    paths: Sequence[Path], counts: Sequence[Any], known: Sequence[RGB]
+) -> list[RGB]:
+    """Return the colors of classes in files; errors name the files."""
+    name = f"{paths[0]}{f' and {len(paths) - 1} others' if len(paths) > 1 else ''}"
+    try:
+        learned = learn_colors(counts, known)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+    if not learned:
+        raise ValueError(
+            f"{name}: expected a color per class, got none that fills 3 x 3 pixels or "
+            "that 10 pixels have; pass the colors of the classes as colors."
+        )
+    return learned
 
 
 def decide_drawings(drawings: Sequence[Drawing], request: Request) -> Decision:

@@ -3,14 +3,14 @@
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .._utils.foreign_files import FileError, open_file
+from .._utils.foreign_files import FileError, explain_damage, open_file
 from .._utils.optional import explain_missing
 from ._source import Georeference, PaletteSource, Source
 from ._window import Window
@@ -45,19 +45,20 @@ def open_with_rasterio(path: Path, page: int | None) -> Source:
     with explain_missing(f"{path}: reading it", "rasters"):
         import rasterio
     name = str(path) if page is None else f"GTIFF_DIR:{page + 1}:{path}"
-    try:
-        with without_georeference_warning():
-            dataset = rasterio.open(name, driver=_driver(path))
-    except rasterio.errors.RasterioIOError as error:
-        raise OSError(f"{path} cannot be read by rasterio ({error}).") from error
-    try:
-        if page is None and dataset.driver == "GTiff" and dataset.subdatasets:
-            raise NotImplementedError(f"{path}: several pages")
-        source = _RasterioSource(dataset, path)
-        return _with_colors(source, dataset)
-    except BaseException:
-        dataset.close()
-        raise
+    driver = _driver(path)
+    with ExitStack() as files:
+        try:
+            with without_georeference_warning():
+                dataset = files.enter_context(rasterio.open(name, driver=driver))
+            if page is None and dataset.driver == "GTiff" and dataset.subdatasets:
+                raise NotImplementedError(f"{path}: several pages")
+            source = _with_colors(_RasterioSource(dataset, path), dataset)
+        except (NotImplementedError, ValueError):
+            raise
+        except Exception as error:  # GDAL's errors are of many kinds
+            raise OSError(f"{path} cannot be read by rasterio ({error}).") from error
+        files.pop_all()  # it stays open
+    return source
 
 
 def _driver(path: Path) -> str | None:
@@ -166,16 +167,9 @@ class _RasterioSource(Source):
         return np.asarray(self._call(self._dataset.read_masks, 1, **options) > 0)
 
     def _call(self, read: Any, *args: Any, **options: Any) -> NDArray[Any]:
-        from rasterio.errors import RasterioError
-
-        try:
-            with self._lock:
-                return np.asarray(read(*args, **options))
-        except RasterioError as error:
-            raise ValueError(
-                f"{self._path}: a window cannot be read ({error}); the file may be "
-                "damaged or closed."
-            ) from error
+        cure = "the file may be damaged or closed"
+        with self._lock, explain_damage(self._path, "read in a window", cure):
+            return np.asarray(read(*args, **options))
 
     def close(self) -> None:
         """Close the dataset."""

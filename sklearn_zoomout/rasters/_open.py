@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -107,19 +106,26 @@ def open_raster(
                 "got a Raster; pass them when it is opened."
             )
         return source
-    if isinstance(source, (str, os.PathLike)):
+    is_path = isinstance(source, (str, os.PathLike))
+    if is_path:
         opened = _open_path(Path(source).expanduser(), channel_axis, page)
     else:
         if page is not None:
             raise ValueError(f"page: expected None for an array, got {page!r}.")
-        opened = _open_array(source, "source", channel_axis)
+        opened = _open_array(source, None, channel_axis)
     try:
+        _refuse_empty(opened, str(source) if is_path else "source")
         return Raster(
             opened, _check_channels(opened, channels), _check_nodata(opened, nodata)
         )
     except BaseException:
         opened.close()
         raise
+
+
+def _refuse_empty(source: Source, name: str) -> None:
+    if min(source.shape) < 1:
+        raise ValueError(f"{name}: expected pixels, got the shape {source.shape}.")
 
 
 def _open_path(path: Path, channel_axis: int | None, page: int | None) -> Source:
@@ -161,7 +167,7 @@ def _open_npy(path: Path, channel_axis: int | None) -> Source:
     cure = "expected a file of one array of numbers, written by numpy.save"
     with explain_damage(path, "mapped", cure):
         array = np.lib.format.open_memmap(path, mode="r")
-    return _open_array(array, str(path), channel_axis, own_map=True)
+    return _open_array(array, path, channel_axis, own_map=True)
 
 
 def _open_zarr(path: Path, channel_axis: int | None) -> Source:
@@ -178,7 +184,7 @@ def _open_zarr(path: Path, channel_axis: int | None) -> Source:
             "the folder of one of them."
         )
     _check_codecs(opened, path)
-    return _open_array(opened, str(path), channel_axis)
+    return _open_array(opened, path, channel_axis)
 
 
 def _check_codecs(array: Any, path: Path) -> None:
@@ -190,8 +196,9 @@ def _check_codecs(array: Any, path: Path) -> None:
 
 
 def _open_array(
-    array: Any, name: str, channel_axis: int | None, *, own_map: bool = False
+    array: Any, path: Path | None, channel_axis: int | None, *, own_map: bool = False
 ) -> Source:
+    name = "source" if path is None else str(path)
     refuse_masked(array, name, "pass source.filled(value) with nodata=value")
     if not all(hasattr(array, x) for x in ("shape", "dtype", "ndim", "__getitem__")):
         raise TypeError(
@@ -201,7 +208,7 @@ def _open_array(
     first = channels_are_first(tuple(array.shape), name, channel_axis)
     if np.dtype(array.dtype).kind not in "iufb":
         raise ValueError(f"{name}: expected numbers, got dtype {array.dtype}.")
-    return ArraySource(array, channels_first=first, own_map=own_map, files=ExitStack())
+    return ArraySource(array, channels_first=first, own_map=own_map, path=path)
 
 
 def _check_channels(source: Source, channels: Sequence[int] | None) -> list[int]:

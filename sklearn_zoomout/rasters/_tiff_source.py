@@ -65,10 +65,13 @@ def open_with_tifffile(
                 "pass page=0, 1, ... to read one page, or channel_axis=0 if its pages "
                 "are the channels."
             )
-        position = (
-            {"page": page} if page is not None else {"series": file.series.index(image)}
-        )
-        return _make_source(path, image, position, first, files)
+        with explain_damage(path, "read as TIFF", "expected a whole file"):
+            position = (
+                {"page": page}
+                if page is not None
+                else {"series": file.series.index(image)}
+            )
+            return _make_source(path, image, position, first, files)
     except BaseException:
         files.close()
         raise
@@ -105,6 +108,7 @@ def _make_source(
         own_map=mapped,
         lock=threading.Lock(),
         files=files,
+        path=path,
     )
     source.georeference = _georeference(keyframe)
     tag = keyframe.tags.get(_NODATA)
@@ -112,7 +116,7 @@ def _make_source(
     try:
         source.read(Window(0, 0, 1, 1), [0])
     except Exception as error:
-        raise ValueError(
+        raise FileError(
             f"{path} cannot be read by tifffile ({error}); install rasterio, pip "
             'install "sklearn-zoomout[rasters]", or save the file without compression.'
         ) from error
