@@ -16,6 +16,9 @@ _TEXTS = (b"0", b"-1", b"1e9", b"1e308", b"NaN", b"99999999999", b"1" * 5000, b"
 _VALUES = (None, True, 0, -1, 0.5, 1e308, 10**12, 10**30, "", "x", "0" * 1000, [], {})
 _VALUES += (float("nan"), [[]], {"a": 1}, [1, "x", None], [10**12] * 3)
 
+# More text than Pillow reads of a chunk.
+_BOMB = zlib.compress(b"\0" * 3_000_000)
+
 
 class Payload:
     """Makes a folder when it is unpickled, which shows that code of a file ran."""
@@ -133,9 +136,8 @@ def _change_png(rng, content):
     elif way == 4:
         del chunks[i]
     else:
-        bomb = zlib.compress(b"\0" * 3_000_000)
         text = rng.choice(((b"zTXt", b"a\0\0"), (b"iTXt", b"a\0\1\0\0\0")))
-        chunks.insert(i, (text[0], text[1] + bomb))
+        chunks.insert(i, (text[0], text[1] + _BOMB))
     return content[:8] + b"".join(
         struct.pack(">I", len(body)) + kind + body + struct.pack(">I", _crc(kind, body))
         for kind, body in chunks

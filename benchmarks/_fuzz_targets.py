@@ -86,7 +86,7 @@ def _lacks_memory(error):
 
 
 class Images(Target):
-    """Pictures, read by all readers of images and of masks, and as rasters."""
+    """Pictures, read as photographs, as masks and as pictures of any kind."""
 
     def make_seeds(self):
         return image_seeds()
@@ -95,28 +95,33 @@ class Images(Target):
         from sklearn_zoomout import read_mask
         from sklearn_zoomout.datasets import read_image, read_photograph
 
-        readers = [read_photograph, lambda p: read_image(p, page=0, alpha="nodata")]
+        readers = [read_photograph]
         if path.suffix not in (".jpg", ".ppm", ".tga"):
             readers.append(read_mask)
-        if path.suffix == ".tif":
-            readers.append(_read_window)
-        refusal = None
         for read in readers:
             try:
                 read(path)
             except ALLOWED as error:
                 if str(path) not in str(error) or _lacks_memory(error):
                     raise
-                refusal = error
-        read_image(path, alpha="drop")
-        del refusal
+        read_image(path, page=0, alpha="nodata")
 
 
-def _read_window(path):
-    from sklearn_zoomout.rasters import open_raster
+class Rasters(Target):
+    """Windows of TIFF files and of arrays in files."""
 
-    with open_raster(path) as raster:
-        raster.read_with_valid(0, 0, 1, 1)
+    def make_seeds(self):
+        return [
+            seed
+            for seed in (*image_seeds(), *annotation_seeds())
+            if seed[0] in (".tif", ".npy")
+        ]
+
+    def read(self, path):
+        from sklearn_zoomout.rasters import open_raster
+
+        with open_raster(path) as raster:
+            raster.read_with_valid(0, 0, 1, 1)
 
 
 class Annotations(Target):
@@ -267,6 +272,7 @@ class Caches(Target):
 
 TARGETS = {
     "images": Images,
+    "rasters": Rasters,
     "annotations": Annotations,
     "weights": Weights,
     "models": Models,

@@ -9,8 +9,8 @@ edits of the lengths, sizes, tags, chunks and JSON of their formats. Digests and
 checksums that anyone can compute are right again after an edit, so that the code behind
 them is reached. One file in a hundred is a pickle that would make a folder.
 
-Files are read by processes that may take --memory GB of address space for them, and that
-are ended when a file takes longer than --seconds. The columns are
+Files are read by processes that may take --memory GB of address space for them, and
+that are ended when a file takes longer than --seconds. The columns are
 
 - "read", "refused": an error of the stated list, ValueError or OSError (as is
   FileNotFoundError), whose message has the path; for entries of a cache a warning
@@ -25,6 +25,7 @@ Every file is drawn by the seed, its kind and its number alone, so that --first 
 it.
 """
 
+import logging
 import os
 import random
 import resource
@@ -75,6 +76,7 @@ def work(args):
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     warnings.simplefilter("ignore")
+    logging.disable()  # tifffile tells every damaged tag
     outcomes = os.open(folder / "outcomes", os.O_WRONLY)
     with open(folder / "log", "a") as log:
         for i in range(start, stop):
@@ -182,7 +184,9 @@ def main(args=None):
     titles = "".join(f"{t:>{w}s}" for t, w in zip(_TITLES, widths, strict=True))
     print(f"{'':12s}{'files':>8s}{titles}{'peak (before)':>16s}{'files/s':>9s}")
     n_bad = 0
-    with tempfile.TemporaryDirectory() as folder:
+    # A folder in memory, where there is one.
+    shared = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(dir=shared) as folder:
         for kind in args.kinds:
             start = time.perf_counter()
             outcomes, before, peak = fuzz(args, kind, folder)

@@ -1,13 +1,12 @@
 """Opening of TIFF files by tifffile, and checks before their pixels are decoded."""
 
+import math
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from lzma import LZMADecompressor
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from .foreign_files import FileError, check_size, explain_damage, open_file
 from .optional import explain_missing
@@ -21,6 +20,7 @@ _UNBOUNDED: dict[int, Any] = {
 _RATIO = 10_000
 _LARGE_PART = 10**9  # bytes
 _UNCOMPRESSED = 1
+_LEAST_PAGE = 100  # bytes: eight tags of twelve
 
 
 @contextmanager
@@ -54,7 +54,28 @@ def open_tiff(path: Path, cure: str) -> Iterator[Any]:
         explain_damage(path, "read as a TIFF file", cure),
         tifffile.TiffFile(stream) as file,
     ):
+        check_pages(file, path)
         yield file
+
+
+def check_pages(file: Any, path: Path) -> None:
+    """Refuse more pages than a file has place for; they would overlap."""
+    n_pages, size = len(file.pages), file.filehandle.size
+    if n_pages > 1 and n_pages * _LEAST_PAGE > size:
+        raise FileError(
+            f"{path}: expected at most {size // _LEAST_PAGE} pages in {size} bytes, "
+            f"got {n_pages}; save it again."
+        )
+
+
+def check_number_of_parts(key: Any, path: Path) -> None:
+    """Refuse a page that declares more strips or tiles than it lists."""
+    expected, n_parts = math.prod(key.chunked), len(key.dataoffsets)
+    if n_parts < expected:
+        raise FileError(
+            f"{path}: expected {expected} strips or tiles, got {n_parts}; save it "
+            "again."
+        )
 
 
 def check_image(file: Any, image: Any, path: Path) -> None:
@@ -75,8 +96,9 @@ def check_image(file: Any, image: Any, path: Path) -> None:
         If it is too large, or the file ends before its last pixel.
     """
     key = image.keyframe
-    n_bytes = int(np.prod([int(n) for n in image.shape], dtype=object))
-    check_size(path, key.imagelength, key.imagewidth, n_bytes * image.dtype.itemsize)
+    n_bytes = math.prod(image.shape) * image.dtype.itemsize
+    check_size(path, key.imagelength, key.imagewidth, n_bytes)
+    check_number_of_parts(key, path)
     # A part that is decoded at a time may be larger than the image.
     tile = (key.tilelength or 1) * (key.tilewidth or 1)
     check_size(path, 1, tile, tile * key.samplesperpixel * image.dtype.itemsize)
@@ -104,7 +126,7 @@ def _check_parts(stream: Any, key: Any, page: Any, path: Path) -> None:
             "read it by rasters.open_raster."
         )
     if int(key.compression) in _UNBOUNDED:
-        expected = int(np.prod(key.chunks, dtype=object)) * key.dtype.itemsize
+        expected = math.prod(key.chunks) * key.dtype.itemsize
         for offset, count in parts:
             if count * _RATIO > _LARGE_PART:
                 _check_bomb(stream, offset, count, expected, key, path)

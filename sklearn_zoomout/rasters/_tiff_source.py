@@ -9,6 +9,7 @@ import numpy as np
 
 from .._utils.foreign_files import FileError, explain_damage
 from .._utils.optional import explain_missing
+from .._utils.tiffs import check_number_of_parts, check_pages
 from ._axes import channels_are_first
 from ._source import ArraySource, Georeference, PaletteSource, Source
 from ._window import Window
@@ -51,7 +52,9 @@ def open_with_tifffile(
     try:
         with explain_damage(path, "read as TIFF", "expected a whole file"):
             file = files.enter_context(tifffile.TiffFile(path))
+            check_pages(file, path)
             image = _choose_image(file, path, page)
+            check_number_of_parts(image.keyframe, path)
             shape, axes = tuple(image.shape), image.axes
         if channel_axis is not None or len(shape) == 2:
             first = channels_are_first(shape, str(path), channel_axis)
