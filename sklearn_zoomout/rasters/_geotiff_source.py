@@ -109,7 +109,9 @@ class _RasterioSource(Source):
         alphas = [i for i in kinds if kinds[i] == ColorInterp.alpha]
         if not self._bands:
             raise ValueError(f"{path}: expected bands, got {len(alphas)} alpha bands.")
-        dtypes = {dataset.dtypes[i - 1] for i in self._bands}
+        # Each look-up collects those of all bands.
+        all_dtypes, all_nodata = dataset.dtypes, dataset.nodatavals
+        dtypes = {all_dtypes[i - 1] for i in self._bands}
         if len(dtypes) > 1 or np.dtype(min(dtypes)).kind not in "iuf":
             raise ValueError(
                 f"{path}: expected bands of one dtype of real numbers, got "
@@ -118,7 +120,7 @@ class _RasterioSource(Source):
         masked = MaskFlags.per_dataset in dataset.mask_flag_enums[0]
         self.shape = (dataset.height, dataset.width, len(self._bands))
         self.dtype = np.dtype(dtypes.pop())
-        self.nodata = _common_nodata([dataset.nodatavals[i - 1] for i in self._bands])
+        self.nodata = _common_nodata([all_nodata[i - 1] for i in self._bands])
         self.has_mask = bool(alphas) or masked
         self.block = tuple(dataset.block_shapes[0])
         self.georeference = _georeference(dataset)

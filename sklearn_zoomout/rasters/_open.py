@@ -22,6 +22,10 @@ _PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")
 _ZARR_FILES = (".zarray", ".zgroup", "zarr.json")
 
 
+# Far more than the bands of any camera. GDAL takes their square of time.
+_MOST_CHANNELS = 5000
+
+
 def open_raster(
     source: Any,
     *,
@@ -114,7 +118,8 @@ def open_raster(
             raise ValueError(f"page: expected None for an array, got {page!r}.")
         opened = _open_array(source, None, channel_axis)
     try:
-        _refuse_empty(opened, str(source) if is_path else "source")
+        if is_path:
+            _check_shape(opened.shape, str(source))
         return Raster(
             opened, _check_channels(opened, channels), _check_nodata(opened, nodata)
         )
@@ -123,9 +128,13 @@ def open_raster(
         raise
 
 
-def _refuse_empty(source: Source, name: str) -> None:
-    if min(source.shape) < 1:
-        raise ValueError(f"{name}: expected pixels, got the shape {source.shape}.")
+def _check_shape(shape: tuple[int, int, int], name: str) -> None:
+    """Refuse an image of a file without pixels, or of channels that are damage."""
+    if min(shape) < 1 or shape[2] > _MOST_CHANNELS:
+        raise ValueError(
+            f"{name}: expected pixels of 1 to {_MOST_CHANNELS} channels, got the shape "
+            f"{shape}."
+        )
 
 
 def _open_path(path: Path, channel_axis: int | None, page: int | None) -> Source:

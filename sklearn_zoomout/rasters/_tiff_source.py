@@ -69,12 +69,7 @@ def open_with_tifffile(
                 "are the channels."
             )
         with explain_damage(path, "read as TIFF", "expected a whole file"):
-            position = (
-                {"page": page}
-                if page is not None
-                else {"series": file.series.index(image)}
-            )
-            return _make_source(path, image, position, first, files)
+            return _make_source(path, file, image, first, files)
     except BaseException:
         files.close()
         raise
@@ -100,15 +95,15 @@ def _choose_image(file: Any, path: Path, page: int | None) -> Any:
 
 
 def _make_source(
-    path: Path, image: Any, position: dict[str, Any], first: bool, files: ExitStack
+    path: Path, file: Any, image: Any, first: bool, files: ExitStack
 ) -> Source:
     keyframe = image.keyframe
-    array, mapped = _open_pixels(path, image, position, files)
+    array = _open_pixels(path, file, image, files)
     source = ArraySource(
         array,
         channels_first=first,
         alpha=_alpha_channel(keyframe) if len(image.shape) == 3 else None,
-        own_map=mapped,
+        own_map=isinstance(array, np.memmap),
         lock=threading.Lock(),
         files=files,
         path=path,
@@ -128,22 +123,20 @@ def _make_source(
     return PaletteSource(source, (keyframe.colormap.T >> 8).astype(np.uint8))
 
 
-def _open_pixels(
-    path: Path, image: Any, position: dict[str, Any], files: ExitStack
-) -> tuple[Any, bool]:
-    """Return a map of the pixels or a zarr array, and whether it is a map."""
-    import tifffile
-
-    try:
-        return tifffile.memmap(path, mode="r", **position), True
-    except ValueError:  # compressed, or in several pieces
-        pass
+def _open_pixels(path: Path, file: Any, image: Any, files: ExitStack) -> Any:
+    """Return a map of the pixels, or a zarr array if they are not in one piece."""
+    is_series = hasattr(image, "dataoffset")
+    if is_series or image.is_memmappable:
+        offset = image.dataoffset if is_series else image.dataoffsets[0]
+        if offset is not None:
+            # Not by tifffile.memmap, which opens the file again, without its checks.
+            dtype = image.dtype.newbyteorder(file.byteorder)
+            return np.memmap(path, dtype, "r", offset, image.shape)
     with explain_missing(f"{path}: reading compressed or tiled TIFF", "rasters"):
         import zarr
 
-        level = {"level": 0} if "series" in position else {}
-        store = files.enter_context(image.aszarr(**level))
-    return zarr.open_array(store, mode="r"), False
+        store = files.enter_context(image.aszarr(**({"level": 0} if is_series else {})))
+    return zarr.open_array(store, mode="r")
 
 
 def _alpha_channel(keyframe: Any) -> int | None:
