@@ -1,5 +1,6 @@
 """Files from anywhere: errors that name them, and limits before memory is taken."""
 
+import io
 import os
 import stat
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from PIL import Image
 
 #: Bytes of a decoded picture, for each pixel that is allowed: four float32 channels.
 BYTES_PER_PIXEL = 16
+_LARGE_READ = 2**20
 _CURE = (
     "if you trust the file, set PIL.Image.MAX_IMAGE_PIXELS = None, or to a larger "
     "number; windows of a larger image are read by rasters.open_raster"
@@ -19,6 +21,16 @@ _CURE = (
 
 class FileError(ValueError):
     """What is wrong with a file. The message names the file."""
+
+
+class _Bounded(io.BufferedReader):
+    """Reads no more than there is, so that a damaged length takes no memory."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return bytes."""
+        if size is not None and size > _LARGE_READ:
+            size = min(size, max(os.fstat(self.fileno()).st_size - self.tell(), 0))
+        return super().read(size)
 
 
 def open_file(path: str | os.PathLike[str]) -> IO[bytes]:
@@ -41,7 +53,7 @@ def open_file(path: str | os.PathLike[str]) -> IO[bytes]:
         If it is a pipe or a device, from which a read could wait forever.
     """
     check_regular(path)
-    return open(path, "rb")
+    return _Bounded(open(path, "rb", buffering=0))
 
 
 def check_regular(path: str | os.PathLike[str]) -> None:

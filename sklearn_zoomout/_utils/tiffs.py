@@ -96,6 +96,9 @@ def check_image(file: Any, image: Any, path: Path) -> None:
         If it is too large, or the file ends before its last pixel.
     """
     key = image.keyframe
+    sizes = (*image.shape, key.imagelength, key.imagewidth, key.samplesperpixel)
+    if not all(isinstance(size, int) for size in (*sizes, key.bitspersample)):
+        raise FileError(f"{path}: expected numbers as its sizes, got {sizes!r:.200}.")
     n_bytes = math.prod(image.shape) * image.dtype.itemsize
     check_size(path, key.imagelength, key.imagewidth, n_bytes)
     check_number_of_parts(key, path)

@@ -20,8 +20,6 @@ from ._window import describe
 # They fit in memory, and may be turned, which rasterio does not know.
 _PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")
 _ZARR_FILES = (".zarray", ".zgroup", "zarr.json")
-
-
 # Far more than the bands of any camera. GDAL takes their square of time.
 _MOST_CHANNELS = 5000
 
