@@ -267,7 +267,10 @@ def _payload(rng, canary):
         return rng.choice((run, npy))
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr(rng.choice(("archive/data.pkl", "a.npy")), run)
-        archive.writestr("archive/version", b"3")
-        archive.writestr("archive/byteorder", b"little")
+        for name, part in (
+            (rng.choice(("archive/data.pkl", "a.npy")), run),
+            ("archive/version", b"3"),
+            ("archive/byteorder", b"little"),
+        ):
+            archive.writestr(zipfile.ZipInfo(name), part)  # without the time
     return file.getvalue()

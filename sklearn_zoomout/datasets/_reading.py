@@ -77,11 +77,18 @@ def read_photograph(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
 
     Raises
     ------
-    FileNotFoundError
-        If the file does not exist.
+    OSError
+        If the file cannot be opened: FileNotFoundError, PermissionError or
+        IsADirectoryError.
     ValueError
-        If it is damaged or not a photograph, has several frames, transparent pixels or
-        16 bits per channel, or has so many pixels that it may be an attack.
+        If it is damaged or not a photograph, is a pipe or a device, has several frames,
+        transparent pixels or 16 bits per channel, or has more pixels than
+        ``PIL.Image.MAX_IMAGE_PIXELS``, which is 89,478,485 unless you change it.
+
+    Notes
+    -----
+    No other errors are raised, whatever the file is, and all name it. See "Files from
+    strangers" in the user guide.
 
     Examples
     --------

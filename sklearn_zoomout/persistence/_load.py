@@ -39,11 +39,13 @@ def load_model(path: str | os.PathLike[str], *, trusted: Iterable[type] = ()) ->
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such file.
+    OSError
+        If the file cannot be opened: FileNotFoundError, PermissionError or
+        IsADirectoryError.
     ValueError
         If the file is damaged, incomplete, no model, of a newer format, or names a
-        class that is not allowed.
+        class that is not allowed. No other errors are raised about a file, and all name
+        it.
     TypeError
         If ``trusted`` has something else than classes.
 

@@ -62,14 +62,16 @@ def open_raster(
     ------
     TypeError
         If ``source`` is neither an array nor a path.
-    FileNotFoundError
-        If the file does not exist.
+    OSError
+        If the file does not exist or cannot be opened.
     ImportError
         If a library is missing that reads the file.
     ValueError
         If the image has not two or three dimensions, or its channels could be on two
         axes; if a channel or page does not exist; if ``nodata`` is no value of the
-        dtype; or if the file cannot be read.
+        dtype; or if the file cannot be read, is a pipe or a device, or names other
+        files without the ending ``.vrt``, ``.xml`` or ``.json``. Later, when a window
+        is read, if the file is damaged. All errors about a file name it.
 
     See Also
     --------

@@ -46,7 +46,7 @@ def test_outcomes_are_told_apart(tmp_path, draw, outcome):
 
 def test_mutations_are_repeatable_and_change_files():
     """The seed decides all, and most files are other ones."""
-    content = b"\x89PNG\r\n\x1a\n" + bytes(100)
+    content = bytes(range(256))
     first, again = (
         [mutate(random.Random(i), content, [content], "x") for i in range(200)]
         for _ in range(2)
@@ -57,7 +57,12 @@ def test_mutations_are_repeatable_and_change_files():
 
 @pytest.mark.parametrize(
     ("kind", "n_files"),
-    [("images", 400), ("annotations", 200), ("rasters", 60), ("models", 60)],
+    [
+        ("images", 400),
+        ("annotations", 200),
+        ("rasters", 60),
+        pytest.param("models", 60, marks=pytest.mark.slow),
+    ],
 )
 def test_mutated_files_are_read_or_refused(tmp_path, kind, n_files):
     """No other error, and no code of a file is run."""
