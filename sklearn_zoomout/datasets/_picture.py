@@ -6,6 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from .._utils.foreign_files import open_file
 from ._alpha import ALPHAS, apply_alpha
 from ._pillow_picture import read_with_pillow
 from ._tiff_picture import read_tiff
@@ -41,16 +42,28 @@ def read_image(
 
     Raises
     ------
-    FileNotFoundError
-        If the file does not exist.
+    OSError
+        If the file cannot be opened: FileNotFoundError, PermissionError or
+        IsADirectoryError.
+    ImportError
+        If it is a TIFF file, and tifffile is missing.
     ValueError
-        If it is damaged or of another kind, has several pages or transparent pixels
-        that no argument is about, or has more pixels than Pillow's limit.
+        If it is damaged or of another kind, is a pipe or a device, has several pages or
+        transparent pixels that no argument is about, or is larger than the limit.
 
     See Also
     --------
     read_photograph : Reads photographs as RGB in uint8.
     sklearn_zoomout.rasters.open_raster : Reads windows of files larger than memory.
+
+    Notes
+    -----
+    No other errors are raised, whatever the file is, and all name it. See "Files from
+    strangers" in the user guide.
+
+    The limit is ``PIL.Image.MAX_IMAGE_PIXELS`` pixels, 89,478,485 unless you change it,
+    and 16 bytes of values for each of them. None removes it. A picture is compared with
+    the limit before it is decoded.
 
     Examples
     --------
@@ -69,7 +82,7 @@ def read_image(
     """
     if alpha not in ALPHAS:
         raise ValueError(f"alpha: expected one of {list(ALPHAS)}, got {alpha!r}.")
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         is_tiff = file.read(4) in _TIFF
     read = read_tiff if is_tiff else read_with_pillow
     image, opacity = read(Path(path), page)

@@ -1,7 +1,5 @@
 """Pictures that Pillow reads."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from .._utils.pictures import ORIENTATION, has_deep_colors
+from .._utils.foreign_files import FileError, check_file_size, check_size, open_file
+from .._utils.pictures import ORIENTATION, decode_picture, has_deep_colors
 
 _KINDS = ["BMP", "GIF", "JPEG", "PNG", "PPM", "TGA", "TIFF", "WEBP"]
+_CURE = "expected a whole file in one of these formats"
 # What Pillow decodes without a loss, and the mode whose array has the values.
 _MODES = {
     "1": "L",
@@ -27,25 +27,6 @@ _MODES = {
     "I;16": "I;16",
     "F": "F",
 }
-
-
-@contextmanager
-def _open(path: Path) -> Iterator[Image.Image]:
-    with open(path, "rb") as file:
-        try:
-            with Image.open(file, formats=_KINDS) as picture:
-                yield picture
-        except Image.DecompressionBombError as error:
-            raise ValueError(
-                f"{path}: expected at most 2 * PIL.Image.MAX_IMAGE_PIXELS pixels, got "
-                f"more ({error}); set PIL.Image.MAX_IMAGE_PIXELS = None if you trust "
-                "the file, or read windows of it by rasters.open_raster."
-            ) from error
-        except (OSError, SyntaxError) as error:
-            raise ValueError(
-                f"{path} cannot be read as a picture ({error}); expected a whole file "
-                f"in one of the formats {', '.join(_KINDS)}."
-            ) from error
 
 
 def read_with_pillow(
@@ -72,8 +53,9 @@ def read_with_pillow(
     ValueError
         If it cannot be read, or has several frames and none is chosen.
     """
-    with _open(path) as picture:
+    with open_file(path) as file, decode_picture(file, path, _KINDS, _CURE) as picture:
         _choose_frame(picture, path, page)
+        check_size(path, picture.height, picture.width)
         return _decode(picture, path)
 
 
@@ -81,12 +63,12 @@ def _choose_frame(picture: Image.Image, path: Path, page: int | None) -> None:
     # Phones write MPO files, whose first frame is the photograph.
     n_frames = getattr(picture, "n_frames", 1)
     if page is None and n_frames > 1 and picture.format != "MPO":
-        raise ValueError(
+        raise FileError(
             f"{path}: expected one picture, got {n_frames} frames; pass page=0, 1, ... "
             "to read one of them."
         )
     if page is not None and not 0 <= page < n_frames:
-        raise ValueError(f"page: expected 0..{n_frames - 1} for {path}, got {page}.")
+        raise FileError(f"page: expected 0..{n_frames - 1} for {path}, got {page}.")
     if page:
         picture.seek(page)
 
@@ -106,7 +88,7 @@ def _decode(
         return values.astype(np.uint16), opacity
     mode = _MODES.get(picture.mode)
     if mode is None:
-        raise ValueError(
+        raise FileError(
             f"{path}: expected one of the modes {list(_MODES)}, got {picture.mode}; "
             "convert the file to RGB first."
         )
@@ -124,16 +106,24 @@ def _decode_deep_colors(
     picture: Image.Image, path: Path
 ) -> tuple[NDArray[Any], NDArray[Any] | None]:
     if getattr(picture, "n_frames", 1) > 1:
-        raise ValueError(
+        raise FileError(
             f"{path}: expected 8 bits per channel in an animation, got 16; save the "
             "frame to a file of its own."
         )
+    check_file_size(path)
+    is_ppm = picture.format == "PPM"
+    highest = picture.tile[0][3][-1] if is_ppm else None  # type: ignore[attr-defined]
+    picture.load()  # refuses a file that is not whole, of which OpenCV reads a part
     values = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
-    if values is None or values.dtype != np.uint16:
-        raise ValueError(f"{path} cannot be read with 16 bits per channel.")
-    if picture.format == "PPM":
+    if (
+        values is None
+        or values.dtype != np.uint16
+        or values.ndim != 3
+        or values.shape[1::-1] != picture.size
+    ):
+        raise FileError(f"{path} cannot be read with 16 bits per channel.")
+    if highest is not None:
         # As Pillow does with gray values: the largest one becomes 65535.
-        highest = picture.tile[0][3][-1]  # type: ignore[attr-defined]
         values = np.rint(values * (65_535 / highest)).astype(np.uint16)
     values = turn_upright(values, picture.getexif().get(ORIENTATION, 1))
     colors = np.ascontiguousarray(values[..., 2::-1])  # BGR

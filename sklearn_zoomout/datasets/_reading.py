@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._utils.foreign_files import FileError
 from .._utils.lazy import LazySequence
 from .._utils.pictures import open_picture
 
@@ -76,11 +77,18 @@ def read_photograph(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
 
     Raises
     ------
-    FileNotFoundError
-        If the file does not exist.
+    OSError
+        If the file cannot be opened: FileNotFoundError, PermissionError or
+        IsADirectoryError.
     ValueError
-        If it is damaged or not a photograph, has several frames, transparent pixels or
-        16 bits per channel, or has so many pixels that it may be an attack.
+        If it is damaged or not a photograph, is a pipe or a device, has several frames,
+        transparent pixels or 16 bits per channel, or has more pixels than
+        ``PIL.Image.MAX_IMAGE_PIXELS``, which is 89,478,485 unless you change it.
+
+    Notes
+    -----
+    No other errors are raised, whatever the file is, and all name it. See "Files from
+    strangers" in the user guide.
 
     Examples
     --------
@@ -95,12 +103,12 @@ def read_photograph(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
         n_frames = getattr(picture, "n_frames", 1)
         # Phones write MPO files, whose first frame is the photograph.
         if n_frames > 1 and picture.format != "MPO":
-            raise ValueError(
+            raise FileError(
                 f"{path}: expected one picture, got {n_frames} frames; save one of "
                 "them to a file of its own."
             )
         if picture.mode not in _MODES or picture.has_transparency_data:
-            raise ValueError(
+            raise FileError(
                 f"{path}: expected 8 bits per channel and no alpha channel, got mode "
                 f"{picture.mode}; convert the file to RGB first, or read it by "
                 "datasets.read_image."

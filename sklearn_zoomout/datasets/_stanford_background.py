@@ -4,21 +4,22 @@ import hashlib
 import io
 import os
 import tarfile
-import zlib
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from PIL import Image
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import validate_params
 from tqdm.auto import tqdm
 
+from .._utils.foreign_files import FileError, explain_damage, open_file
+from .._utils.pictures import decode_picture
 from ..masks import UNLABELED
 from ._reading import read_description
 from ._remote import download, find_data_home
 
 URL = "http://dags.stanford.edu/data/iccv09Data.tar.gz"
 ARCHIVE = "iccv09Data.tar.gz"
+_LARGEST = 10**7  # bytes of a member, a hundred times those of the largest one
 # fmt: off
 CLASS_NAMES = (
     "sky", "tree", "road", "grass", "water", "building", "mountain",
@@ -114,7 +115,7 @@ def fetch_stanford_background(
         masks=masks,
         class_names=list(CLASS_NAMES),
         filenames=[f"{stem}.jpg" for stem in stems],
-        horizons=_read_horizons(files.get("horizons.txt", b""), stems),
+        horizons=_read_horizons(files.get("horizons.txt", b""), path, stems),
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         DESCR=read_description("stanford_background"),
     )
@@ -122,10 +123,11 @@ def fetch_stanford_background(
 
 def _read_archive(path: Path, *, verbose: int) -> dict[str, bytes]:
     """Return the images, labels and horizons, by their names inside ``iccv09Data``."""
-    files = {}
+    files: dict[str, bytes] = {}
     try:
         with (
-            tarfile.open(path, mode="r:gz") as tar,
+            open_file(path) as stream,
+            tarfile.open(fileobj=stream, mode="r:gz") as tar,
             tqdm(
                 tar, desc=f"Reading {path}", unit=" files", disable=not verbose
             ) as bar,
@@ -135,20 +137,40 @@ def _read_archive(path: Path, *, verbose: int) -> dict[str, bytes]:
                 # Such a member could do no harm, because nothing is written. But an
                 # archive that holds one is not the data set.
                 if name.is_absolute() or ".." in name.parts:
-                    raise ValueError(
+                    raise FileError(
                         f"{path}: the member {member.name!r} leaves the archive's "
                         f"folder; this is not the file at {URL}."
                     )
-                wanted = name.name.endswith((".jpg", ".regions.txt", "horizons.txt"))
-                content = tar.extractfile(member) if wanted else None
-                if content is not None:
-                    files["/".join(name.parts[1:])] = content.read()
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+                if name.name.endswith((".jpg", ".regions.txt", "horizons.txt")):
+                    files["/".join(name.parts[1:])] = _read_member(tar, member, path)
+    except FileError:
+        raise
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # tarfile and gzip fail in many ways on damaged bytes
+        got = str(error) or type(error).__name__
         raise OSError(
-            f"{path} cannot be read ({error}). It is truncated, or no .tar.gz archive. "
+            f"{path} cannot be read ({got}). It is truncated, or no .tar.gz archive. "
             f"Delete it and download {URL} again."
         ) from error
     return files
+
+
+def _read_member(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> bytes:
+    """Return the bytes of a file; links and what is far too large are refused."""
+    if not member.isreg():
+        raise FileError(
+            f"{path}: expected a file, got a link or a device, {member.name!r:.80}; "
+            f"this is not the file at {URL}."
+        )
+    if member.size > _LARGEST:
+        raise FileError(
+            f"{path}: expected files of at most {_LARGEST} bytes, got {member.size} of "
+            f"{member.name!r:.80}; this is not the file at {URL}."
+        )
+    content = tar.extractfile(member)
+    assert content is not None  # it is a file
+    return content.read()
 
 
 def _paired_stems(path: Path, files: dict[str, bytes]) -> list[str]:
@@ -193,20 +215,21 @@ def _read_image(
     content: bytes, path: Path, stem: str, shape: tuple[int, ...]
 ) -> np.ndarray:
     """Decode a JPEG, after a check that its size is that of the labels."""
-    try:
-        with Image.open(io.BytesIO(content), formats=["JPEG"]) as picture:
-            if picture.size[::-1] != shape:
-                raise ValueError(
-                    f"{path}: images/{stem}.jpg has {picture.size[::-1]} pixels, but "
-                    f"its labels have {shape}."
-                )
-            return np.array(picture.convert("RGB"))
-    except OSError as error:
-        raise ValueError(f"{path}: images/{stem}.jpg: {error}.") from error
+    name = f"{path}: images/{stem}.jpg"
+    file = io.BytesIO(content)
+    with decode_picture(file, name, ["JPEG"], f"download {URL} again") as picture:
+        if picture.size[::-1] != shape:
+            raise FileError(
+                f"{name} has {picture.size[::-1]} pixels, but its labels have {shape}."
+            )
+        return np.array(picture.convert("RGB"))
 
 
-def _read_horizons(text: bytes, stems: list[str]) -> np.ndarray:
+def _read_horizons(text: bytes, path: Path, stems: list[str]) -> np.ndarray:
     """Return the row of the horizon in each image, from "name width height row"."""
-    lines = (line.split() for line in text.decode().splitlines())
-    rows = {line[0]: float(line[3]) for line in lines if len(line) == 4}
+    with explain_damage(
+        f"{path}: horizons.txt", "read as a table", f"download {URL} again"
+    ):
+        lines = (line.split() for line in text.decode().splitlines())
+        rows = {line[0]: float(line[3]) for line in lines if len(line) == 4}
     return np.array([rows.get(stem, np.nan) for stem in stems])

@@ -1,16 +1,15 @@
 """TIFF pictures, whose channels may be of any number and type."""
 
-import struct
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from .._utils.optional import explain_missing
+from .._utils.foreign_files import FileError, check_file_size
 from .._utils.pictures import ORIENTATION
+from .._utils.tiffs import check_image, open_tiff
 from ._pillow_picture import read_with_pillow, turn_upright
 
 # Values of the tag PhotometricInterpretation.
@@ -47,18 +46,11 @@ def read_tiff(path: Path, page: int | None) -> tuple[NDArray[Any], NDArray[Any] 
         If the file cannot be read, or has several pages that are no channels and none
         is chosen.
     """
-    with explain_missing(f"{path}: reading TIFF", "rasters"):
-        import tifffile
-    try:
-        with tifffile.TiffFile(path) as file:
-            image, position = _choose_image(file, path, page)
-            _check_size(image.shape, path)
-            if position is None or not _pillow_keeps(image):
-                return _decode(image, path, position)
-    except (tifffile.TiffFileError, OSError, IndexError, struct.error) as error:
-        raise ValueError(
-            f"{path} cannot be read as TIFF ({error}); expected a whole file."
-        ) from error
+    with open_tiff(path, "expected a whole file") as file:
+        image, position = _choose_image(file, path, page)
+        check_image(file, image, path)
+        if position is None or not _pillow_keeps(image):
+            return _decode(image, path, position)
     return read_with_pillow(path, position)
 
 
@@ -67,7 +59,7 @@ def _choose_image(file: Any, path: Path, page: int | None) -> tuple[Any, int | N
     n_pages = len(file.pages)
     if page is not None:
         if not 0 <= page < n_pages:
-            raise ValueError(f"page: expected 0..{n_pages - 1} for {path}, got {page}.")
+            raise FileError(f"page: expected 0..{n_pages - 1} for {path}, got {page}.")
         return file.pages[page], page
     whole = [
         i
@@ -79,22 +71,10 @@ def _choose_image(file: Any, path: Path, page: int | None) -> tuple[Any, int | N
     series = file.series[0]
     if len(series.axes) == 3 and "C" in series.axes and len(series.pages) == len(whole):
         return series, None
-    raise ValueError(
+    raise FileError(
         f"{path}: expected one picture, got {len(whole)} pages; pass page=0, 1, ... to "
         "read one of them."
     )
-
-
-def _check_size(shape: tuple[int, ...], path: Path) -> None:
-    limit, n_values = Image.MAX_IMAGE_PIXELS, int(np.prod(shape))
-    # Of several channels, the shortest axis is that of the channels.
-    n_pixels = n_values // min(shape) if len(shape) > 2 else n_values
-    if limit is not None and n_pixels > 2 * limit:
-        raise ValueError(
-            f"{path}: expected at most 2 * PIL.Image.MAX_IMAGE_PIXELS = {2 * limit} "
-            f"pixels, got {n_pixels}; set PIL.Image.MAX_IMAGE_PIXELS = None if you "
-            "trust the file, or read windows of it by rasters.open_raster."
-        )
 
 
 def _pillow_keeps(page: Any) -> bool:
@@ -125,7 +105,7 @@ def _decode(
     key = image.keyframe
     kind = int(key.photometric)
     if kind not in (_WHITE_IS_0, _GRAY, _RGB, _PALETTE):
-        raise ValueError(
+        raise FileError(
             f"{path}: expected gray, RGB or palette with {key.bitspersample} bits per "
             f"channel, got {key.photometric!r}; convert the file to RGB first."
         )
@@ -163,11 +143,15 @@ def _decode_with_opencv(
     turned = key.tags.get(ORIENTATION)
     known = position == 0 and key.samplesperpixel in (1, 3, 4)
     if known and int(key.planarconfig) == 1 and (turned is None or turned.value == 1):
+        check_file_size(path)
         values = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
-        if values is not None and values.dtype == key.dtype:
+        if values is not None and (values.dtype, values.shape) == (
+            key.dtype,
+            key.shape,
+        ):
             order = {3: [2, 1, 0], 4: [2, 1, 0, 3]}.get(key.samplesperpixel)
             return values if order is None else np.ascontiguousarray(values[..., order])
-    raise ValueError(
+    raise FileError(
         f"{path} cannot be decoded ({error}); install imagecodecs, or save the file "
         "without compression."
     ) from error

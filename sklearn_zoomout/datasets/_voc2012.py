@@ -11,6 +11,7 @@ from scipy.io import loadmat, whosmat
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import StrOptions, validate_params
 
+from .._utils.foreign_files import FileError, open_file
 from .._utils.pictures import open_picture
 from ..masks import UNLABELED
 from ._reading import FileSequence, read_description
@@ -298,7 +299,7 @@ def _read_voc_mask(path: str) -> NDArray[np.uint8]:
     """Read the palette indices of a PNG, not its colors."""
     with open_picture(path, ["PNG"], _CURE) as picture:
         if picture.mode != "P":
-            raise ValueError(
+            raise FileError(
                 f"{path}: expected a palette PNG, whose pixels are labels (mode P), "
                 f"got mode {picture.mode}, which may hold colors; take the file from "
                 "VOC's archive, or map its colors to labels with voc_colors()."
@@ -320,7 +321,7 @@ def _read_voc_mask(path: str) -> NDArray[np.uint8]:
 
 def _read_sbd_mask(path: str) -> NDArray[np.uint8]:
     """Read the field Segmentation of the struct GTcls."""
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         try:
             shapes = {name: shape for name, shape, _ in whosmat(file)}
             file.seek(0)

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from .._utils.foreign_files import FileError
 from ._runs import decode_coco, decode_runs
-from ._shapes import Drawing, Shape, pixels, polygon, rectangle
+from ._shapes import Drawing, Shape, check_image, pixels, polygon, rectangle
 
 
 def read_coco(path: Path, content: dict[str, Any]) -> list[Drawing]:
@@ -31,21 +32,24 @@ def read_coco(path: Path, content: dict[str, Any]) -> list[Drawing]:
     """
     names = {c["id"]: str(c["name"]) for c in content.get("categories", [])}
     shapes: dict[Any, list[Shape]] = {image["id"]: [] for image in content["images"]}
-    sizes = {i["id"]: (int(i["height"]), int(i["width"])) for i in content["images"]}
+    sizes = {
+        image["id"]: check_image(path, image["id"], image["height"], image["width"])
+        for image in content["images"]
+    }
     for annotation in content["annotations"]:
         image, category = annotation["image_id"], annotation["category_id"]
         name = names.setdefault(category, str(category))
         try:
             shapes[image] += _read_shapes(name, annotation, sizes[image])
         except ValueError as error:
-            raise ValueError(
+            raise FileError(
                 f"{path}: annotation {annotation.get('id')}: {error}; export it again."
             ) from error
     numbers = {name: int(category) for category, name in names.items()}
     return [
         Drawing(
             str(path),
-            image["file_name"],
+            str(image["file_name"]),
             sizes[image["id"]],
             shapes[image["id"]],
             numbers,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -210,6 +211,40 @@ def learn_colors(
         )
     chosen = unpack(codes[[i for i in order if main[i]]])
     return [(r, g, b) for r, g, b in chosen.tolist()]
+
+
+def learn_colors_of(
+    paths: Sequence[Path], pictures: Sequence[ColorCount], known: Sequence[RGB]
+) -> list[RGB]:
+    """Return the colors of classes in files as `learn_colors` does; errors name them.
+
+    Parameters
+    ----------
+    paths : sequence of pathlib.Path
+        The files.
+    pictures, known : sequence of ColorCount, sequence of RGB
+        See `learn_colors`.
+
+    Returns
+    -------
+    list of RGB
+
+    Raises
+    ------
+    ValueError
+        If there are too many, or none.
+    """
+    name = f"{paths[0]}{f' and {len(paths) - 1} others' if len(paths) > 1 else ''}"
+    try:
+        learned = learn_colors(pictures, known)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+    if not learned:
+        raise ValueError(
+            f"{name}: expected a color per class, got none that fills 3 x 3 pixels or "
+            "that 10 pixels have; pass the colors of the classes as colors."
+        )
+    return learned
 
 
 def lies_on_a_line(

@@ -6,8 +6,18 @@ from xml.etree.ElementTree import Element
 import numpy as np
 from numpy.typing import NDArray
 
+from .._utils.foreign_files import FileError
 from ._runs import decode_runs
-from ._shapes import Drawing, Shape, ellipse, pixels, polygon, rectangle, turn
+from ._shapes import (
+    Drawing,
+    Shape,
+    check_image,
+    ellipse,
+    pixels,
+    polygon,
+    rectangle,
+    turn,
+)
 
 
 def read_cvat(path: Path, root: Element) -> list[Drawing]:
@@ -32,7 +42,7 @@ def read_cvat(path: Path, root: Element) -> list[Drawing]:
     """
     images = root.findall("image")
     if root.tag != "annotations" or not images:
-        raise ValueError(
+        raise FileError(
             f"{path}: expected CVAT's format 'CVAT for images 1.1', got <{root.tag}> "
             f"with {len(images)} images; export in that format."
         )
@@ -55,9 +65,10 @@ def _read_image(
         (e for e in image if "label" in e.attrib and e.tag != "tag"),
         key=lambda e: int(e.get("z_order", 0)),
     )
-    size = int(image.attrib["height"]), int(image.attrib["width"])
+    name = image.attrib["name"]
+    size = check_image(path, name, image.attrib["height"], image.attrib["width"])
     shapes = [_read_shape(path, element) for element in elements]
-    return Drawing(str(path), image.attrib["name"], size, shapes, numbers, colors)
+    return Drawing(str(path), name, size, shapes, numbers, colors)
 
 
 def _read_shape(path: Path, element: Element) -> Shape:
@@ -78,15 +89,16 @@ def _read_shape(path: Path, element: Element) -> Shape:
         left, top, width, height = (
             int(value) for value in _numbers(element, "left", "top", "width", "height")
         )
+        check_image(path, f"mask of {label}", height, width)
         runs = [int(run) for run in element.attrib["rle"].split(",")]
         try:
             inside = decode_runs(runs, width * height).reshape(height, width)
         except ValueError as error:
-            raise ValueError(
+            raise FileError(
                 f"{path}: a mask of {label!r}: {error}; export it again."
             ) from error
         return pixels(label, inside, (top, left))
-    raise ValueError(
+    raise FileError(
         f"{path}: expected polygons, boxes, ellipses, lines, points or masks, got a "
         f"<{element.tag}>; remove it, or draw it as a polygon."
     )

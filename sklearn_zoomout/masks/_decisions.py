@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._colors import RGB, as_rgb, color_table, count_colors, is_color, learn_colors
+from ._colors import (
+    RGB,
+    as_rgb,
+    color_table,
+    count_colors,
+    is_color,
+    learn_colors_of,
+)
 from ._cures import check_values
 from ._files import Colors, Numbers
 from ._labels import UNLABELED
@@ -226,7 +233,7 @@ def decide_colors(
     notes = []
     if not table:
         known = [] if rgb is None else [rgb]
-        learned = [color for color in learn_colors(counts, known) if color != rgb]
+        learned = [c for c in learn_colors_of(paths, counts, known) if c != rgb]
         table = {color: label for label, color in enumerate(learned)}
         notes = ["the labels are numbered by colors that were found in the files"]
     colors = {label: color for color, label in table.items() if color != rgb}

@@ -1,7 +1,8 @@
 """Mask files as arrays: numbers or colors, as the file holds them."""
 
 import json
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from .._utils.foreign_files import (
+    FileError,
+    check_file_size,
+    check_size,
+    explain_damage,
+    open_file,
+)
 from .._utils.pictures import open_picture
+from .._utils.tiffs import check_image, open_tiff
 from ._cures import check_values
 
 #: Where `write_labels` says in a file what it means.
@@ -104,65 +113,79 @@ def _read_picture(path: Path) -> Numbers | Colors:
     with open_picture(path, _FORMATS, _CURE) as picture:
         n_pages = getattr(picture, "n_frames", 1)
         if n_pages > 1:
-            raise ValueError(
+            raise FileError(
                 f"{path}: expected one mask, got {n_pages} pages; save each "
                 "to a file of its own."
             )
-        note = _read_note(picture)
-        transparent = None
-        if picture.has_transparency_data:
-            transparent = np.array(picture.convert("RGBA"))[..., 3] < 128
-            transparent = transparent if transparent.any() else None
-        if picture.mode == "P":
-            colors = np.array(picture.getpalette("RGB"), dtype=np.uint8)
-            return Numbers(np.array(picture), colors.reshape(-1, 3), transparent, note)
-        if picture.mode in ("1", "L", "I", "I;16", "I;16B", "F"):
-            return Numbers(_as_labels(np.array(picture), path), None, transparent, note)
-        if picture.mode == "LA":
-            return Numbers(np.array(picture)[..., 0], None, transparent, note)
-        return Colors(np.array(picture.convert("RGB")), transparent)
+        content = _decode(picture, path)
+    if isinstance(content, Colors):
+        return content
+    return replace(content, values=_as_labels(content.values, path))
 
 
-def _read_note(picture: Image.Image) -> dict[str, Any]:
+def _decode(picture: Image.Image, path: Path) -> Numbers | Colors:
+    note = _read_note(picture, path)
+    transparent = None
+    if picture.has_transparency_data:
+        transparent = np.array(picture.convert("RGBA"))[..., 3] < 128
+        transparent = transparent if transparent.any() else None
+    if picture.mode == "P":
+        colors = np.array(picture.getpalette("RGB"), dtype=np.uint8)
+        return Numbers(np.array(picture), colors.reshape(-1, 3), transparent, note)
+    if picture.mode in ("1", "L", "I", "I;16", "I;16B", "F"):
+        return Numbers(np.array(picture), None, transparent, note)
+    if picture.mode == "LA":
+        return Numbers(np.array(picture)[..., 0], None, transparent, note)
+    return Colors(np.array(picture.convert("RGB")), transparent)
+
+
+def _read_note(picture: Image.Image, path: Path) -> dict[str, Any]:
     """Return what `write_labels` wrote into a file, or nothing."""
     text = picture.info.get(NOTE)
     if picture.format == "TIFF":
         text = picture.tag_v2.get(270)  # type: ignore[attr-defined]
     try:
         note = json.loads(text)[NOTE] if isinstance(text, str) else {}
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return {}  # a description by another program
-    return note if isinstance(note, dict) else {}
+    if not isinstance(note, dict):
+        return {}
+    names, mark = note.get("names") or {}, note.get("unlabeled")
+    if not (
+        isinstance(names, dict)
+        and all(re.fullmatch(r"-?\d{1,18}", label) for label in names)
+        and (mark is None or type(mark) is int)
+    ):
+        raise FileError(
+            f"{path}: expected names and unlabeled as write_labels notes them, got "
+            f"{note!r:.100}; save the mask again."
+        )
+    return note
 
 
 def _pillow_reads(path: Path) -> bool:
     """Return whether a TIFF file holds colors or bytes, and not larger numbers."""
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         try:
             with Image.open(file, formats=["TIFF"]) as picture:
                 return picture.mode in ("1", "L", "P", "LA", "RGB", "RGBA", "I;16")
-        except (OSError, SyntaxError, Image.DecompressionBombError):
+        except Exception:  # tifffile tells what is wrong
             return False
 
 
 def _load_tiff(path: Path) -> NDArray[Any]:
-    from skimage import io
-
-    try:
-        return np.asarray(io.imread(path))
-    except Exception as error:  # tifffile raises errors of many kinds
-        raise ValueError(
-            f"{path} cannot be read as a TIFF file ({error}); {_CURE}."
-        ) from error
+    with open_tiff(path, _CURE) as file:
+        series = file.series[0]
+        check_image(file, series, path)
+        return np.asarray(series.asarray())
 
 
 def _load_npy(path: Path) -> NDArray[Any]:
-    try:
-        return np.asarray(np.load(path, allow_pickle=False))
-    except (ValueError, EOFError) as error:
-        raise ValueError(
-            f"{path} cannot be read as an array ({error}); {_CURE}."
-        ) from error
+    with open_file(path), explain_damage(path, "read as an array", _CURE):
+        check_file_size(path)
+        # A map is not longer than its file, whatever shape the file declares.
+        mapped = np.lib.format.open_memmap(path, mode="r")
+        return np.array(mapped, subok=False)
 
 
 def _load_hdf5(path: Path) -> NDArray[Any]:
@@ -175,24 +198,27 @@ def _load_hdf5(path: Path) -> NDArray[Any]:
             "pip install h5py, or export the labels as TIFF or PNG."
         ) from error
     arrays: dict[str, Any] = {}
-    try:
-        with h5py.File(path, "r") as file:
-            file.visititems(
-                lambda name, item: arrays.update(
-                    {name: item.shape} if hasattr(item, "dtype") else {}
-                )
+    with (
+        open_file(path),
+        explain_damage(path, "read as an HDF5 file", _CURE),
+        h5py.File(path, "r") as file,
+    ):
+        file.visititems(
+            lambda name, item: arrays.update(
+                {name: item.shape} if hasattr(item, "dtype") else {}
             )
-            names = ["exported_data"] if "exported_data" in arrays else list(arrays)
-            if len(names) == 1:
-                return np.asarray(file[names[0]])
-    except OSError as error:
-        raise ValueError(
-            f"{path} cannot be read as an HDF5 file ({error}); {_CURE}."
-        ) from error
-    raise ValueError(
-        f"{path}: expected one array, or exported_data, got {arrays}; export the "
-        "labels alone, as ilastik's Simple Segmentation does."
-    )
+        )
+        names = ["exported_data"] if "exported_data" in arrays else list(arrays)
+        if len(names) != 1:
+            raise FileError(
+                f"{path}: expected one array, or exported_data, got {arrays}; export "
+                "the labels alone, as ilastik's Simple Segmentation does."
+            )
+        found = file[names[0]]
+        if found.external or found.is_virtual:
+            raise FileError(f"{path}: expected an array in this file, got another.")
+        check_size(path, 1, found.size, found.nbytes)
+        return np.asarray(found)
 
 
 def _as_labels(values: NDArray[Any], path: Path) -> NDArray[Any]:

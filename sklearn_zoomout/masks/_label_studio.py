@@ -7,8 +7,18 @@ from urllib.parse import unquote
 
 import numpy as np
 
+from .._utils.foreign_files import FileError
 from ._runs import decode_brush
-from ._shapes import Drawing, Shape, ellipse, pixels, polygon, rectangle, turn
+from ._shapes import (
+    Drawing,
+    Shape,
+    check_image,
+    ellipse,
+    pixels,
+    polygon,
+    rectangle,
+    turn,
+)
 
 # Uploaded files get such a beginning.
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-")
@@ -40,7 +50,7 @@ def read_label_studio(path: Path, tasks: list[dict[str, Any]]) -> list[Drawing]:
     drawings = [_read_task(path, task) for task in tasks]
     found = [drawing for drawing in drawings if drawing is not None]
     if not found:
-        raise ValueError(
+        raise FileError(
             f"{path}: expected regions with one of {list(_KINDS)}, got none in "
             f"{len(tasks)} tasks; label the images, then export JSON."
         )
@@ -53,9 +63,10 @@ def _read_task(path: Path, task: dict[str, Any]) -> Drawing | None:
     regions = [r for r in results if "original_width" in r and _class_of(r)]
     if not regions:
         return None
-    size = int(regions[0]["original_height"]), int(regions[0]["original_width"])
+    name, region = _image_name(task), regions[0]
+    size = check_image(path, name, region["original_height"], region["original_width"])
     shapes = [_read_region(path, region, size) for region in regions]
-    return Drawing(str(path), _image_name(task), size, shapes)
+    return Drawing(str(path), name, size, shapes)
 
 
 def _class_of(region: dict[str, Any]) -> str | None:
@@ -90,13 +101,13 @@ def _read_region(path: Path, region: dict[str, Any], size: tuple[int, int]) -> S
         return turn(ellipse(label, x, y, *radii), float(value.get("rotation", 0)), x, y)
     if kind == "brushlabels":
         try:
-            picture = decode_brush(value["rle"]).reshape(height, width, 4)
+            flat = decode_brush(value["rle"], 4 * height * width)
         except ValueError as error:
-            raise ValueError(
+            raise FileError(
                 f"{path}: a brush of {label!r}: {error}; export it again."
             ) from error
-        return pixels(label, picture[..., 3] > 0)
-    raise ValueError(
+        return pixels(label, flat.reshape(height, width, 4)[..., 3] > 0)
+    raise FileError(
         f"{path}: expected regions of {list(_KINDS)}, got {kind!r}; remove them, or "
         "draw polygons."
     )

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from ._shapes import Drawing, Shape, ellipse, pixels, polygon, rectangle
+from .._utils.foreign_files import FileError
+from .._utils.pictures import decode_picture
+from ._shapes import Drawing, Shape, check_image, ellipse, pixels, polygon, rectangle
 
 
 def read_labelme(path: Path, content: dict[str, Any]) -> Drawing:
@@ -32,12 +33,13 @@ def read_labelme(path: Path, content: dict[str, Any]) -> Drawing:
     """
     height, width = content.get("imageHeight"), content.get("imageWidth")
     if not height or not width:
-        raise ValueError(
+        raise FileError(
             f"{path}: expected imageHeight and imageWidth, got {height} and {width}; "
             "open the file in labelme and save it again."
         )
+    size = check_image(path, path.stem, height, width)
     shapes = [_read_shape(path, shape) for shape in content["shapes"]]
-    return Drawing(str(path), path.stem, (int(height), int(width)), shapes)
+    return Drawing(str(path), path.stem, size, shapes)
 
 
 def _read_shape(path: Path, shape: dict[str, Any]) -> Shape:
@@ -57,11 +59,12 @@ def _read_shape(path: Path, shape: dict[str, Any]) -> Shape:
     if kind in ("point", "points"):
         return Shape(label, "points", points)
     if kind == "mask":
-        with Image.open(io.BytesIO(base64.b64decode(shape["mask"]))) as picture:
+        file = io.BytesIO(base64.b64decode(shape["mask"]))
+        with decode_picture(file, path, ["PNG"], "save it again") as picture:
             inside = np.array(picture.convert("L")) > 0
         column, row = points.min(axis=0).astype(int)
         return pixels(label, inside, (int(row), int(column)))
-    raise ValueError(
+    raise FileError(
         f"{path}: expected polygons, rectangles, circles, lines, points or masks, got "
         f"a shape of type {kind!r}; remove it, or draw it as a polygon."
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from PIL import Image
 
+from .._utils.foreign_files import open_file
 from .._utils.lazy import LazySequence
 from .._utils.pictures import ORIENTATION
 from ._annotations import SUFFIXES as ANNOTATIONS
@@ -19,6 +20,7 @@ from ._shapes import Drawing
 #: The mask of one image: a file, or shapes.
 Source = Path | Drawing
 _PHOTOGRAPHS = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+_FORMATS = ["BMP", "GIF", "JPEG", "PNG", "PPM", "TGA", "TIFF", "WEBP"]
 _ROTATED = range(5, 9)  # values of EXIF's orientation that swap height and width
 
 
@@ -141,10 +143,10 @@ def pair_by_name(sources: Sequence[Source], images: Sequence[Path]) -> list[Sour
 def image_shape(path: Path) -> tuple[int, int] | None:
     """Return height and width of an upright photograph, or None if it is none."""
     try:
-        with Image.open(path) as picture:
+        with open_file(path) as file, Image.open(file, formats=_FORMATS) as picture:
             width, height = picture.size
             turned = picture.getexif().get(ORIENTATION) in _ROTATED
-    except (OSError, SyntaxError, Image.DecompressionBombError):
+    except Exception:  # whatever Pillow raises; the reader of images tells
         return None
     return (width, height) if turned else (height, width)
 

@@ -109,19 +109,25 @@ def read_masks(
 
     Raises
     ------
-    FileNotFoundError
-        If a file or folder does not exist.
+    OSError
+        If a file or folder cannot be opened: FileNotFoundError, PermissionError.
     ImportError
         If a file is ``.h5``, and h5py is not installed.
     ValueError
-        If a file is damaged or no mask, the files are of several kinds, an image has no
-        mask or another size, a color is not listed, or palettes differ and have a color
-        twice.
+        If a file is damaged, no mask, or larger than the limit, the files are of
+        several kinds, an image has no mask or another size, a color is not listed, or
+        palettes differ and have a color twice.
 
     Warns
     -----
     UnlabeledWarning
         If ``unlabeled`` occurs in no file.
+
+    Notes
+    -----
+    No other errors are raised, whatever the files are, and those about a file name it.
+    The limit is ``PIL.Image.MAX_IMAGE_PIXELS`` pixels of a mask, and 2**30 bytes of an
+    annotation file. See "Files from strangers" in the user guide.
 
     See Also
     --------
@@ -200,7 +206,7 @@ def read_mask(
 
     Raises
     ------
-    FileNotFoundError, ImportError, ValueError
+    OSError, ImportError, ValueError
         See `read_masks`.
 
     Warns

@@ -33,7 +33,9 @@ def decode_runs(runs: Sequence[int], n_pixels: int) -> NDArray[np.bool_]:
     array([False,  True,  True, False])
     """
     lengths = np.asarray(runs, dtype=np.int64)
-    if lengths.ndim != 1 or (lengths < 0).any() or lengths.sum() != n_pixels:
+    # Each one alone too: a sum of larger ones could overflow.
+    fits = lengths.ndim == 1 and bool(((lengths >= 0) & (lengths <= n_pixels)).all())
+    if not fits or lengths.sum() != n_pixels:
         raise ValueError(
             f"expected run lengths of {n_pixels} pixels, got a sum of {lengths.sum()}"
         )
@@ -83,7 +85,7 @@ def decode_coco(text: str) -> list[int]:
     return runs
 
 
-def decode_brush(data: Sequence[int]) -> NDArray[np.uint8]:
+def decode_brush(data: Sequence[int], n_values: int) -> NDArray[np.uint8]:
     """Return the bytes that Label Studio's brush packed.
 
     The format is that of the JavaScript package @thi.ng/rle-pack: a bit says whether a
@@ -94,19 +96,22 @@ def decode_brush(data: Sequence[int]) -> NDArray[np.uint8]:
     ----------
     data : sequence of int
         The "rle" of a result, bytes.
+    n_values : int
+        How many bytes they were.
 
     Returns
     -------
-    ndarray of uint8 of shape (n_bytes,)
+    ndarray of uint8 of shape (n_values,)
         The pixels of an RGBA picture, row by row.
 
     Raises
     ------
     ValueError
-        If the data end too early, or are not bytes.
+        If the data end too early, are not bytes, or of another number.
     """
     packed = np.asarray(data)
-    if packed.size == 0 or packed.min() < 0 or packed.max() > 255:
+    are_bytes = packed.ndim == 1 and packed.dtype.kind == "i" and packed.size > 0
+    if not are_bytes or packed.min() < 0 or packed.max() > 255:
         raise ValueError("expected the bytes of a brush, got other numbers")
     bits = np.unpackbits(packed.astype(np.uint8))
     stream = _Bits(bits)
@@ -114,6 +119,8 @@ def decode_brush(data: Sequence[int]) -> NDArray[np.uint8]:
     sizes = [stream.read(4) + 1 for _ in range(4)]
     if width != 8:
         raise ValueError(f"expected a brush of 8 bits per value, got {width}")
+    if n_bytes != n_values:
+        raise ValueError(f"expected a brush of {n_values} values, got {n_bytes}")
     parts: list[NDArray[np.uint8]] = []
     n_read = 0
     while n_read < n_bytes:

@@ -1,5 +1,6 @@
 """Shapes that annotation programs store, and how they become pixels."""
 
+import zlib
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage import draw
 
+from .._utils.foreign_files import FileError, check_size
 from ._runs import crop
 
 # As labelme draws them: lines 10 pixels wide, points with a radius of 5.
@@ -15,6 +17,35 @@ _LINE_WIDTH = 10
 _POINT_RADIUS = 5
 # cv2 takes coordinates in 1/16 of a pixel.
 _BITS = 4
+# Pixels. Coordinates further away are mistakes, and would overflow.
+_FARTHEST = 10**7
+
+
+@dataclass(frozen=True)
+class Patch:
+    """The pixels of an object, compressed: one file can declare many large ones.
+
+    Attributes
+    ----------
+    bits : bytes
+        The packed pixels, compressed by zlib.
+    shape : tuple of int
+        Height and width.
+    """
+
+    bits: bytes
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, inside: NDArray[np.bool_]) -> "Patch":
+        """Compress pixels."""
+        return cls(zlib.compress(np.packbits(inside).tobytes(), 1), inside.shape)
+
+    def unpack(self) -> NDArray[np.bool_]:
+        """Return the pixels, bool of shape (height, width)."""
+        packed = np.frombuffer(zlib.decompress(self.bits), np.uint8)
+        count = self.shape[0] * self.shape[1]
+        return np.unpackbits(packed, count=count).view(bool).reshape(self.shape)
 
 
 @dataclass(frozen=True)
@@ -30,14 +61,26 @@ class Shape:
         left pixel of `patch`.
     points : ndarray of float64 of shape (n_points, 2)
         Positions x, y in pixels. The upper left pixel reaches from (0, 0) to (1, 1).
-    patch : ndarray of bool or None
+    patch : Patch or None
         The pixels of the object.
+
+    Raises
+    ------
+    ValueError
+        If a position is not finite, or 10,000,000 pixels away.
     """
 
     label: str
     kind: str
     points: NDArray[np.float64]
-    patch: NDArray[np.bool_] | None = None
+    patch: Patch | None = None
+
+    def __post_init__(self) -> None:
+        if not (np.abs(self.points) < _FARTHEST).all():
+            raise ValueError(
+                f"expected positions x, y in pixels of {self.label!r:.60}, got one "
+                f"that is not finite or at least {_FARTHEST} pixels away"
+            )
 
 
 @dataclass(frozen=True)
@@ -68,6 +111,39 @@ class Drawing:
     colors: dict[str, str] = field(default_factory=dict)
 
 
+def check_image(file: object, name: object, height: Any, width: Any) -> tuple[int, int]:
+    """Return the size of an annotated image, if it is one that may be painted.
+
+    Parameters
+    ----------
+    file : object
+        The annotation file, for errors.
+    name : object
+        The image.
+    height, width : object
+        What the file says.
+
+    Returns
+    -------
+    tuple of int
+        Height and width.
+
+    Raises
+    ------
+    FileError
+        If they are no positive integers, or are more pixels than allowed.
+    """
+    try:
+        size = int(height), int(width)
+    except (TypeError, ValueError, OverflowError):
+        raise FileError(
+            f"{file}, image {name!r:.60}: expected height and width, got "
+            f"{height!r:.60} and {width!r:.60}; export it again."
+        ) from None
+    check_size(f"{file}, image {name!r:.60}", *size)
+    return size
+
+
 def polygon(label: str, points: Any) -> Shape:
     """Return an area by its corners, of shape (n_points, 2) or flat."""
     return Shape(label, "polygon", np.asarray(points, np.float64).reshape(-1, 2))
@@ -93,7 +169,7 @@ def pixels(label: str, inside: NDArray[Any], corner: tuple[int, int] = (0, 0)) -
     """Return an object by its pixels; `corner` is the row and column of the first."""
     patch, (row, column) = crop(inside)
     place = np.array([[column + corner[1], row + corner[0]]], dtype=np.float64)
-    return Shape(label, "pixels", place, patch)
+    return Shape(label, "pixels", place, Patch.of(patch))
 
 
 def turn(shape: Shape, degrees: float, x: float, y: float) -> Shape:
@@ -151,7 +227,7 @@ def _copy(mask: NDArray[np.int32], shape: Shape, label: int) -> None:
     assert shape.patch is not None
     column, row = shape.points[0].astype(int)
     top, left = max(row, 0), max(column, 0)
-    part = shape.patch[top - row :, left - column :]
+    part = shape.patch.unpack()[top - row :, left - column :]
     target = mask[top : top + part.shape[0], left : left + part.shape[1]]
     target[part[: target.shape[0], : target.shape[1]]] = label
 

@@ -15,9 +15,15 @@ from ._container import FORMAT, Header
 
 _LONGEST_REPR = 10_000
 _LONGEST_PARAMETER = 500
-_CARD = {
-    *("class_name", "model", "classes", "n_columns", "n_images", "largest_image"),
-    *("n_channels", "networks", "parameters", "scores", "notes", "date"),
+# The types of what a card says.
+_NONE = type(None)
+_KINDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("class_name", "model", "notes"), (str,)),
+    **dict.fromkeys(("networks", "parameters", "scores"), (dict,)),
+    **dict.fromkeys(("n_columns", "n_images", "largest_image"), (int, _NONE)),
+    "n_channels": (int, _NONE),
+    "classes": (list, _NONE),
+    "date": (str, _NONE),
 }
 
 
@@ -184,13 +190,14 @@ def read_card(path: Path, header: Header, modified: float) -> ModelInfo:
     ModelInfo
     """
     card = header.manifest["card"]
-    check_keys(card, _CARD, "a card")
-    texts = (card["class_name"], card["model"], card["notes"])
-    named = (card["networks"], card["parameters"], card["scores"])
-    if not all(type(text) is str for text in texts) or not all(
-        type(part) is dict for part in named
-    ):
-        raise FormatError("expected a card of text and names")
+    check_keys(card, set(_KINDS), "a card")
+    for name, kinds in _KINDS.items():
+        if type(card[name]) not in kinds:
+            raise FormatError(f"expected another {name} in the card, got {card[name]}")
+    texts = [*card["networks"].values(), *card["parameters"].values()]
+    scores = card["scores"].values()
+    if not {*map(type, texts)} <= {str} or not {*map(type, scores)} <= {int, float}:
+        raise FormatError("expected a card of text, and of scores that are numbers")
     time = datetime.datetime.fromtimestamp(modified).isoformat(" ", "seconds")
     return ModelInfo(
         path=path,

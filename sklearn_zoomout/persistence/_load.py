@@ -8,24 +8,13 @@ from typing import IO, Any
 
 from sklearn.utils.validation import check_is_fitted
 
+from .._utils.foreign_files import FileError, open_file
 from .._version import __version__
 from ._checks import FormatError, check_keys
 from ._classes import check_trusted
 from ._container import Header, read_array, read_header
 from ._decode import Decoder
 from ._info import ModelInfo, read_card
-
-# What the constructors of classes raise about values that they do not know.
-_BUILD_ERRORS = (
-    TypeError,
-    ValueError,
-    LookupError,
-    AttributeError,
-    ArithmeticError,
-    RuntimeError,
-    AssertionError,
-    MemoryError,
-)
 
 
 def load_model(path: str | os.PathLike[str], *, trusted: Iterable[type] = ()) -> Any:
@@ -50,11 +39,13 @@ def load_model(path: str | os.PathLike[str], *, trusted: Iterable[type] = ()) ->
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such file.
+    OSError
+        If the file cannot be opened: FileNotFoundError, PermissionError or
+        IsADirectoryError.
     ValueError
         If the file is damaged, incomplete, no model, of a newer format, or names a
-        class that is not allowed.
+        class that is not allowed. No other errors are raised about a file, and all name
+        it.
     TypeError
         If ``trusted`` has something else than classes.
 
@@ -101,9 +92,10 @@ def load_model(path: str | os.PathLike[str], *, trusted: Iterable[type] = ()) ->
             model = decoder.decode(header.manifest["model"])
             check_is_fitted(model)
             decoder.check_all_read()
-        except FormatError:
+        except (FormatError, Warning):
             raise
-        except _BUILD_ERRORS as error:
+        # Constructors raise errors of any kind about values that they do not know.
+        except Exception as error:
             raise FormatError(
                 f"the model cannot be built ({type(error).__name__}: {error}); it was "
                 f"saved by sklearn-zoomout {versions['sklearn_zoomout']}, this is "
@@ -163,7 +155,7 @@ def _opened(
             f"{path}: expected a file that save_model wrote, got a folder; name the "
             "file in it."
         )
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         try:
             header = read_header(file)
             check_keys(header.manifest, {"versions", "card", "model"}, "a manifest")
@@ -171,9 +163,14 @@ def _opened(
                 raise FormatError("expected versions as text")
             yield file, header
         except FormatError as error:
-            raise ValueError(f"{path}: {error}.") from error.__cause__
+            raise FileError(f"{path}: {error}.") from error.__cause__
         except RecursionError as error:
-            raise ValueError(f"{path}: expected fewer lists within lists.") from error
+            raise FileError(f"{path}: expected fewer lists within lists.") from error
+        except (OSError, Warning):
+            raise
+        except Exception as error:  # a value that no check has foreseen
+            got = f"{type(error).__name__}: {error}"
+            raise FileError(f"{path}: expected a model, got {got:.500}.") from error
 
 
 def _are_texts(versions: Any) -> bool:

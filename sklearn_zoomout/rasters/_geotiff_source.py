@@ -3,16 +3,20 @@
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._utils.foreign_files import FileError, explain_damage, open_file
 from .._utils.optional import explain_missing
 from ._source import Georeference, PaletteSource, Source
 from ._window import Window
+
+# Endings of text that names other files, or servers, from which GDAL then reads.
+_REFERRING = {".vrt", ".xml", ".json"}
 
 
 def open_with_rasterio(path: Path, page: int | None) -> Source:
@@ -41,19 +45,35 @@ def open_with_rasterio(path: Path, page: int | None) -> Source:
     with explain_missing(f"{path}: reading it", "rasters"):
         import rasterio
     name = str(path) if page is None else f"GTIFF_DIR:{page + 1}:{path}"
-    try:
-        with without_georeference_warning():
-            dataset = rasterio.open(name)
-    except rasterio.errors.RasterioIOError as error:
-        raise OSError(f"{path} cannot be read by rasterio ({error}).") from error
-    try:
-        if page is None and dataset.driver == "GTiff" and dataset.subdatasets:
-            raise NotImplementedError(f"{path}: several pages")
-        source = _RasterioSource(dataset, path)
-        return _with_colors(source, dataset)
-    except BaseException:
-        dataset.close()
-        raise
+    driver = _driver(path)
+    with ExitStack() as files:
+        try:
+            with without_georeference_warning():
+                dataset = files.enter_context(rasterio.open(name, driver=driver))
+            if page is None and dataset.driver == "GTiff" and dataset.subdatasets:
+                raise NotImplementedError(f"{path}: several pages")
+            source = _with_colors(_RasterioSource(dataset, path), dataset)
+        except (NotImplementedError, ValueError):
+            raise
+        except Exception as error:  # GDAL's errors are of many kinds
+            raise OSError(f"{path} cannot be read by rasterio ({error}).") from error
+        files.pop_all()  # it stays open
+    return source
+
+
+def _driver(path: Path) -> str | None:
+    """Return the driver of TIFF files, since GDAL goes by the content of a file."""
+    suffix = path.suffix.lower()
+    if suffix in (".tif", ".tiff"):
+        return "GTiff"
+    with open_file(path) as file:
+        start = file.read(1024).lstrip(b"\xef\xbb\xbf \t\r\n")
+    if start[:1] in (b"<", b"{", b"[") and suffix not in _REFERRING:
+        raise FileError(
+            f"{path}: expected pixels, got XML or JSON, which can name other files; "
+            f"such a file needs one of the endings {sorted(_REFERRING)}."
+        )
+    return None
 
 
 @contextmanager
@@ -89,7 +109,9 @@ class _RasterioSource(Source):
         alphas = [i for i in kinds if kinds[i] == ColorInterp.alpha]
         if not self._bands:
             raise ValueError(f"{path}: expected bands, got {len(alphas)} alpha bands.")
-        dtypes = {dataset.dtypes[i - 1] for i in self._bands}
+        # Each look-up collects those of all bands.
+        all_dtypes, all_nodata = dataset.dtypes, dataset.nodatavals
+        dtypes = {all_dtypes[i - 1] for i in self._bands}
         if len(dtypes) > 1 or np.dtype(min(dtypes)).kind not in "iuf":
             raise ValueError(
                 f"{path}: expected bands of one dtype of real numbers, got "
@@ -98,7 +120,7 @@ class _RasterioSource(Source):
         masked = MaskFlags.per_dataset in dataset.mask_flag_enums[0]
         self.shape = (dataset.height, dataset.width, len(self._bands))
         self.dtype = np.dtype(dtypes.pop())
-        self.nodata = _common_nodata([dataset.nodatavals[i - 1] for i in self._bands])
+        self.nodata = _common_nodata([all_nodata[i - 1] for i in self._bands])
         self.has_mask = bool(alphas) or masked
         self.block = tuple(dataset.block_shapes[0])
         self.georeference = _georeference(dataset)
@@ -147,16 +169,9 @@ class _RasterioSource(Source):
         return np.asarray(self._call(self._dataset.read_masks, 1, **options) > 0)
 
     def _call(self, read: Any, *args: Any, **options: Any) -> NDArray[Any]:
-        from rasterio.errors import RasterioError
-
-        try:
-            with self._lock:
-                return np.asarray(read(*args, **options))
-        except RasterioError as error:
-            raise ValueError(
-                f"{self._path}: a window cannot be read ({error}); the file may be "
-                "damaged or closed."
-            ) from error
+        cure = "the file may be damaged or closed"
+        with self._lock, explain_damage(self._path, "read in a window", cure):
+            return np.asarray(read(*args, **options))
 
     def close(self) -> None:
         """Close the dataset."""

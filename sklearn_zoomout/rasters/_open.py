@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .._utils.foreign_files import check_regular, explain_damage
 from .._utils.optional import explain_missing
 from ..images import refuse_masked
 from ._axes import channels_are_first
@@ -20,6 +20,8 @@ from ._window import describe
 # They fit in memory, and may be turned, which rasterio does not know.
 _PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")
 _ZARR_FILES = (".zarray", ".zgroup", "zarr.json")
+# Far more than the bands of any camera. GDAL takes their square of time.
+_MOST_CHANNELS = 5000
 
 
 def open_raster(
@@ -60,14 +62,16 @@ def open_raster(
     ------
     TypeError
         If ``source`` is neither an array nor a path.
-    FileNotFoundError
-        If the file does not exist.
+    OSError
+        If the file does not exist or cannot be opened.
     ImportError
         If a library is missing that reads the file.
     ValueError
         If the image has not two or three dimensions, or its channels could be on two
         axes; if a channel or page does not exist; if ``nodata`` is no value of the
-        dtype; or if the file cannot be read.
+        dtype; or if the file cannot be read, is a pipe or a device, or names other
+        files without the ending ``.vrt``, ``.xml`` or ``.json``. Later, when a window
+        is read, if the file is damaged. All errors about a file name it.
 
     See Also
     --------
@@ -106,13 +110,16 @@ def open_raster(
                 "got a Raster; pass them when it is opened."
             )
         return source
-    if isinstance(source, (str, os.PathLike)):
+    is_path = isinstance(source, (str, os.PathLike))
+    if is_path:
         opened = _open_path(Path(source).expanduser(), channel_axis, page)
     else:
         if page is not None:
             raise ValueError(f"page: expected None for an array, got {page!r}.")
-        opened = _open_array(source, "source", channel_axis)
+        opened = _open_array(source, None, channel_axis)
     try:
+        if is_path:
+            _check_shape(opened.shape, str(source))
         return Raster(
             opened, _check_channels(opened, channels), _check_nodata(opened, nodata)
         )
@@ -121,9 +128,19 @@ def open_raster(
         raise
 
 
+def _check_shape(shape: tuple[int, int, int], name: str) -> None:
+    """Refuse an image of a file without pixels, or of channels that are damage."""
+    if min(shape) < 1 or shape[2] > _MOST_CHANNELS:
+        raise ValueError(
+            f"{name}: expected pixels of 1 to {_MOST_CHANNELS} channels, got the shape "
+            f"{shape}."
+        )
+
+
 def _open_path(path: Path, channel_axis: int | None, page: int | None) -> Source:
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file or folder.")
+    check_regular(path)
     suffix = path.suffix.lower()
     if page is not None and suffix not in (".tif", ".tiff"):
         raise ValueError(f"page: expected None for {path}, got {page!r}.")
@@ -156,14 +173,10 @@ def _open_tiff(path: Path, channel_axis: int | None, page: int | None) -> Source
 
 
 def _open_npy(path: Path, channel_axis: int | None) -> Source:
-    try:
-        array = np.load(path, mmap_mode="r")
-    except (ValueError, EOFError) as error:
-        raise ValueError(
-            f"{path} cannot be mapped ({error}); expected a file of one array of "
-            "numbers, written by numpy.save."
-        ) from error
-    return _open_array(array, str(path), channel_axis, own_map=True)
+    cure = "expected a file of one array of numbers, written by numpy.save"
+    with explain_damage(path, "mapped", cure):
+        array = np.lib.format.open_memmap(path, mode="r")
+    return _open_array(array, path, channel_axis, own_map=True)
 
 
 def _open_zarr(path: Path, channel_axis: int | None) -> Source:
@@ -171,19 +184,30 @@ def _open_zarr(path: Path, channel_axis: int | None) -> Source:
         raise ValueError(f"{path}: expected a zarr array, got another folder.")
     with explain_missing(f"{path}: reading zarr", "rasters"):
         import zarr
-    opened = zarr.open(path, mode="r")
+    with explain_damage(path, "read as zarr", "write it again"):
+        opened = zarr.open(path, mode="r")
     if isinstance(opened, zarr.Group):
         names = sorted(opened.array_keys())
         raise ValueError(
             f"{path}: expected a zarr array, got a group with the arrays {names}; pass "
             "the folder of one of them."
         )
-    return _open_array(opened, str(path), channel_axis)
+    _check_codecs(opened, path)
+    return _open_array(opened, path, channel_axis)
+
+
+def _check_codecs(array: Any, path: Path) -> None:
+    """Refuse chunks that are pickles, which would be run when a window is read."""
+    filters = getattr(array.metadata, "filters", None) or ()
+    codecs = (*filters, getattr(array.metadata, "compressor", None))
+    if any(getattr(codec, "codec_id", None) == "pickle" for codec in codecs):
+        raise ValueError(f"{path}: expected chunks of numbers, got pickles.")
 
 
 def _open_array(
-    array: Any, name: str, channel_axis: int | None, *, own_map: bool = False
+    array: Any, path: Path | None, channel_axis: int | None, *, own_map: bool = False
 ) -> Source:
+    name = "source" if path is None else str(path)
     refuse_masked(array, name, "pass source.filled(value) with nodata=value")
     if not all(hasattr(array, x) for x in ("shape", "dtype", "ndim", "__getitem__")):
         raise TypeError(
@@ -193,7 +217,7 @@ def _open_array(
     first = channels_are_first(tuple(array.shape), name, channel_axis)
     if np.dtype(array.dtype).kind not in "iufb":
         raise ValueError(f"{name}: expected numbers, got dtype {array.dtype}.")
-    return ArraySource(array, channels_first=first, own_map=own_map, files=ExitStack())
+    return ArraySource(array, channels_first=first, own_map=own_map, path=path)
 
 
 def _check_channels(source: Source, channels: Sequence[int] | None) -> list[int]:

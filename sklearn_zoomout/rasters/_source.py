@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._utils.foreign_files import explain_damage
 from .._utils.memory_maps import forget_pages
 from ._window import Window
 
@@ -90,6 +92,8 @@ class ArraySource(Source):
         Held while the array is sliced.
     files : ExitStack, default=None
         What `close` closes.
+    path : path, default=None
+        The file of the array, for errors.
     """
 
     def __init__(
@@ -101,6 +105,7 @@ class ArraySource(Source):
         own_map: bool = False,
         lock: AbstractContextManager[Any] | None = None,
         files: ExitStack | None = None,
+        path: Path | None = None,
     ):
         shape = tuple(int(size) for size in array.shape)
         if len(shape) == 2:
@@ -124,6 +129,7 @@ class ArraySource(Source):
         self._own_map = own_map
         self._lock = nullcontext() if lock is None else lock
         self._files = ExitStack() if files is None else files
+        self._path = path
 
     def read(self, window: Window, channels: Sequence[int]) -> NDArray[Any]:
         """Return the values of a window, of shape (height, width, n_channels)."""
@@ -136,7 +142,7 @@ class ArraySource(Source):
 
     def _slice(self, window: Window, channels: list[int]) -> NDArray[Any]:
         rows, columns = window.slices
-        with self._lock:
+        with self._lock, self._explained():
             if self._array.ndim == 2:
                 values = np.asarray(self._array[rows, columns])[..., None]
             elif not self._first:
@@ -149,6 +155,13 @@ class ArraySource(Source):
             if self._own_map:
                 forget_pages(self._array)
         return values
+
+    def _explained(self) -> AbstractContextManager[None]:
+        """Return what names the file in errors. Those of arrays are theirs."""
+        if self._path is None:
+            return nullcontext()
+        cure = "the file may be damaged or closed"
+        return explain_damage(self._path, "read in a window", cure)
 
     def close(self) -> None:
         """Close the files."""
@@ -167,9 +180,8 @@ class PaletteSource(Source):
     """
 
     def __init__(self, source: Source, palette: NDArray[np.uint8]):
-        n_values = np.iinfo(source.dtype).max + 1
-        self._colors = np.zeros((n_values, 3), np.uint8)
-        self._colors[: len(palette)] = palette[:n_values]
+        # Black follows the palette.
+        self._colors = np.concatenate([palette, np.zeros((1, 3), np.uint8)])
         self._source = source
         self.shape = (*source.shape[:2], 3)
         self.dtype = np.dtype(np.uint8)
@@ -180,7 +192,10 @@ class PaletteSource(Source):
     def read(self, window: Window, channels: Sequence[int]) -> NDArray[Any]:
         """Return the colors of a window, of shape (height, width, n_channels)."""
         positions = self._source.read(window, [0])[..., 0]
-        return np.ascontiguousarray(self._colors[:, channels])[positions]
+        beyond = len(self._colors) - 1
+        inside = (positions >= 0) & (positions < beyond)
+        colors = np.ascontiguousarray(self._colors[:, channels])
+        return colors[np.where(inside, positions, beyond).astype(np.intp)]
 
     def read_mask(self, window: Window) -> NDArray[np.bool_]:
         """Return which pixels of a window have data, of shape (height, width)."""

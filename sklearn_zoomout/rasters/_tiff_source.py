@@ -1,6 +1,5 @@
 """TIFF files that tifffile reads, without rasterio or if their pages are channels."""
 
-import struct
 import threading
 from contextlib import ExitStack
 from pathlib import Path
@@ -8,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from .._utils.foreign_files import FileError, explain_damage
 from .._utils.optional import explain_missing
+from .._utils.tiffs import check_number_of_parts, check_pages
 from ._axes import channels_are_first
 from ._source import ArraySource, Georeference, PaletteSource, Source
 from ._window import Window
@@ -49,12 +50,12 @@ def open_with_tifffile(
         import tifffile
     files = ExitStack()
     try:
-        try:
+        with explain_damage(path, "read as TIFF", "expected a whole file"):
             file = files.enter_context(tifffile.TiffFile(path))
-        except (tifffile.TiffFileError, ValueError, struct.error) as error:
-            raise ValueError(f"{path} cannot be read as TIFF ({error}).") from error
-        image = _choose_image(file, path, page)
-        shape, axes = tuple(image.shape), image.axes
+            check_pages(file, path)
+            image = _choose_image(file, path, page)
+            check_number_of_parts(image.keyframe, path)
+            shape, axes = tuple(image.shape), image.axes
         if channel_axis is not None or len(shape) == 2:
             first = channels_are_first(shape, str(path), channel_axis)
         elif len(shape) == 3 and axes[0] in "CS":
@@ -67,10 +68,8 @@ def open_with_tifffile(
                 "pass page=0, 1, ... to read one page, or channel_axis=0 if its pages "
                 "are the channels."
             )
-        position = (
-            {"page": page} if page is not None else {"series": file.series.index(image)}
-        )
-        return _make_source(path, image, position, first, files)
+        with explain_damage(path, "read as TIFF", "expected a whole file"):
+            return _make_source(path, file, image, first, files)
     except BaseException:
         files.close()
         raise
@@ -80,7 +79,7 @@ def _choose_image(file: Any, path: Path, page: int | None) -> Any:
     if page is not None:
         n_pages = len(file.pages)
         if not 0 <= page < n_pages:
-            raise ValueError(f"page: expected 0..{n_pages - 1} for {path}, got {page}.")
+            raise FileError(f"page: expected 0..{n_pages - 1} for {path}, got {page}.")
         return file.pages[page]
     whole = [
         series
@@ -88,7 +87,7 @@ def _choose_image(file: Any, path: Path, page: int | None) -> Any:
         if not int(series.keyframe.subfiletype) & _REDUCED_OR_MASK
     ]
     if len(whole) != 1:
-        raise ValueError(
+        raise FileError(
             f"{path}: expected one image, got {len(whole)} of the shapes "
             f"{[series.shape for series in whole]}; pass page=0, 1, ... to read one."
         )
@@ -96,17 +95,18 @@ def _choose_image(file: Any, path: Path, page: int | None) -> Any:
 
 
 def _make_source(
-    path: Path, image: Any, position: dict[str, Any], first: bool, files: ExitStack
+    path: Path, file: Any, image: Any, first: bool, files: ExitStack
 ) -> Source:
     keyframe = image.keyframe
-    array, mapped = _open_pixels(path, image, position, files)
+    array = _open_pixels(path, file, image, files)
     source = ArraySource(
         array,
         channels_first=first,
         alpha=_alpha_channel(keyframe) if len(image.shape) == 3 else None,
-        own_map=mapped,
+        own_map=isinstance(array, np.memmap),
         lock=threading.Lock(),
         files=files,
+        path=path,
     )
     source.georeference = _georeference(keyframe)
     tag = keyframe.tags.get(_NODATA)
@@ -114,7 +114,7 @@ def _make_source(
     try:
         source.read(Window(0, 0, 1, 1), [0])
     except Exception as error:
-        raise ValueError(
+        raise FileError(
             f"{path} cannot be read by tifffile ({error}); install rasterio, pip "
             'install "sklearn-zoomout[rasters]", or save the file without compression.'
         ) from error
@@ -123,22 +123,20 @@ def _make_source(
     return PaletteSource(source, (keyframe.colormap.T >> 8).astype(np.uint8))
 
 
-def _open_pixels(
-    path: Path, image: Any, position: dict[str, Any], files: ExitStack
-) -> tuple[Any, bool]:
-    """Return a map of the pixels or a zarr array, and whether it is a map."""
-    import tifffile
-
-    try:
-        return tifffile.memmap(path, mode="r", **position), True
-    except ValueError:  # compressed, or in several pieces
-        pass
+def _open_pixels(path: Path, file: Any, image: Any, files: ExitStack) -> Any:
+    """Return a map of the pixels, or a zarr array if they are not in one piece."""
+    is_series = hasattr(image, "dataoffset")
+    if is_series or image.is_memmappable:
+        offset = image.dataoffset if is_series else image.dataoffsets[0]
+        if offset is not None:
+            # Not by tifffile.memmap, which opens the file again, without its checks.
+            dtype = image.dtype.newbyteorder(file.byteorder)
+            return np.memmap(path, dtype, "r", offset, image.shape)
     with explain_missing(f"{path}: reading compressed or tiled TIFF", "rasters"):
         import zarr
 
-        level = {"level": 0} if "series" in position else {}
-        store = files.enter_context(image.aszarr(**level))
-    return zarr.open_array(store, mode="r"), False
+        store = files.enter_context(image.aszarr(**({"level": 0} if is_series else {})))
+    return zarr.open_array(store, mode="r")
 
 
 def _alpha_channel(keyframe: Any) -> int | None:
