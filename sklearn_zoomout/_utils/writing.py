@@ -66,7 +66,8 @@ def write_whole(
             temporary.replace(path)
         finally:
             if _is_named(own, temporary):
-                file.close()
+                with suppress(OSError):  # a full disk does not take the last bytes
+                    file.close()
                 temporary.unlink()
     if durable:
         _sync(path.parent)

@@ -63,6 +63,22 @@ def test_failure_leaves_the_old_file(tmp_path, error):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_full_disk_leaves_the_old_file(tmp_path):
+    """Bytes that were not written yet are no reason to keep the temporary file."""
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2, before[1]))
+    try:
+        with pytest.raises(OSError), write_whole(path, durable=False) as file:
+            file.write(b"a new file")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+    assert path.read_bytes() == b"old"
+
+
 @pytest.mark.parametrize("folder", [False, True])
 def test_a_path_is_replaced_when_it_is_complete(tmp_path, folder):
     """A file, or a folder with all files in it; nothing else stays."""
