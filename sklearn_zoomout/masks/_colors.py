@@ -178,7 +178,7 @@ def learn_colors(
     Raises
     ------
     ValueError
-        If there are too many, as in a photograph.
+        If there is none, or there are too many, as in a photograph.
     """
     codes, first = np.unique(
         np.concatenate([p.codes for p in pictures]), return_index=True
@@ -207,6 +207,11 @@ def learn_colors(
             f"expected a color per class, got {n_thin} colors that fill no square of 3 "
             "x 3 pixels, as in a photograph or after resizing; pass the colors of the "
             "classes as colors."
+        )
+    if not any(main):
+        raise ValueError(
+            "expected a color per class, got none that fills 3 x 3 pixels or that 10 "
+            "pixels have; pass the colors of the classes as colors."
         )
     chosen = unpack(codes[[i for i in order if main[i]]])
     return [(r, g, b) for r, g, b in chosen.tolist()]

@@ -243,18 +243,12 @@ def decide_colors(
 def _learn_colors(
     paths: Sequence[Path], counts: Sequence[Any], known: Sequence[RGB]
 ) -> list[RGB]:
-    """Return the colors of classes in files; errors name the files."""
-    name = f"{paths[0]}{f' and {len(paths) - 1} others' if len(paths) > 1 else ''}"
+    """Return the colors of classes in files; errors name the first one."""
+    name = f"{paths[0]} and the other files" if len(paths) > 1 else f"{paths[0]}"
     try:
-        learned = learn_colors(counts, known)
+        return learn_colors(counts, known)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
-    if not learned:
-        raise ValueError(
-            f"{name}: expected a color per class, got none that fills 3 x 3 pixels or "
-            "that 10 pixels have; pass the colors of the classes as colors."
-        )
-    return learned
 
 
 def decide_drawings(drawings: Sequence[Drawing], request: Request) -> Decision:
