@@ -147,8 +147,11 @@ def read_weights(found: WeightsFile) -> tuple[dict[str, "torch.Tensor"], str]:
         )
     try:
         state = _read_file(found)
-    except MemoryError:
-        raise
+    except MemoryError as error:
+        raise ValueError(
+            f"weights: {str(path)!r} declares more numbers than the memory holds; the "
+            f"file is damaged if it should not need it (sha256 {sha256})."
+        ) from error
     except Exception as error:  # parsers of damaged files raise whatever they like
         if _was_interrupted(found, error):
             raise KeyboardInterrupt from error

@@ -179,7 +179,7 @@ def learn_colors(
     Raises
     ------
     ValueError
-        If there are too many, as in a photograph.
+        If there is none, or there are too many, as in a photograph.
     """
     codes, first = np.unique(
         np.concatenate([p.codes for p in pictures]), return_index=True
@@ -209,6 +209,11 @@ def learn_colors(
             "x 3 pixels, as in a photograph or after resizing; pass the colors of the "
             "classes as colors."
         )
+    if not any(main):
+        raise ValueError(
+            "expected a color per class, got none that fills 3 x 3 pixels or that 10 "
+            "pixels have; pass the colors of the classes as colors."
+        )
     chosen = unpack(codes[[i for i in order if main[i]]])
     return [(r, g, b) for r, g, b in chosen.tolist()]
 
@@ -234,17 +239,11 @@ def learn_colors_of(
     ValueError
         If there are too many, or none.
     """
-    name = f"{paths[0]}{f' and {len(paths) - 1} others' if len(paths) > 1 else ''}"
+    name = f"{paths[0]} and the other files" if len(paths) > 1 else f"{paths[0]}"
     try:
-        learned = learn_colors(pictures, known)
+        return learn_colors(pictures, known)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
-    if not learned:
-        raise ValueError(
-            f"{name}: expected a color per class, got none that fills 3 x 3 pixels or "
-            "that 10 pixels have; pass the colors of the classes as colors."
-        )
-    return learned
 
 
 def lies_on_a_line(

@@ -341,6 +341,18 @@ def test_digest_sees_names_shapes_and_values():
     assert all(digest(base) != digest(other) for other in others)
 
 
+def test_a_file_that_declares_too_much_is_named(state, tmp_path, monkeypatch):
+    """A damaged size asks for more memory than there is."""
+    path = save(state, tmp_path / "w.safetensors")
+
+    def fail(found):
+        raise MemoryError
+
+    monkeypatch.setattr(weights_module, "_read_file", fail)
+    with pytest.raises(ValueError, match=r"w\.safetensors' declares more numbers"):
+        load_network(Backbone("squeezenet1_1", path))
+
+
 def test_an_interruption_does_not_blame_the_file(state, tmp_path, monkeypatch):
     """Torch may turn Ctrl-C into an error of its own; the file can be read again."""
     path = save(state, tmp_path / "w.safetensors")

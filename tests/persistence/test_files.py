@@ -145,6 +145,13 @@ class TestForeignFiles:
         with pytest.raises(IsADirectoryError, match="expected a file .* got a folder"):
             read(tmp_path)
 
+    @pytest.mark.parametrize("read", [load_model, model_info])
+    def test_pipe(self, read, tmp_path):
+        """A read would wait forever."""
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(ValueError, match="pipe: expected a regular file"):
+            read(tmp_path / "pipe")
+
 
 class TestForgedHeaders:
     """Files with right digests whose header does not fit."""
@@ -242,6 +249,21 @@ class TestForgedModels:
     def test_node(self, path, content, node, match):
         """Nothing is imported by a name of the file."""
         refuse(path, forge(content, lambda manifest: manifest | {"model": node}), match)
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            *[("scores", {"a": [1]}), ("scores", {"a": "x"}), ("scores", [])],
+            *[("networks", {"a": 1}), ("classes", 5), ("n_columns", "x")],
+            *[("date", 5), ("notes", None), ("parameters", {"a": {}})],
+        ],
+    )
+    def test_card(self, path, content, name, value):
+        """What a card says has the types that its printed form needs."""
+        forged = forge(content, lambda m: m | {"card": m["card"] | {name: value}})
+        path.write_bytes(forged)
+        with pytest.raises(ValueError, match=f"{path.name}: expected .* card"):
+            model_info(path)
 
     def test_array_without_use(self, path, content):
         """All arrays are checked, so each must be used."""
