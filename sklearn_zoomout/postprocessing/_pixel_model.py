@@ -249,9 +249,9 @@ def train_net(
             loss = (losses * weight[rows]).mean()
             if not loss.isfinite():
                 raise ValueError(
-                    f"pixels: the training loss became {loss.item()} in step {step + 1} "
-                    f"of {steps}; the values of the images are too large or too far "
-                    "apart for float32; scale the images, or pass value_range."
+                    f"pixels: the training loss became {loss.item()} in step "
+                    f"{step + 1} of {steps}; the values of the images are too large or "
+                    "too far apart for float32; scale the images, or pass value_range."
                 )
             optimizer.zero_grad()
             loss.backward()
