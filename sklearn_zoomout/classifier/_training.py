@@ -33,6 +33,8 @@ class RowNet(NeuralNet):
     takes the place of the table of losses that skorch prints.
     """
 
+    iterator_train: Any
+
     @property
     def _default_callbacks(self) -> list[tuple[str, Any]]:
         named = super()._default_callbacks
