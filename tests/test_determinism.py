@@ -112,6 +112,7 @@ def test_threads_do_not_change_the_labels_of_a_model(name, tmp_path, images):
             assert_equal([found[name] for name in found.files], expected)
 
 
+@pytest.mark.slow
 def test_an_image_alone_gets_what_it_gets_among_others(fitted, images):
     """Bit for bit: no batch has rows of two images."""
     for predict in (fitted.predict, fitted.predict_proba):
@@ -119,6 +120,7 @@ def test_an_image_alone_gets_what_it_gets_among_others(fitted, images):
         assert_equal(alone, predict(images))
 
 
+@pytest.mark.slow
 def test_the_order_of_images_changes_nothing(fitted, images):
     """Bit for bit, and so do images that are there twice."""
     order = [2, 0, 0, 3, 1]

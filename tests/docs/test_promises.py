@@ -4,7 +4,9 @@ import re
 
 from documentation_pages import DOCS, ROOT
 
-ROWS = re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", (DOCS / "promises.md").read_text(), re.M)
+ROWS = re.findall(
+    r"^\| ([^|]+) \| ([^|]+) \|$", (DOCS / "promises.md").read_text(), re.M
+)
 # Paths begin with a folder of the repository.
 PATH = re.compile(r"`((?:tests|benchmarks|\.ci)/[^`]+)`")
 
