@@ -36,3 +36,13 @@ def test_a_value_that_is_not_finite_is_named_in_prediction(in_memory, name):
     net = ZoomoutNet(7, (2,), 2)
     with pytest.raises(ValueError, match=rf"images\[0\]: feature '{name}__"):
         predict_proba(net, in_memory)
+
+
+@pytest.mark.parametrize("levels", ["abc", "a"])
+def test_an_image_has_the_same_probabilities_alone(in_memory, levels):
+    """Bit for bit: no product has rows of two images."""
+    table = in_memory.select(list(levels))
+    net = ZoomoutNet(table.n_columns, (64,), 3).eval()
+    together = np.split(predict_proba(net, table), table.row_offsets[1:-1])
+    for i, expected in enumerate(together):
+        np.testing.assert_array_equal(predict_proba(net, table[[i]]), expected)

@@ -162,7 +162,8 @@ def test_zarr_folders(image, tmp_path):
     """Groups are refused with the names of their arrays."""
     zarr = pytest.importorskip("zarr")
     group = zarr.open_group(tmp_path / "a.zarr", mode="w")
-    group.create_array("pixels", data=image, chunks=(16, 16, 4))
+    options = {"shape": image.shape, "dtype": image.dtype, "chunks": (16, 16, 4)}
+    group.create_array("pixels", **options)[:] = image
     check(open_raster(tmp_path / "a.zarr" / "pixels"), image)
     with pytest.raises(ValueError, match=r"a group with the arrays \['pixels'\]"):
         open_raster(tmp_path / "a.zarr")
