@@ -12,6 +12,11 @@ from sklearn_zoomout.persistence._checks import (
     load_json,
     parse_dtype,
 )
+from sklearn_zoomout.persistence._networks import (
+    build_local_net,
+    build_row_net,
+    pack_row_net,
+)
 from sklearn_zoomout.persistence._trees import build_tree, check_features, pack_tree
 from sklearn_zoomout.persistence._values import (
     build_distribution,
@@ -259,3 +264,23 @@ def test_distributions_and_scorers_are_those_of_lists():
     for name in ("mean_iou", "segmentation_scorer", "_scorer", "x_scorer", 3, None):
         with pytest.raises(FormatError, match="expected a scorer of metrics"):
             build_scorer(name)
+
+
+def test_parts_of_a_trained_net_fit_together(model):
+    """Its weights of classes, and its means, are as many as it says."""
+    net = model[-1].net_
+    state = pack_row_net(net)
+    mean, scale = state["moments"]
+    assert build_row_net(type(net), state).module_.n_classes == 3
+    for change, match in [
+        ({"class_weight": state["class_weight"][:2]}, "a weight for each"),
+        ({"module": model}, "expected a network"),
+        ({"moments": [mean, scale[:-1]]}, "the mean and the deviation"),
+        ({"moments": [None, None]}, "the mean and the deviation"),
+        ({"moments": [mean]}, "the mean and the deviation"),
+    ]:
+        with pytest.raises(FormatError, match=match):
+            build_row_net(type(net), state | change)
+    for weights in ({}, {"dense.0.bias": np.zeros(3)}):
+        with pytest.raises(FormatError, match="the weights of a local convnet"):
+            build_local_net(None, {"requires_grad": True, "weights": weights})
