@@ -1,11 +1,14 @@
 """What a file says is checked before anything is made of it."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn.tree import DecisionTreeClassifier
 
+from sklearn_zoomout.metrics import mean_iou, mean_iou_scorer, segmentation_scorer
 from sklearn_zoomout.persistence._checks import (
     FormatError,
     check_keys,
@@ -226,6 +229,19 @@ def test_generators_of_both_kinds_go_on():
         assert (tag, parts[0]) == ("random", type(random).__name__)
         built = build_random(*parts)
         np.testing.assert_array_equal(built.normal(size=9), random.normal(size=9))
+
+
+def test_distributions_and_scorers_have_tags():
+    """A scorer of one's own has none, nor has one with arguments."""
+    assert pack_value(stats.randint(2, 7), "x") == (
+        "distribution",
+        ["randint", [2, 7], {}],
+    )
+    assert pack_value(mean_iou_scorer, "x") == ("scorer", ["mean_iou_scorer"])
+    own = segmentation_scorer(lambda y_true, y_pred: 0.5)
+    others = (own, segmentation_scorer(partial(mean_iou)), stats.norm, 3)
+    for value in others:
+        assert pack_value(value, "x") is None
 
 
 def test_matrices_are_of_arrays():

@@ -50,8 +50,9 @@ def test_errors_have_the_name_of_the_images():
         for learn in (Reading().learn, Reading().learn_range):
             with pytest.raises(error, match="^images"):
                 learn(images)
-    with pytest.raises(TypeError, match="put an image into a list"):
-        Reading().learn_range(np.zeros((4, 5, 3)))
+    for learn in (Reading().learn, Reading().learn_range):
+        with pytest.raises(TypeError, match="put an image into a list"):
+            learn(np.zeros((4, 5, 3)))
 
 
 def test_pixels_without_data_come_from_the_image_and_from_the_caller(image):
@@ -131,9 +132,9 @@ def test_how_many_channels_are_learned(channels, n, learned):
 
 def test_a_range_for_each_channel_colors_gray_images():
     """Its three equal channels are mapped differently."""
-    reading = Reading(value_range=((0, 10), (0, 20), (0, 40)))
+    reading = Reading(value_range=((0, 10), (0, 40), (0, 40)))
     read = reading.read_one(np.full((2, 2), 10.0), "image")
-    np.testing.assert_allclose(read.image[0, 0], [1, 0.5, 0.25])
+    np.testing.assert_allclose(read.image[0, 0], [1, 0.25, 0.25])
     same = Reading(value_range=((0, 20),)).read_one(np.full((2, 2), 10.0), "image")
     np.testing.assert_allclose(same.image, 0.5)
     assert same.image.strides[2] == 0
