@@ -186,12 +186,13 @@ def test_images_of_at_most_a_fifteenth_are_almost_black(dark, warns):
             read(images)
 
 
-def test_learned_ranges_leave_out_outliers_and_what_has_no_data():
+@pytest.mark.parametrize("nodata", [-1, NAN])
+def test_learned_ranges_leave_out_outliers_and_what_has_no_data(nodata):
     """They are quantiles over all images together, of each channel."""
     rng = np.random.default_rng(0)
     images = [rng.normal(50, 9, (40, 50, 2)) for _ in range(3)]
-    images[1][:10] = -1
-    reading, read = Reading("bands", nodata=-1).learn_range(images)
+    images[1][:10] = nodata
+    reading, read = Reading("bands", nodata=nodata).learn_range(images)
     values = np.concatenate([images[0], images[1][10:], images[2]]).reshape(-1, 2)
     expected = np.quantile(values, [0.001, 0.999], axis=0).T
     np.testing.assert_allclose(reading.value_range, expected)
