@@ -35,7 +35,7 @@ def flat(value, dtype=None, shape=(4, 5, 3)):
 @pytest.mark.parametrize("layout", [np.ascontiguousarray, np.asfortranarray])
 def test_any_number_of_channels_becomes_float32(n_channels, layout):
     """In C order, and the same of uint8 as of floating point."""
-    image = np.random.default_rng(0).integers(0, 256, (4, 5, n_channels), np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (4, 3, n_channels), np.uint8)
     for array in (image, image / 255):
         found = as_float(layout(array))
         assert found.dtype == np.float32

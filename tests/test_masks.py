@@ -7,7 +7,7 @@ import pytest
 
 from sklearn_zoomout import mark_unlabeled
 from sklearn_zoomout.datasets import FileSequence
-from sklearn_zoomout.masks import check_masks
+from sklearn_zoomout.masks import check_masks, iter_training_masks
 
 
 @pytest.fixture
@@ -138,8 +138,11 @@ def test_a_stack_is_a_list_of_masks(image):
     stack = np.zeros((2, 6, 8), int)
     assert len(check_masks(stack, [image] * 2)) == 2
     for wrong in (None, stack[0], stack[:1], stack - 2):
-        with pytest.raises((TypeError, ValueError), match="^truth"):
-            check_masks(wrong, [image] * 2, "truth")
+        for check in (check_masks, iter_training_masks):
+            with pytest.raises((TypeError, ValueError), match="^truth"):
+                list(check(wrong, [image] * 2, "truth"))
+    with pytest.raises(TypeError, match="put a mask into a list"):
+        check_masks(stack[0], [image])
 
 
 COLORS = [(200, 0, 0), (0, 0, 200)]

@@ -47,7 +47,7 @@ def pack_value(value: Any, path: str) -> tuple[str, list[Any]] | None:
         if hasattr(value, "dist") and hasattr(value, "kwds"):
             return "distribution", [value.dist.name, list(value.args), value.kwds]
     if kind.__module__ == "sklearn_zoomout.metrics":
-        name = f"{getattr(value._score_func, '__name__', '')}_scorer"
+        name = f"{value._score_func.__name__}_scorer"
         if _score_func(name) is value._score_func and not value._kwargs:
             return "scorer", [name]
     return None

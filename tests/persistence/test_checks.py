@@ -1,16 +1,24 @@
 """What a file says is checked before anything is made of it."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn.tree import DecisionTreeClassifier
 
+from sklearn_zoomout.metrics import mean_iou, mean_iou_scorer, segmentation_scorer
 from sklearn_zoomout.persistence._checks import (
     FormatError,
     check_keys,
     load_json,
     parse_dtype,
+)
+from sklearn_zoomout.persistence._networks import (
+    build_local_net,
+    build_row_net,
+    pack_row_net,
 )
 from sklearn_zoomout.persistence._trees import build_tree, check_features, pack_tree
 from sklearn_zoomout.persistence._values import (
@@ -223,6 +231,19 @@ def test_generators_of_both_kinds_go_on():
         np.testing.assert_array_equal(built.normal(size=9), random.normal(size=9))
 
 
+def test_distributions_and_scorers_have_tags():
+    """A scorer of one's own has none, nor has one with arguments."""
+    assert pack_value(stats.randint(2, 7), "x") == (
+        "distribution",
+        ["randint", [2, 7], {}],
+    )
+    assert pack_value(mean_iou_scorer, "x") == ("scorer", ["mean_iou_scorer"])
+    own = segmentation_scorer(lambda y_true, y_pred: 0.5)
+    others = (own, segmentation_scorer(partial(mean_iou)), stats.norm, 3)
+    for value in others:
+        assert pack_value(value, "x") is None
+
+
 def test_matrices_are_of_arrays():
     """And of a class that is known."""
     matrix = build_sparse(
@@ -259,3 +280,23 @@ def test_distributions_and_scorers_are_those_of_lists():
     for name in ("mean_iou", "segmentation_scorer", "_scorer", "x_scorer", 3, None):
         with pytest.raises(FormatError, match="expected a scorer of metrics"):
             build_scorer(name)
+
+
+def test_parts_of_a_trained_net_fit_together(model):
+    """Its weights of classes, and its means, are as many as it says."""
+    net = model[-1].net_
+    state = pack_row_net(net)
+    mean, scale = state["moments"]
+    assert build_row_net(type(net), state).module_.n_classes == 3
+    for change, match in [
+        ({"class_weight": state["class_weight"][:2]}, "a weight for each"),
+        ({"module": model}, "expected a network"),
+        ({"moments": [mean, scale[:-1]]}, "the mean and the deviation"),
+        ({"moments": [None, None]}, "the mean and the deviation"),
+        ({"moments": [mean]}, "the mean and the deviation"),
+    ]:
+        with pytest.raises(FormatError, match=match):
+            build_row_net(type(net), state | change)
+    for weights in ({}, {"dense.0.bias": np.zeros(3)}):
+        with pytest.raises(FormatError, match="the weights of a local convnet"):
+            build_local_net(None, {"requires_grad": True, "weights": weights})

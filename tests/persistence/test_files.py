@@ -21,6 +21,8 @@ from sklearn_zoomout.persistence._container import (
     write_container,
 )
 
+PCA = "sklearn.decomposition.PCA"
+
 
 def forge(content, change):
     """Return a file whose manifest is another, with right digests."""
@@ -192,6 +194,7 @@ class TestForgedHeaders:
             ('"array_0":', '"x":{},"array_0":', "expected a header with"),
             ('"data_offsets":[0,', '"data_offsets":[8,', "data_offsets"),
             ('"F32"', '"F16"', "of 'array_"),
+            ('"manifest":', '"x":5,"manifest":', "expected metadata of strings"),
             ('"manifest_sha256"', '"other"', "expected the metadata with"),
             ("_model\":\"1\"", "_model\":\"2\"", "got the newer format 2; install"),
             ("_model\":\"1\"", "_model\":\"x\"", "expected format 1, got 'x'"),
@@ -219,6 +222,49 @@ class TestForgedHeaders:
         forged = body + hashlib.sha256(body).digest()
         refuse(path, forged, "expected a header within the file")
 
+    def test_bytes_after_the_arrays(self, path, content):
+        """The arrays fill the file."""
+        body = content[:-32] + b"more"
+        forged = body + hashlib.sha256(body).digest()
+        refuse(path, forged, "expected [0-9]+ bytes after the header, got [0-9]+")
+
+    def test_file_that_shrinks(self, content):
+        """While it is read."""
+
+        class Shrinking(io.BytesIO):
+            def seek(self, offset, whence=0):
+                return super().seek(offset, whence) + (9 if whence == 2 else 0)
+
+        with pytest.raises(ValueError, match="damaged or incomplete"):
+            read_header(Shrinking(content))
+
+    def test_booleans(self):
+        """They are 0 or 1; compiled code may do anything with others."""
+        file = io.BytesIO()
+        write_container(file, {}, [np.array([0, 2], np.uint8).view(bool)])
+        header = read_header(file)
+        with pytest.raises(ValueError, match="array 0 has booleans other than 0 and 1"):
+            read_array(file, header, 0)
+
+    @pytest.mark.parametrize("versions", [[], {}, "1", {"sklearn_zoomout": 1}])
+    def test_versions(self, path, content, versions):
+        """They are text by name, and the library's is there."""
+        changed = forge(content, lambda manifest: manifest | {"versions": versions})
+        refuse(path, changed, "expected versions as text")
+
+    @pytest.mark.parametrize(
+        "change", [{"class_name": 5}, {"notes": None}, {"networks": []}, {"scores": 1}]
+    )
+    def test_card(self, path, content, change):
+        """It is read without the model."""
+
+        def edit(manifest):
+            manifest["card"] |= change
+
+        path.write_bytes(forge(content, edit))
+        with pytest.raises(ValueError, match=f"{path}: expected a card of text"):
+            model_info(path)
+
 
 class TestForgedModels:
     """Files with right digests that name what is not allowed."""
@@ -243,6 +289,8 @@ class TestForgedModels:
             ({"random": ["RandomState", "x", 1, {"dict": []}]}, "expected MT19937"),
             ({"sparse": ["os", 1, 1, 1, [1]]}, "expected one of"),
             ({"tuple": 5}, "cannot be built"),
+            ({"object": [PCA, {"params": [], "fitted": []}, None]}, "by name"),
+            ({"object": [PCA, {"params": {"dict": []}}, None]}, "an estimator with"),
             (5, "cannot be built"),
         ],
     )

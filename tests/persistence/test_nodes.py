@@ -8,13 +8,35 @@ from sklearn_zoomout.persistence._checks import FormatError
 from sklearn_zoomout.persistence._decode import Decoder
 from sklearn_zoomout.persistence._encode import Encoder
 
+
+class Plain:
+    """An estimator that has nothing but what it needs."""
+
+    def __init__(self, value=None):
+        self.value = value
+
+    def get_params(self, deep=True):
+        """Return the value."""
+        return {"value": self.value}
+
+    def set_params(self, value):
+        """Set the value."""
+        self.value = value
+        return self
+
+    def fit(self, X=None, y=None):
+        """Learn another value."""
+        self.value_ = self.value + 1
+        return self
+
+
 BAD = {"unknown": 1}
 NOTHING = {"float": "nan"}
 
 
-def decode(node, n_arrays=1):
+def decode(node, n_arrays=1, trusted=None):
     """Return the value of a node that lies at "v"."""
-    decoder = Decoder(lambda i: np.arange(3) + i, n_arrays, {}, "0.1")
+    decoder = Decoder(lambda i: np.arange(3) + i, n_arrays, trusted or {}, "0.1")
     return decoder.decode(node, "v")
 
 
@@ -102,3 +124,10 @@ def test_numbers_that_json_lacks_are_named(value):
     """As Python prints them."""
     assert Encoder().encode(float(value), "v") == {"float": value}
     assert repr(decode({"float": value})) == value
+
+
+def test_a_class_needs_no_base_class():
+    """Only parameters, and attributes beside them."""
+    node = Encoder().encode(Plain(3).fit(), "v")
+    built = decode(node, trusted={f"{__name__}.Plain": Plain})
+    assert (built.value, built.value_) == (3, 4)

@@ -133,6 +133,13 @@ class TestInfo:
         """In kilobytes below a megabyte."""
         assert _in_units(n_bytes).startswith(text)
 
+    def test_missing_package(self, model, tmp_path, monkeypatch):
+        """Its version is left out."""
+        monkeypatch.setattr(_save, "_PACKAGES", ("numpy", "no-such-package"))
+        save_model(model, tmp_path / "model")
+        versions = model_info(tmp_path / "model").versions
+        assert set(versions) == {"sklearn_zoomout", "numpy"}
+
     def test_own_print(self):
         """An estimator may print in its own way."""
 

@@ -282,6 +282,16 @@ class TestRefusedAtSave:
         with pytest.raises(TypeError, match=r"level.backbone: .*Backbone\(name, wei"):
             save_model(model, tmp_path / "model")
 
+    def test_slots(self, tmp_path):
+        """Attributes are named."""
+
+        class Slotted(Holder):
+            def __getstate__(self):
+                return None, {"value": 1}
+
+        with pytest.raises(ValueError, match=r"value.__getstate__: .* got tuple; use"):
+            save_model(Holder(Slotted()).fit(), tmp_path / "model")
+
     def test_memory_of_a_pipeline(self, model, tmp_path):
         """It is a folder of pickles."""
         changed = make_model().set_params(memory=str(tmp_path))

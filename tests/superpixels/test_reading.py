@@ -50,8 +50,9 @@ def test_errors_have_the_name_of_the_images():
         for learn in (Reading().learn, Reading().learn_range):
             with pytest.raises(error, match="^images"):
                 learn(images)
-    with pytest.raises(TypeError, match="put an image into a list"):
-        Reading().learn_range(np.zeros((4, 5, 3)))
+    for learn in (Reading().learn, Reading().learn_range):
+        with pytest.raises(TypeError, match="put an image into a list"):
+            learn(np.zeros((4, 5, 3)))
 
 
 def test_pixels_without_data_come_from_the_image_and_from_the_caller(image):
@@ -131,9 +132,9 @@ def test_how_many_channels_are_learned(channels, n, learned):
 
 def test_a_range_for_each_channel_colors_gray_images():
     """Its three equal channels are mapped differently."""
-    reading = Reading(value_range=((0, 10), (0, 20), (0, 40)))
+    reading = Reading(value_range=((0, 10), (0, 40), (0, 40)))
     read = reading.read_one(np.full((2, 2), 10.0), "image")
-    np.testing.assert_allclose(read.image[0, 0], [1, 0.5, 0.25])
+    np.testing.assert_allclose(read.image[0, 0], [1, 0.25, 0.25])
     same = Reading(value_range=((0, 20),)).read_one(np.full((2, 2), 10.0), "image")
     np.testing.assert_allclose(same.image, 0.5)
     assert same.image.strides[2] == 0
@@ -185,12 +186,13 @@ def test_images_of_at_most_a_fifteenth_are_almost_black(dark, warns):
             read(images)
 
 
-def test_learned_ranges_leave_out_outliers_and_what_has_no_data():
+@pytest.mark.parametrize("nodata", [-1, NAN])
+def test_learned_ranges_leave_out_outliers_and_what_has_no_data(nodata):
     """They are quantiles over all images together, of each channel."""
     rng = np.random.default_rng(0)
     images = [rng.normal(50, 9, (40, 50, 2)) for _ in range(3)]
-    images[1][:10] = -1
-    reading, read = Reading("bands", nodata=-1).learn_range(images)
+    images[1][:10] = nodata
+    reading, read = Reading("bands", nodata=nodata).learn_range(images)
     values = np.concatenate([images[0], images[1][10:], images[2]]).reshape(-1, 2)
     expected = np.quantile(values, [0.001, 0.999], axis=0).T
     np.testing.assert_allclose(reading.value_range, expected)
