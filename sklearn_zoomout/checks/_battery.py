@@ -27,7 +27,6 @@ _OF_ALL: tuple[Check, ...] = (
     construction.check_deep_params,
     construction.check_unknown_param_is_refused,
     construction.check_signature_of_fit,
-    construction.check_docstring,
     construction.check_no_assert_statement,
     construction.check_tags,
     construction.check_is_no_classifier_of_sklearn,
@@ -152,7 +151,6 @@ _OF_OUTPUT: dict[str, tuple[Check, ...]] = {
         fitting.check_names_before_fit,
         composition.check_feature_union,
         composition.check_zoomout_union,
-        composition.check_dropped_level,
     ),
     "labels": (
         inputs.check_mask_dtypes,

@@ -9,6 +9,7 @@ import joblib
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
+from sklearn.utils.metaestimators import _BaseComposition
 
 from ..superpixels import Superpixels
 from ..table import FeatureTable, check_table
@@ -132,6 +133,25 @@ def content(X: Any) -> str:
         parts += [np.array(segmented.image) for segmented in superpixels]
         parts += [np.array(segmented.segments) for segmented in superpixels]
     return str(joblib.hash(parts))
+
+
+def digest_params(estimator: Any) -> dict[str, Any]:
+    """Return a digest of every parameter, also of the estimators among them."""
+    params = estimator.get_params()
+    return {name: _digest_param(value) for name, value in params.items()}
+
+
+def _digest_param(value: Any) -> Any:
+    if hasattr(value, "get_params") and not isinstance(value, type):
+        return type(value)  # its own parameters are listed with it
+    if isinstance(value, (list, tuple)):
+        return type(value), [_digest_param(item) for item in value]
+    return joblib.hash(value)
+
+
+def is_composition(estimator: Any) -> bool:
+    """Return whether it is a pipeline or a union, which fits its steps in place."""
+    return isinstance(estimator, _BaseComposition)
 
 
 def estimators_in(estimator: Any) -> list[Any]:

@@ -155,18 +155,6 @@ def check_zoomout_union(estimator: Any, given: Given) -> None:
     _check_union(estimator, given, ZoomoutUnion(levels))
 
 
-def check_dropped_level(estimator: Any, given: Given) -> None:
-    """A FeatureUnion leaves it out, as the paper's ablation does."""
-    other = _other_level(estimator, given)
-    union = FeatureUnion([("checked", clone(estimator)), ("other", other)])
-    union.set_params(checked="drop")
-    with errors_fail("a FeatureUnion that leaves it out fails"):
-        table = union.fit(given.X, given.y).transform(given.X)
-    expected = clone(other).fit(given.X, given.y).transform(given.X)
-    same = [table.to_numpy()], [expected.to_numpy()]
-    require_same(*same, "a FeatureUnion that leaves it out changes the other level")
-
-
 def check_frozen(estimator: Any, given: Given) -> None:
     """A FrozenEstimator of it is not fitted again, and does the same."""
     learned = fitted(estimator, given)

@@ -1,6 +1,7 @@
 """Checks of fits that fail or are interrupted: no fit is left, and no mixture."""
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 from typing import Any
 
 from sklearn.base import clone
@@ -86,7 +87,7 @@ def trapped_input(given: Given, trap: Trap) -> Any:
 def failing_fits(
     estimator: Any, given: Given, error: Callable[[], BaseException]
 ) -> Iterator[Any]:
-    """Yield estimators whose second fit has failed while it read its data.
+    """Yield estimators whose second fit has failed while its data were read.
 
     Parameters
     ----------
@@ -106,17 +107,16 @@ def failing_fits(
     makers = [lambda trap: (trapped_input(given, trap), given.y)]
     if given.kind.output == "labels":
         makers.append(lambda trap: (given.X, TrappedList(given.y, trap)))
+    methods = [name for name in ("fit", "fit_transform") if hasattr(estimator, name)]
     n_failed = 0
-    for make in makers:
+    for make, method in product(makers, methods):
         count = Trap()
-        clone(estimator).fit(*make(count))
-        if not count.count:
-            continue
-        for at in sorted({0, count.count // 2, count.count - 1}):
+        getattr(clone(estimator), method)(*make(count))
+        for at in sorted({0, count.count // 2, count.count - 1} - {-1}):
             failed = fitted(estimator, given)
             raised = error()
             try:
-                failed.fit(*make(Trap(raised, at)))
+                getattr(failed, method)(*make(Trap(raised, at)))
             except type(raised):
                 n_failed += 1
                 yield failed

@@ -1,6 +1,7 @@
 """Checks of input in other forms: what holds the same values gives the same."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,6 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from .._utils.lazy import LazySequence
-from ..superpixels import Superpixels
 from ._comparing import (
     ROUNDING,
     content,
@@ -161,12 +161,13 @@ def check_list_of_segmented_images(estimator: Any, given: Given) -> None:
 def check_view_of_images(estimator: Any, given: Given) -> None:
     """A part of more superpixels or of a larger table gives what a whole one does."""
     n = len(given.images)
-    again = given.fresh()
-    if given.kind.input == "superpixels":
-        whole: Any = Superpixels([*again.X, *again.X])
-    else:
-        whole = again.X[np.tile(np.arange(n), 2)]
-    part = whole[np.arange(n, 2 * n)]
+    twice = replace(
+        given,
+        images=2 * given.images,
+        masks=2 * given.masks,
+        segments=2 * given.segments,
+    )
+    part = twice.X[np.arange(n, 2 * n)]
     _check_container(estimator, given, part, given.y, "a view of images")
 
 

@@ -189,10 +189,14 @@ def check_feature_names_are_those_of_the_table(estimator: Any, given: Given) -> 
     message = f"{len(names)} names for {table.n_columns} columns"
     require(len(names) == table.n_columns, message)
     columns = table.columns
-    without_blocks = [column.partition("__")[2] for column in columns]
-    # A level names its columns without its block, and a union with it.
-    right = names in (columns, without_blocks)
+    without_blocks = [_after_prefix(column) for column in columns]
+    # A level names its columns without its block, and a union with the name of a step.
+    right = without_blocks in (names, [_after_prefix(name) for name in names])
     require(right, "the table names its columns otherwise than get_feature_names_out")
+
+
+def _after_prefix(name: str) -> str:
+    return name.partition("__")[2]
 
 
 def check_feature_names_are_different(estimator: Any, given: Given) -> None:
@@ -235,8 +239,8 @@ def check_superpixels_hold_the_images(estimator: Any, given: Given) -> None:
         require(same, f"image {i} of the superpixels has another shape")
         n = segmented.n_segments
         require(1 <= n <= segmented.segments.size, f"image {i} has {n} superpixels")
-        mean = np.mean(segmented.channels, axis=(0, 1))
-        image = given.images[i]
-        expected = image.mean(axis=(0, 1)) / (255 if image.dtype == np.uint8 else 1)
-        close = mean.shape != expected.shape or np.allclose(mean, expected, atol=0.05)
+        # Values may be scaled to another range, and gray ones repeated.
+        held = segmented.channels.mean(axis=2).ravel()
+        image = given.images[i].mean(axis=2).ravel()
+        close = np.ptp(image) == 0 or np.corrcoef(held, image)[0, 1] > 0.9
         require(close, f"the superpixels of image {i} hold another image")

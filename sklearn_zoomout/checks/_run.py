@@ -1,11 +1,11 @@
 """Run the checks: at once, one by one, or as tests of pytest."""
 
+import copy
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 from unittest import SkipTest
 
-from sklearn.base import clone
 from sklearn.exceptions import EstimatorCheckFailedWarning, SkipTestWarning
 
 from .._utils.optional import explain_missing
@@ -37,24 +37,26 @@ class ImageCheck:
         return self.__name__
 
     def __call__(self, estimator: Any) -> None:
-        """Run the check on a clone of an estimator."""
+        """Run the check on a copy of an estimator."""
         with warnings.catch_warnings():
             # What good data warn of is the subject of one check.
             warnings.simplefilter("ignore")
-            with errors_fail("it cannot be cloned"):
-                estimator = _seeded(clone(estimator))
+            with errors_fail("it cannot be copied"):
+                estimator = copy.deepcopy(estimator)
+            _set_seeds(estimator)
             with errors_fail(f"{self.__name__} ends in an error"):
                 self._check(estimator, self._given.fresh())
 
 
-def _seeded(estimator: Any) -> Any:
+def _set_seeds(estimator: Any) -> None:
     """Set every ``random_state`` that is None, so that results can be compared."""
     unset = [
         name
         for name, value in estimator.get_params().items()
         if name.rpartition("__")[2] == "random_state" and value is None
     ]
-    return estimator.set_params(**dict.fromkeys(unset, 0)) if unset else estimator
+    if unset:
+        estimator.set_params(**dict.fromkeys(unset, 0))
 
 
 class CheckResults(list[dict[str, Any]]):

@@ -77,8 +77,12 @@ def check_no_files_are_left(estimator: Any, given: Given) -> None:
 
 def check_nothing_is_printed(estimator: Any, given: Given) -> None:
     """Nothing is printed, unless ``verbose`` is set."""
-    names = [n for n in estimator.get_params() if n.rpartition("__")[2] == "verbose"]
-    quiet = clone(estimator).set_params(**dict.fromkeys(names, 0))
+    verbose = {
+        name: False if isinstance(value, bool) else 0
+        for name, value in estimator.get_params().items()
+        if name.rpartition("__")[2] == "verbose"
+    }
+    quiet = clone(estimator).set_params(**verbose)
     output, errors = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
         fitted_outputs(quiet, given.X, given.y)
