@@ -295,19 +295,7 @@ def _report_failure(result: dict[str, Any], on_fail: str | None) -> None:
     if on_fail == "raise":
         raise result["exception"]
     if on_fail == "warn":
-        name = type(result["estimator"]).__name__
-        warnings.warn(
-            f"{name} fails {result['check_name']}: {result['exception']}",
-            EstimatorCheckFailedWarning(
-                estimator=result["estimator"],
-                check_name=result["check_name"],
-                exception=result["exception"],
-                status=result["status"],
-                expected_to_fail=result["expected_to_fail"],
-                expected_to_fail_reason=result["expected_to_fail_reason"],
-            ).__class__,
-            stacklevel=3,
-        )
+        warnings.warn(EstimatorCheckFailedWarning(**result), stacklevel=3)
 
 
 def parametrize_with_image_checks(
