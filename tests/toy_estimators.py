@@ -180,7 +180,9 @@ class ToyClassifier(BaseEstimator):
         check_is_fitted(self)
         table = check_table(X)
         if table.columns != list(self.feature_names_in_):
-            raise ValueError(f"X: expected {self.feature_names_in_}, got {table.columns}")
+            raise ValueError(
+                f"X: expected {self.feature_names_in_}, got {table.columns}"
+            )
         rows = table.to_numpy()
         if not np.isfinite(rows).all():
             raise ValueError("X: expected finite features, got NaN or infinity.")

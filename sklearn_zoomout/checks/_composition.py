@@ -177,12 +177,14 @@ def check_nested_pipeline(estimator: Any, given: Given) -> None:
 def check_metadata_routing(estimator: Any, given: Given) -> None:
     """With metadata routing switched on, it does the same."""
     expected = fitted_outputs(estimator, given.X, given.y)
-    with sklearn.config_context(enable_metadata_routing=True):
-        with errors_fail("with metadata routing it fails"):
-            estimator.get_metadata_routing()
-            found = fitted_outputs(estimator, given.X, given.y)
-            model = given.pipeline_around(clone(estimator))
-            model.fit(given.images, given.y).score(given.images, given.y)
+    with (
+        sklearn.config_context(enable_metadata_routing=True),
+        errors_fail("with metadata routing it fails"),
+    ):
+        estimator.get_metadata_routing()
+        found = fitted_outputs(estimator, given.X, given.y)
+        model = given.pipeline_around(clone(estimator))
+        model.fit(given.images, given.y).score(given.images, given.y)
     require_same(found, expected, "metadata routing changes the output")
 
 
@@ -192,9 +194,11 @@ def check_pandas_output(estimator: Any, given: Given) -> None:
         skip("pandas is not installed")
     model = given.pipeline_around(clone(estimator))
     expected = _labels(clone(model).fit(given.images, given.y), given)
-    with sklearn.config_context(transform_output="pandas"):
-        with errors_fail("with transform_output='pandas' it fails"):
-            found = _labels(clone(model).fit(given.images, given.y), given)
+    with (
+        sklearn.config_context(transform_output="pandas"),
+        errors_fail("with transform_output='pandas' it fails"),
+    ):
+        found = _labels(clone(model).fit(given.images, given.y), given)
     require_same(found, expected, "transform_output='pandas' changes the labels")
 
 

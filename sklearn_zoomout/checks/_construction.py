@@ -144,7 +144,7 @@ def check_is_no_classifier_of_sklearn(estimator: Any, given: Given) -> None:
 
 
 def check_signature_of_fit(estimator: Any, given: Given) -> None:
-    """fit takes the input and masks, by position."""
+    """Fit takes the input and masks, by position."""
     parameters = list(inspect.signature(estimator.fit).parameters.values())
     positional = [p for p in parameters if p.kind == p.POSITIONAL_OR_KEYWORD]
     require(len(positional) >= 2, "fit does not take two arguments, input and masks")

@@ -10,8 +10,15 @@ from sklearn.utils import get_tags
 
 from ..superpixels import Superpixels
 from ..table import FeatureTable
-from ._comparing import fitted, fitted_outputs, output_methods, outputs, require_same
-from ._comparing import require, skip
+from ._comparing import (
+    fitted,
+    fitted_outputs,
+    output_methods,
+    outputs,
+    require,
+    require_same,
+    skip,
+)
 from ._given import Given
 
 
@@ -104,7 +111,9 @@ def failing_fits(
         A fit to images and to masks each fails at the first reading, in the middle and
         at the last.
     """
-    makers = [lambda trap: (trapped_input(given, trap), given.y)]
+    makers: list[Callable[[Trap], tuple[Any, Any]]] = [
+        lambda trap: (trapped_input(given, trap), given.y)
+    ]
     if given.kind.output == "labels":
         makers.append(lambda trap: (given.X, TrappedList(given.y, trap)))
     methods = [name for name in ("fit", "fit_transform") if hasattr(estimator, name)]

@@ -33,7 +33,7 @@ def check_fit_returns_self(estimator: Any, given: Given) -> None:
 
 
 def check_fit_keeps_params(estimator: Any, given: Given) -> None:
-    """fit changes no parameter, neither by another value nor in place."""
+    """Fit changes no parameter, neither by another value nor in place."""
     if is_composition(estimator):
         skip("scikit-learn's pipelines and unions fit their steps in place")
     estimator = clone(estimator)
@@ -58,7 +58,7 @@ def check_fitted_names(estimator: Any, given: Given) -> None:
 
 
 def check_use_sets_nothing(estimator: Any, given: Given) -> None:
-    """transform and predict set no public attribute."""
+    """Transform and predict set no public attribute."""
     estimator = fitted(estimator, given)
     before = set(vars(estimator))
     outputs(estimator, given.X)
@@ -89,7 +89,9 @@ def check_methods_before_fit(estimator: Any, given: Given) -> None:
     if not get_tags(estimator).requires_fit:
         skip("it need not be fitted")
     names = [type(part).__name__ for part in estimators_in(estimator)]
-    calls = {name: (given.X,) for name in output_methods(estimator)}
+    calls: dict[str, tuple[Any, ...]] = {
+        name: (given.X,) for name in output_methods(estimator)
+    }
     if hasattr(estimator, "score"):
         calls["score"] = given.X, given.y
     if hasattr(estimator, "predict_superpixel_proba"):
@@ -185,7 +187,7 @@ def check_random_state_object(estimator: Any, given: Given) -> None:
         seeded = clone(estimator).set_params(random_state=np.random.RandomState(3))
         with errors_fail("random_state cannot be a RandomState"):
             results.append(fitted_outputs(seeded, given.X, given.y))
-    require_same(*results, "two fits with equal RandomStates differ")
+    require_same(results[0], results[1], "two fits with equal RandomStates differ")
 
 
 def check_fit_without_masks(estimator: Any, given: Given) -> None:

@@ -126,9 +126,7 @@ def check_masks_unchanged(estimator: Any, given: Given) -> None:
     require(same, "fit or score changes the masks")
 
 
-def _check_container(
-    estimator: Any, given: Given, X: Any, y: Any, what: str
-) -> None:
+def _check_container(estimator: Any, given: Given, X: Any, y: Any, what: str) -> None:
     expected = fitted_outputs(estimator, given.X, given.y)
     with errors_fail(f"{what} is refused"):
         found = fitted_outputs(estimator, X, y)

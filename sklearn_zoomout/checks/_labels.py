@@ -57,7 +57,7 @@ def check_classes(estimator: Any, given: Given) -> None:
 
 
 def check_labels_are_classes(estimator: Any, given: Given) -> None:
-    """predict returns labels of ``classes_`` only."""
+    """Predict returns labels of ``classes_`` only."""
     estimator = fitted(estimator, given)
     found = _labels_in(per_image(estimator.predict(given.X)))
     others = sorted(set(found.tolist()) - set(_classes_of(estimator).tolist()))
@@ -178,7 +178,9 @@ def check_score_is_a_measure(estimator: Any, given: Given) -> None:
 def check_perfect_score(estimator: Any, given: Given) -> None:
     """The score against the estimator's own predictions is 1."""
     estimator = fitted(estimator, given)
-    masks = [labels.astype(np.int64) for labels in per_image(estimator.predict(given.X))]
+    masks = [
+        labels.astype(np.int64) for labels in per_image(estimator.predict(given.X))
+    ]
     score = _score(estimator, given, masks)
     require(np.isclose(score, 1), f"the score of right labels is {score}, not 1")
 

@@ -49,7 +49,9 @@ def check_output_types(estimator: Any, given: Given) -> None:
         require(isinstance(output, expected), got)
         if expected is np.ndarray:
             is_list = output.ndim == 1 and output.dtype == object
-            message = f"{name} returns no object array of one axis, which indexing needs"
+            message = (
+                f"{name} returns no object array of one axis, which indexing needs"
+            )
             require(is_list, message)
 
 

@@ -1,6 +1,7 @@
 """Checks of threads and processes: they compute the same."""
 
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import get_start_method
 from threading import Barrier
 from typing import Any
 
@@ -10,6 +11,7 @@ from sklearn.base import clone
 from ._comparing import (
     ROUNDING,
     errors_fail,
+    estimators_in,
     fitted,
     fitted_outputs,
     outputs,
@@ -102,4 +104,7 @@ def check_backend_loky(estimator: Any, given: Given) -> None:
 
 def check_backend_multiprocessing(estimator: Any, given: Given) -> None:
     """It is fitted and used in processes of joblib's backend "multiprocessing"."""
+    modules = {type(part).__module__ for part in estimators_in(estimator)}
+    if "__main__" in modules and get_start_method() != "fork":
+        skip("a class of a script or notebook is unknown to other processes")
     _check_backend(estimator, given, "multiprocessing")

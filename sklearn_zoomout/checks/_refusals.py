@@ -110,7 +110,9 @@ def _refuse_masks(
     estimator: Any, given: Given, masks: Any, what: str, says: tuple[str, ...] = ()
 ) -> None:
     """Fail unless fit and score refuse masks."""
-    require_refusal(lambda: clone(estimator).fit(given.X, masks), f"{what} in fit", says)
+    require_refusal(
+        lambda: clone(estimator).fit(given.X, masks), f"{what} in fit", says
+    )
     used = fitted(estimator, given)
     if hasattr(used, "score"):
         require_refusal(lambda: used.score(given.X, masks), f"{what} in score", says)

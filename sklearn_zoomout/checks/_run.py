@@ -274,7 +274,8 @@ def _run_one(
 ) -> dict[str, Any]:
     """Run a check; return what happened, in the form of scikit-learn."""
     name = check.__name__
-    status, exception = "passed", None
+    status = "passed"
+    exception: Exception | None = None
     try:
         check(estimator)
     except SkipTest as error:
@@ -342,7 +343,7 @@ def parametrize_with_image_checks(
     with explain_missing("parametrize_with_image_checks", "checks"):
         import pytest
 
-    strict = {} if xfail_strict is None else {"strict": xfail_strict}
+    strict: dict[str, Any] = {} if xfail_strict is None else {"strict": xfail_strict}
     tests = []
     for estimator in estimators:
         expected = expected_failed_checks(estimator) if expected_failed_checks else {}

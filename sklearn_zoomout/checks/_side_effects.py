@@ -39,7 +39,12 @@ def check_global_settings(estimator: Any, given: Given) -> None:
     """The settings of scikit-learn, numpy's of errors, and the environment stay."""
 
     def settings() -> list[Any]:
-        return [sklearn.get_config(), np.geterr(), dict(os.environ), warnings.filters[:]]
+        return [
+            sklearn.get_config(),
+            np.geterr(),
+            dict(os.environ),
+            warnings.filters[:],
+        ]
 
     fitted_outputs(estimator, given.X, given.y)  # imports may set variables
     before = settings()

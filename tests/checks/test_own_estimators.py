@@ -54,7 +54,9 @@ ESTIMATORS = {
     "Global": ("level", GlobalFeatures(crop_size=32)),
     "FineTunedRegion": (
         "level",
-        ConvnetRegionFeatures(Backbone(fine_tune=FineTuning(1, input_size=32)), **SMALL),
+        ConvnetRegionFeatures(
+            Backbone(fine_tune=FineTuning(1, input_size=32)), **SMALL
+        ),
     ),
     "Union": ("level", FeatureUnion(LEVELS)),
     "ZoomoutUnion": ("level", ZoomoutUnion(LEVELS)),

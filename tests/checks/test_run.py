@@ -182,7 +182,9 @@ def test_a_class_is_refused():
 
 def test_other_estimators_have_no_kind():
     """An estimator of tables of numbers is told so, with what was tried."""
-    with pytest.raises(TypeError, match=r"expected an estimator of images(.|\n)*table:"):
+    with pytest.raises(
+        TypeError, match=r"expected an estimator of images(.|\n)*table:"
+    ):
         kind_of_estimator(LogisticRegression())
 
 
