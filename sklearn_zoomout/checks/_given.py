@@ -13,7 +13,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 from ..classifier import ZoomoutClassifier
 from ..features import RegionFeatures
 from ..superpixels import SegmentedImage, Superpixels, SuperpixelSegmenter
-from ..table import Block, FeatureTable
+from ..table import FeatureTable
 from ._kind import Kind
 
 _SIZES = [(36, 48), (40, 44), (32, 56), (36, 48)]
@@ -216,8 +216,3 @@ def make_given(kind: Kind, images: Any = None, masks: Any = None) -> Given:
     cut = SuperpixelSegmenter(n_segments=n_segments).fit_transform(images)
     segments = [np.array(segmented.segments) for segmented in cut]
     return Given(kind, images, masks, segments, n_segments)
-
-
-def blocks_of(table: FeatureTable) -> tuple[Block, ...]:
-    """Return the blocks of a table that is no view."""
-    return table.compact().blocks

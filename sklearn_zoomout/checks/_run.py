@@ -12,7 +12,8 @@ from .._utils.optional import explain_missing
 from ._battery import Check, checks_of
 from ._comparing import errors_fail
 from ._given import Given, make_given
-from ._kind import check_kind, kind_of_estimator
+from ._kind import check_kind
+from ._trial import kind_of_estimator
 
 _STATUSES = ("passed", "failed", "skipped", "xfail")
 
