@@ -26,6 +26,7 @@ from sklearn_zoomout import (
     ZoomoutClassifier,
     ZoomoutUnion,
 )
+from sklearn_zoomout.checks import check_image_estimator
 from sklearn_zoomout.datasets import SCENE_CLASSES, make_scenes
 from sklearn_zoomout.metrics import iou_per_class, mean_iou
 from sklearn_zoomout.plotting import SegmentationDisplay
@@ -50,6 +51,8 @@ class Above(RegionFeatures):
         colors = ("red", "green", "blue")
         return [f"{which}_{c}" for which in ("darkest", "lightest") for c in colors]
 
+
+print(check_image_estimator(Above()))  # does it work wherever scikit-learn takes it?
 
 # %%
 # A union computes it together with a level of the paper, here a small one. The table of

@@ -1,4 +1,5 @@
 from . import backbones as backbones
+from . import checks as checks
 from . import classifier as classifier
 from . import datasets as datasets
 from . import descriptors as descriptors

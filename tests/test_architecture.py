@@ -35,6 +35,7 @@ LAYERS = [
     "tiles",
     "persistence",
     "pipeline",
+    "checks",
 ]
 CHANGING_METHODS = {"append", "add", "update", "setdefault", "pop", "clear", "extend"}
 # Data sets are read by users, not by the library.

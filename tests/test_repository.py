@@ -44,7 +44,9 @@ def test_dependencies_are_what_the_package_imports():
     imported = {normal(distributions.get(name, [name])[0]) for name in modules}
     extras = PROJECT["optional-dependencies"]
     optional = names_of(
-        [*extras["plots"], *extras["rasters"], *extras["timm"], *extras["hdf5"]]
+        requirement
+        for extra in ("plots", "rasters", "timm", "hdf5", "checks")
+        for requirement in extras[extra]
     )
     assert imported == names_of(PROJECT["dependencies"]) | optional
 

@@ -47,7 +47,7 @@ class ZoomoutPipeline(Pipeline):
 
     Parameters
     ----------
-    steps, memory, verbose
+    steps, transform_input, memory, verbose
         See `sklearn.pipeline.Pipeline`.
     tile_above : int or None, default=16000000
         Number of pixels above which an image is predicted in tiles. With superpixels of
@@ -65,11 +65,13 @@ class ZoomoutPipeline(Pipeline):
         self,
         steps: list[tuple[str, Any]],
         *,
+        transform_input: list[str] | None = None,
         memory: Any = None,
         verbose: bool = False,
         tile_above: int | None = 16_000_000,
     ) -> None:
-        super().__init__(steps, memory=memory, verbose=verbose)
+        options: Any = {"transform_input": transform_input, "memory": memory}
+        super().__init__(steps, verbose=verbose, **options)
         self.tile_above = tile_above
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> Self:

@@ -21,7 +21,7 @@ from sklearn_zoomout.datasets import load_scribbled_photographs, make_scenes
 
 PAGES = [page for page in list_pages() if read_blocks(page)]
 # Their code takes more than twenty seconds.
-LONG = {"choose_a_model", "cluster", "fine_tune", "train"}
+LONG = {"choose_a_model", "cluster", "fine_tune", "sklearn", "train"}
 
 
 @pytest.fixture

@@ -1,0 +1,5 @@
+"""Checks of estimators of images, as scikit-learn has them for tables of numbers."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
