@@ -6,10 +6,12 @@ import pytest
 
 # They start processes, each of which imports all libraries.
 OF_PROCESSES = ("check_backend_loky", "check_backend_multiprocessing")
-# Estimators whose fit takes long, and the checks of them that are run each time.
+# Estimators whose fit takes long, or that are much like others, and the checks of them
+# that are run each time.
 HEAVY = (
     *("FineTuned", "LocalConvnet", "PixelFusion", "Dictionary", "Preset"),
     *("Region", "Global", "Smoothing", "Islands"),
+    *("LearningSegmenter", "Linear", "ClassifierWithout", "Features", "Labeler"),
 )
 ALWAYS = (
     "check_clone_keeps_params",
