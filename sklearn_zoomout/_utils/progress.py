@@ -17,8 +17,8 @@ def show_progress(
 ) -> Any:
     """Return items on a progress bar, or as they are.
 
-    A bar that is not shown still has a destructor in Python. A Ctrl-C that arrives while
-    one runs is printed and lost.
+    A bar that is not shown still has a destructor in Python. A Ctrl-C that arrives
+    while one runs is printed and lost.
 
     Parameters
     ----------
