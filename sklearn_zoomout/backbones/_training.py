@@ -8,10 +8,10 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sklearn.utils._param_validation import Interval, StrOptions
-from tqdm.auto import tqdm
 
 from .._utils.checkpoints import Checkpoint, Progress, arrays_of, put_arrays
 from .._utils.frozen_params import FrozenParams
+from .._utils.progress import show_progress
 
 if TYPE_CHECKING:
     import numpy as np
@@ -251,13 +251,9 @@ def train(
     rates = [group["lr"] for group in optimizer.param_groups]
     lower = f"lower learning_rate, which is {rates[0]:g}"
     first = 0 if checkpoint is None else _go_on(checkpoint, optimizer, rng)
-    bar = tqdm(
-        range(first, n_steps),
-        name,
-        n_steps,
-        initial=first,
-        disable=not verbose,
-        unit="step",
+    steps = range(first, n_steps)
+    bar = show_progress(
+        steps, name, n_steps, quiet=not verbose, unit="step", done=first
     )
     for step in bar:
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
@@ -271,7 +267,8 @@ def train(
                 f"{name}: the training loss became {value} in step {step + 1} of "
                 f"{n_steps}; {cure}."
             )
-        bar.set_postfix(loss=f"{value:.3f}", refresh=False)
+        if verbose:
+            bar.set_postfix(loss=f"{value:.3f}", refresh=False)
         loss.backward()
         if step == 0:
             _check_gradients(optimizer, name)

@@ -45,12 +45,15 @@ def progress_bar(n_steps: int, verbose: int, done: int = 0) -> Iterator[Any]:
 
     Yields
     ------
-    tqdm
-        Without a terminal or notebook, it shows nothing.
+    tqdm or None
+        None without a terminal or notebook, too. See `show_progress`.
     """
     shown = bool(verbose) and _is_watched()
     options = {"total": n_steps, "initial": done, "desc": "classifier", "unit": "step"}
-    with tqdm(**options, disable=not shown) as bar:
+    if not shown:
+        yield None
+        return
+    with tqdm(**options) as bar:
         yield bar
 
 

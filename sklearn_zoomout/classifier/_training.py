@@ -218,7 +218,9 @@ def train_net(
     step = n_epochs * n_batches + n_skipped
     callbacks = net.callbacks_
     with progress_bar(n_steps, net.verbose, step) as bar:
-        ours: list[tuple[str, Any]] = [("step_bar", StepBar(bar))]
+        ours: list[tuple[str, Any]] = []
+        if bar is not None:
+            ours.append(("step_bar", StepBar(bar)))
         if schedule == "one_cycle":
             ours.append(("one_cycle", _OneCycle(net.lr, n_steps, step)))
         if kept is not None:

@@ -9,12 +9,12 @@ from joblib import delayed
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
-from tqdm.auto import tqdm
 
 from .._utils.digests import digest_state
 from .._utils.fitting import fresh_fit
 from .._utils.parallel import run_in_turn
 from .._utils.params import validate_params
+from .._utils.progress import show_progress
 from ..cache import OpenCache, entry_key, open_cache
 from ..superpixels import SegmentedImage, Superpixels, check_superpixels
 from ..table import Block, FeatureTable
@@ -280,7 +280,8 @@ class RegionFeatures(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _progress(self, items: Any, total: int) -> Any:
         quiet = not getattr(self, "verbose", 0) or total < 2
-        return tqdm(items, self.block_name, total, disable=quiet, unit="image")
+        name = self.block_name
+        return show_progress(items, name, total, quiet=quiet, unit="image")
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
         """Names of the columns.

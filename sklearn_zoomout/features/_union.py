@@ -8,12 +8,12 @@ from joblib import delayed, parallel_config
 from numpy.typing import NDArray
 from sklearn.pipeline import FeatureUnion
 from sklearn.utils.validation import check_is_fitted
-from tqdm.auto import tqdm
 
 from .._utils.before_fit import check_labels_before_fit, check_params_before_fit
 from .._utils.fitting import fresh_fit
 from .._utils.frozen_params import FrozenParams, FrozenParamsMixin
 from .._utils.parallel import run_in_turn
+from .._utils.progress import show_progress
 from ..backbones._backbone import BackboneLike, as_backbone
 from ..masks._present import PresentLabels
 from ..superpixels import SegmentedImage, Superpixels, check_superpixels
@@ -217,8 +217,10 @@ class ZoomoutUnion(FrozenParamsMixin, FeatureUnion):
         tasks = (delayed(_describe_image)(chosen, s) for s in superpixels)
         described = run_in_turn(tasks, self.n_jobs, batch_size=1)
         quiet = not (self.verbose and rest)
-        bar = tqdm(described, "zoom-out", len(superpixels), disable=quiet, unit="image")
-        for i, rows_of_levels in enumerate(bar):
+        shown = show_progress(
+            described, "zoom-out", len(superpixels), quiet=quiet, unit="image"
+        )
+        for i, rows_of_levels in enumerate(shown):
             for collector, rows in zip(
                 collectors.values(), rows_of_levels, strict=True
             ):

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
-from tqdm.auto import tqdm
 
 from .._utils.digests import digest_array, digest_state
 from .._utils.fitting import fresh_fit
 from .._utils.parallel import run_in_turn
 from .._utils.params import validate_params
+from .._utils.progress import show_progress
 from ..cache import FeatureCache, OpenCache, entry_key, open_cache
 from ..masks._present import PresentLabels, refuse_unlabeled
 from ._one_image import call_method, slic_image
@@ -333,13 +333,12 @@ class SuperpixelSegmenter(  # type: ignore[call-arg]
         segment = delayed(self._segment)
         tasks = (segment(image, i, cache, state) for i, image in enumerate(read))
         results = run_in_turn(tasks, self.n_jobs)
-        bar = tqdm(
-            results, "superpixels", len(images), disable=not self.verbose, unit="image"
-        )
+        n, quiet = len(images), not self.verbose
+        shown = show_progress(results, "superpixels", n, quiet=quiet, unit="image")
         # Worker processes return only label maps. The images are those of this process.
         return Superpixels(
             SegmentedImage(one.image, segments, one.valid, bands=one.bands)
-            for one, segments in zip(read, bar, strict=True)
+            for one, segments in zip(read, shown, strict=True)
         )
 
     def _segment(

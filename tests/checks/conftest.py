@@ -10,7 +10,7 @@ OF_PROCESSES = ("check_backend_loky", "check_backend_multiprocessing")
 # that are run each time.
 HEAVY = (
     *("FineTuned", "LocalConvnet", "PixelFusion", "Dictionary", "Preset"),
-    *("Region", "Global", "Smoothing", "Islands"),
+    *("Region", "Global", "Superpixel", "ZoomoutUnion", "Smoothing", "Islands"),
     *("LearningSegmenter", "Linear", "ClassifierWithout", "Features", "Labeler"),
 )
 ALWAYS = (
