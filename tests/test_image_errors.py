@@ -229,13 +229,19 @@ def test_images_in_their_usual_range_pass(image):
     [
         (flat(1.001), "floating-point values in 0..1, got 1.001..1.001; clip"),
         (flat(-0.001), "got -0.001..-0.001; clip"),
-        (flat(2.0), "clip or rescale it, or declare the range of the sensor, such as"),
-        (flat(2.5), "looks like 0..255: divide by 255, or declare the range"),
+        (
+            flat(2.0),
+            "clip or rescale it, or declare in fit the range of the sensor, such as",
+        ),
+        (flat(2.5), "looks like 0..255: divide by 255, or declare in fit the range"),
         (flat(255.0), "looks like 0..255: divide"),
         (flat(255.5), "clip or rescale it"),
         (np.dstack([flat(-0.5), flat(200.0)]), "got -0.5..200.0; clip"),
         (flat(7, np.int32), "or floating point in 0..1, got dtype int32 with values"),
-        (flat(7, np.int32), "7..7, whose range is ambiguous; declare the range of"),
+        (
+            flat(7, np.int32),
+            "7..7, whose range is ambiguous; declare in fit the range",
+        ),
         (flat(2, np.uint16), "such as value_range=(2, 2), or"),
         (flat(3, np.uint16), "value_range=(0, 255) if it has 8 bits, or"),
         (flat(255, np.uint16), "value_range=(0, 255) if it has 8 bits, or"),
@@ -265,7 +271,7 @@ def test_integers_of_one_channel_may_be_a_mask():
         (flat(7, int), False),
         (flat(7.0, float, (4, 5, 1)), False),
     ]:
-        end = of_mask if expected else 'pass value_range="learn".'
+        end = of_mask if expected else 'or value_range="learn".'
         assert message_of(check_values, image, "x").endswith(end)
     assert "nodata" not in message_of(check_values, flat(-500, int), "x")
 

@@ -4,7 +4,7 @@ import copy
 from functools import partial
 
 import pytest
-from interruptions import Interruption
+from interrupted_calls import Interruption
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.naive_bayes import GaussianNB

@@ -193,7 +193,11 @@ def read_card(path: Path, header: Header, modified: float) -> ModelInfo:
     check_keys(card, set(_KINDS), "a card")
     for name, kinds in _KINDS.items():
         if type(card[name]) not in kinds:
-            raise FormatError(f"expected another {name} in the card, got {card[name]}")
+            expected = " or ".join(kind.__name__ for kind in kinds)
+            got = type(card[name]).__name__
+            raise FormatError(
+                f"expected {name} in the card of type {expected}, got {got}"
+            )
     texts = [*card["networks"].values(), *card["parameters"].values()]
     scores = card["scores"].values()
     if not {*map(type, texts)} <= {str} or not {*map(type, scores)} <= {int, float}:

@@ -111,7 +111,7 @@ def test_colors_must_be_distinct():
 def test_brushes_that_are_none_are_refused(data, message):
     """They are bytes, and as many as they say."""
     with pytest.raises(ValueError, match=message):
-        decode_brush(data)
+        decode_brush(data, 1)
 
 
 def test_nothing_is_cut_to_nothing():

@@ -9,8 +9,9 @@ from sklearn.pipeline import Pipeline
 
 from sklearn_zoomout import SuperpixelSegmenter, zoomout_pipeline
 from sklearn_zoomout.exceptions import BlackImageWarning
-from sklearn_zoomout.superpixels import _reading
-from sklearn_zoomout.superpixels._reading import Reading, check_value_range, reading_of
+from sklearn_zoomout.superpixels import _value_range
+from sklearn_zoomout.superpixels._reading import Reading, reading_of
+from sklearn_zoomout.superpixels._value_range import check_value_range
 
 NAN = float("nan")
 
@@ -202,9 +203,9 @@ def test_learned_ranges_leave_out_outliers_and_what_has_no_data(nodata):
 
 def test_ranges_of_large_images_are_learned_from_some_of_their_pixels(monkeypatch):
     """Evenly spaced, from the first to the last, and as many of each image."""
-    monkeypatch.setattr(_reading, "_SAMPLED", 12)
-    monkeypatch.setattr(_reading, "_LEAST_SAMPLED", 3)
-    monkeypatch.setattr(_reading, "_OUTLIERS", 0)
+    monkeypatch.setattr(_value_range, "_SAMPLED", 12)
+    monkeypatch.setattr(_value_range, "_LEAST_SAMPLED", 3)
+    monkeypatch.setattr(_value_range, "_OUTLIERS", 0)
     ramp = np.arange(101.0)[None, :, None]
     reading, _ = Reading("bands").learn_range([ramp + 5])
     assert reading.value_range == ((5, 105),)
