@@ -243,7 +243,7 @@ def _values(folder):
     from sklearn_zoomout import open_features
 
     table = open_features(folder)
-    return [np.asarray(table), *(image.segments for image in table.superpixels)]
+    return [table.to_numpy(), *(image.segments for image in table.superpixels)]
 
 
 class Caches(Target):

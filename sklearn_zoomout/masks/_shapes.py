@@ -19,6 +19,8 @@ _POINT_RADIUS = 5
 _BITS = 4
 # Pixels. Coordinates further away are mistakes, and would overflow.
 _FARTHEST = 10**7
+# Shapes are painted in int32.
+_LARGEST_NUMBER = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Shape:
     Raises
     ------
     ValueError
-        If a position is not finite, or 10,000,000 pixels away.
+        If positions are no pairs, not finite, or 10,000,000 pixels away.
     """
 
     label: str
@@ -76,6 +78,11 @@ class Shape:
     patch: Patch | None = None
 
     def __post_init__(self) -> None:
+        if self.points.ndim != 2 or self.points.shape[1] != 2:
+            raise ValueError(
+                f"expected pairs of positions x, y of {self.label!r:.60}, got an array "
+                f"of shape {self.points.shape}"
+            )
         if not (np.abs(self.points) < _FARTHEST).all():
             raise ValueError(
                 f"expected positions x, y in pixels of {self.label!r:.60}, got one "
@@ -101,6 +108,11 @@ class Drawing:
         The number that the program gives to each class, if it does.
     colors : dict of str to str
         The color of each class, if the program has one.
+
+    Raises
+    ------
+    FileError
+        If a number is too large for a label.
     """
 
     file: str
@@ -109,6 +121,14 @@ class Drawing:
     shapes: list[Shape]
     numbers: dict[str, int] = field(default_factory=dict)
     colors: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, number in self.numbers.items():
+            if abs(number) > _LARGEST_NUMBER:
+                raise FileError(
+                    f"{self.file}: expected numbers of classes up to {_LARGEST_NUMBER},"
+                    f" got {number!r:.20} for {name!r:.60}; export it again."
+                )
 
 
 def check_image(file: object, name: object, height: Any, width: Any) -> tuple[int, int]:

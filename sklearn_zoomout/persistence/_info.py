@@ -109,7 +109,7 @@ class ModelInfo:
         return f"{card}\n\n{self.model}"
 
     def _images(self) -> str:
-        if self.n_images is None:
+        if self.n_images is None or self.largest_image is None:
             return ""
         images = "1 image" if self.n_images == 1 else f"{self.n_images:,} images"
         channels = f" of {self.n_channels} channels" if self.n_channels else ""

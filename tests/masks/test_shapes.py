@@ -84,3 +84,20 @@ def test_shapes_turn_clockwise_around_any_point():
     """A quarter turn moves what lies to the right of the point below it."""
     turned = turn(polygon("a", [[12, 5], [16, 5], [16, 7]]), 90, 10, 5)
     np.testing.assert_allclose(turned.points, [[10, 7], [10, 11], [8, 11]])
+
+
+@pytest.mark.parametrize("points", [[[0.0]], [[1.0, 2.0, 3.0]], [1.0, 2.0]])
+def test_positions_are_pairs(points):
+    """A file may hold one number, or three."""
+    with pytest.raises(ValueError, match="expected pairs of positions x, y of 'a'"):
+        Shape("a", "points", np.array(points))
+
+
+def test_numbers_of_classes_are_labels():
+    """A larger number is no label, and the error names the file."""
+    assert Drawing("a.json", "a", SIZE, [], {"b": 2**31 - 1}).numbers == {
+        "b": 2**31 - 1
+    }
+    for number in (2**31, -(2**31), 10**30):
+        with pytest.raises(ValueError, match="a.json: expected numbers of classes"):
+            Drawing("a.json", "a", SIZE, [], {"b": number})

@@ -253,7 +253,14 @@ class TestForgedHeaders:
         refuse(path, changed, "expected versions as text")
 
     @pytest.mark.parametrize(
-        "change", [{"class_name": 5}, {"notes": None}, {"networks": []}, {"scores": 1}]
+        "change",
+        [
+            {"class_name": 5},
+            {"notes": None},
+            {"networks": []},
+            {"scores": 1},
+            {"n_images": "4"},
+        ],
     )
     def test_card(self, path, content, change):
         """It is read without the model."""

@@ -1,5 +1,6 @@
 """Where a model is written, what is left of an interruption, and its card."""
 
+import dataclasses
 import datetime
 import hashlib
 import os
@@ -166,3 +167,9 @@ class TestInfo:
         classes = "sklearn_zoomout.persistence._classes"
         monkeypatch.setattr(f"{classes}.import_module", refuse)
         assert model_info(path).classes == [0, 1, 2]
+
+
+def test_a_card_prints_without_the_sizes_of_the_images(path):
+    """A file of another program may not have them."""
+    info = dataclasses.replace(model_info(path), largest_image=None)
+    assert "trained on" not in str(info)
