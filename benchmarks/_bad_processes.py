@@ -99,7 +99,14 @@ def interrupted(bench: Workbench) -> None:
 
     model = color_pipeline().fit(bench.images, bench.masks)
     model.set_params(superpixels__method=method)
-    bench.fails(lambda: model.fit(bench.images, bench.masks), kind=KeyboardInterrupt)
+    # A process of the background ignores the signal.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        bench.fails(
+            lambda: model.fit(bench.images, bench.masks), kind=KeyboardInterrupt
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
     bench.fails(lambda: model.predict(bench.images), kind=NotFittedError)
 
 
