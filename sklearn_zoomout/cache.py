@@ -77,8 +77,6 @@ class FeatureCache:
     Notes
     -----
     A result that is read from the cache equals the computed one bit for bit.
-    `GlobalFeatures` computes several images in one batch. The last bits of its results
-    depend on the images of the batch, and so on which images were in the cache.
 
     Two processes that need the same entry at the same time both compute it. Before a
     search with ``n_jobs=2`` or more, fill the cache once by

@@ -134,6 +134,19 @@ class TransformSetsAttribute(ToyLevel):
         return super().transform(superpixels)
 
 
+class TransformChangesAttribute(ToyLevel):
+    """Remembers the images that it has described since fit."""
+
+    def fit(self, superpixels, masks=None):
+        super().fit(superpixels, masks)
+        self.n_seen_ = 0
+        return self
+
+    def transform(self, superpixels):
+        self.n_seen_ += len(superpixels)
+        return super().transform(superpixels)
+
+
 class HidesWhatItLearned(ToyLevel):
     """Learns into private attributes, which scikit-learn does not look at."""
 
@@ -733,7 +746,10 @@ BROKEN = {
         FitChangesParameterInPlace: "['offsets'] in place",
     },
     "fitted_names": {FitNamesWithoutUnderscore: "['average']"},
-    "use_sets_nothing": {TransformSetsAttribute: "['n_images_']"},
+    "use_sets_nothing": {
+        TransformSetsAttribute: "['n_images_']",
+        TransformChangesAttribute: "changes ['n_seen_']",
+    },
     "is_fitted_after_fit": {HidesWhatItLearned: "check_is_fitted"},
     "is_not_fitted_before_fit": {IsAlwaysFitted: "got none"},
     "methods_before_fit": {

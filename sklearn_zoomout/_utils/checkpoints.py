@@ -229,14 +229,16 @@ def check_checkpoint(folder: Any, random_state: Any) -> None:
     Raises
     ------
     ValueError
-        If the folder is a file, or there is no seed.
+        If the folder is a file or cannot be written, or there is no seed.
     """
     if folder is None:
         return
-    if not os.fspath(folder) or os.path.isfile(os.path.expanduser(folder)):
+    path = Path(os.fspath(folder)).expanduser()
+    there = next(part for part in (path, *path.parents, Path(".")) if part.exists())
+    if not os.fspath(folder) or not there.is_dir() or not os.access(there, os.W_OK):
         raise ValueError(
-            f"checkpoint: expected a folder, got {os.fspath(folder)!r}; name a folder; "
-            "it may be missing."
+            f"checkpoint: expected a folder, got {os.fspath(folder)!r}; name a folder "
+            "that can be written; it may be missing."
         )
     if random_state is None:
         raise ValueError(

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import joblib
 import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -23,6 +24,8 @@ from ._comparing import (
     skip,
 )
 from ._given import Given
+
+_PLAIN = (bool, int, float, complex, str, bytes, np.generic, np.ndarray)
 
 
 def check_fit_returns_self(estimator: Any, given: Given) -> None:
@@ -58,12 +61,25 @@ def check_fitted_names(estimator: Any, given: Given) -> None:
 
 
 def check_use_sets_nothing(estimator: Any, given: Given) -> None:
-    """Transform and predict set no public attribute."""
+    """Transform and predict set no public attribute, and change no plain one."""
     estimator = fitted(estimator, given)
-    before = set(vars(estimator))
+    before = _plain_attributes(estimator)
+    names = set(vars(estimator))
     outputs(estimator, given.X)
-    new = sorted(n for n in set(vars(estimator)) - before if n[0] != "_")
+    new = sorted(n for n in set(vars(estimator)) - names if n[0] != "_")
     require(not new, f"transform or predict sets {new}")
+    after = _plain_attributes(estimator)
+    changed = sorted(name for name in before if before[name] != after.get(name))
+    require(not changed, f"transform or predict changes {changed}")
+
+
+def _plain_attributes(estimator: Any) -> dict[str, str]:
+    """Return digests of the public attributes that are numbers, text and arrays."""
+    return {
+        name: joblib.hash(value)
+        for name, value in vars(estimator).items()
+        if name[0] != "_" and isinstance(value, _PLAIN)
+    }
 
 
 def check_is_fitted_after_fit(estimator: Any, given: Given) -> None:

@@ -47,12 +47,12 @@ def list_sources(masks: Any, images: Sequence[Path]) -> list[Source]:
         If there is none, or a file holds no masks.
     """
     paths = _list_files(masks, FILES | ANNOTATIONS, "masks")
-    is_image = {path.resolve() for path in images}
+    is_image = {os.path.realpath(path) for path in images}
     sources: list[Source] = []
     for path in paths:
         if path.suffix.lower() in ANNOTATIONS:
             sources += read_annotations(path)
-        elif path.resolve() not in is_image:
+        elif os.path.realpath(path) not in is_image:
             sources.append(path)
     if not sources:
         raise ValueError(

@@ -1,6 +1,7 @@
 """Features of a few images, appended to the files of a folder."""
 
 import os
+import re
 import warnings
 from collections.abc import Sequence
 from itertools import pairwise
@@ -17,6 +18,8 @@ from ._check_table import check_table
 from ._checksums import checksum, checksums_of_records
 from ._feature_table import FeatureTable
 
+# The place of an image in an error.
+_IMAGE = re.compile(r"images\[(\d+)\]")
 # float16 has 11 bits of precision, and its smallest steps are 2**-24.
 _HALF_STEP, _MIN_HALF_STEP = 2.0**-11, 2.0**-25
 # A column is coarse if float16 changes it by more than this share of its range.
@@ -106,8 +109,13 @@ def _transform(transformer: Any, images: Sequence[Any], start: int) -> FeatureTa
     try:
         table = check_table(transformer.transform(images)).compact()
     except Exception as error:
-        if start:
-            error.add_note(f"images[0] is images[{start}] of store_features.")
+        # The transformer counts from the first image of this call.
+        error.args = tuple(
+            _IMAGE.sub(lambda found: f"images[{int(found[1]) + start}]", text)
+            if isinstance(text, str)
+            else text
+            for text in error.args
+        )
         raise
     if len(table) != len(images):
         raise ValueError(
