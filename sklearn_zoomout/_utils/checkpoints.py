@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from .._version import __version__
 from ..exceptions import CheckpointWarning
-from .digests import digest_values
+from .digests import digest_array, digest_values
 from .writing import write_whole
 
 if TYPE_CHECKING:
@@ -208,12 +208,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
 
 
 def _digest(text: str, arrays: Mapping[str, NDArray[Any]]) -> str:
-    digest = hashlib.sha256(text.encode())
-    for name in sorted(arrays):
-        array = arrays[name]
-        digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
-        digest.update(array.tobytes() if array.ndim == 0 else array.data)
-    return digest.hexdigest()
+    named = [f"{name} {digest_array(arrays[name])}" for name in sorted(arrays)]
+    return hashlib.sha256("\n".join([text, *named]).encode()).hexdigest()
 
 
 def check_checkpoint(folder: Any, random_state: Any) -> None:
