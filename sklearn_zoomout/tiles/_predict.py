@@ -9,9 +9,9 @@ from joblib import delayed
 from numpy.typing import ArrayLike, NDArray
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
-from tqdm.auto import tqdm
 
 from .._utils.parallel import run_in_turn
+from .._utils.progress import show_progress
 from ..masks import UNLABELED, default_colors
 from ..rasters import Raster, create_output, open_raster
 from ..superpixels import SegmentedImage, Superpixels
@@ -139,14 +139,11 @@ def predict_tiles(
         with create_output(
             output, raster, kind=kind, classes=classes, colors=colors, **options
         ) as written:
-            bar = tqdm(
-                _in_turn(predict, tiles, n_jobs),
-                "tiles",
-                len(tiles),
-                disable=not verbose,
-                unit="tile",
+            results = _in_turn(predict, tiles, n_jobs)
+            shown = show_progress(
+                results, "tiles", len(tiles), quiet=not verbose, unit="tile"
             )
-            for tile, values in zip(tiles, bar, strict=True):
+            for tile, values in zip(tiles, shown, strict=True):
                 written.write(tile.top, tile.left, values)
     return written.result
 
